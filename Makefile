@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# `make help` lists the targets. V=1 shows the commands.
+
+BUILD  ?= build
+CC     ?= gcc
+CLANG  ?= clang
+PYTHON ?=
+VERSION := 0.1.0
+
+ARCH     := $(shell uname -m)
+BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
+PACKAGES := libbpf libelf capstone json-c
+
+WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
+CFLAGS   ?= -O2 -g
+CPPFLAGS += -D_GNU_SOURCE -DGRADWATCH_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(BUILD)
+HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+LDLIBS   += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+BPFFLAGS := -g -O2 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror -Iinclude -Ibpf
+
+SOURCES  := $(sort $(wildcard user/*/*.c))
+OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o)
+BPF_SRC  := $(sort $(wildcard bpf/*.bpf.c))
+SKELS    := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/skel/%.skel.h)
+UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
+C_FILES   = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h' | grep -v vmlinux.h)
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-8s %s\n'
+endif
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all help demo check check-unit check-sanitize check-e2e check-torch bench fuzz fmt lint \
+	compile_commands install clean deps
+
+all: $(BUILD)/gradwatch ## build gradwatch
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z][a-z_-]*:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- gradwatch ---------------------------------------------------------------------------------
+
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c | $(BUILD)/deps
+	$(say) BPF $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPFFLAGS) -MMD -MP -c $< -o $@
+	$(Q)llvm-strip -g $@ 2>/dev/null || true
+
+$(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	$(say) SKEL $@
+	$(Q)mkdir -p $(@D)
+	$(Q)PATH=$$PATH:/usr/sbin:/sbin bpftool gen skeleton $< name $*_bpf > $@
+
+$(BUILD)/%.o: %.c | $(SKELS) $(BUILD)/deps
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/libgradwatch.a: $(OBJECTS)
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
+
+$(BUILD)/gradwatch: $(BUILD)/user/main.o $(BUILD)/libgradwatch.a
+	$(say) LINK $@
+	$(Q)$(CC) -pie -Wl,-z,relro,-z,now $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LDLIBS)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# What the image does not ship; made again when the list changes.
+$(BUILD)/deps: tools/deps.sh
+	$(Q)mkdir -p $(@D)
+	$(Q)tools/deps.sh build
+	$(Q)touch $@
+
+$(BUILD)/deps-test: tools/deps.sh
+	$(Q)mkdir -p $(@D)
+	$(Q)tools/deps.sh build test
+	$(Q)touch $@
+
+deps: ## install the Debian packages that building and testing need
+	$(Q)tools/deps.sh build test
+
+# --- trying and testing --------------------------------------------------------------------------
+
+demo: all ## watch a real export that toggles grad mode (PYTHON= a python with torch)
+	$(Q)GRADWATCH=$(BUILD)/gradwatch tools/demo.sh $(PYTHON)
+
+$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libgradwatch.a | $(BUILD)/deps-test
+	$(say) CC $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -Itests/unit -std=gnu11 -Wall -Wextra -Werror $(CFLAGS) -MMD -MP $< \
+		$(BUILD)/libgradwatch.a -o $@ $(LDFLAGS) $(LDLIBS) -lcmocka
+
+check: check-unit check-sanitize check-e2e ## all tests (root)
+
+check-unit: $(UNIT) ## unit tests, no root needed
+	$(Q)tests/unit/run.sh $(UNIT)
+
+check-sanitize: ## unit tests under ASan and UBSan
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/sanitize check-unit \
+		CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+
+$(BUILD)/venv/.complete: tests/requirements.txt | $(BUILD)/deps-test
+	$(say) VENV $(@D)
+	$(Q)tools/venv.sh $(@D) $<
+	$(Q)touch $@
+
+check-e2e: all $(BUILD)/venv/.complete $(BUILD)/standin/.complete ## end-to-end tests on real torch (GRADWATCH_TARGETS=)
+	$(Q)GRADWATCH_BINARY=$(abspath $(BUILD)/gradwatch) GRADWATCH_STANDIN=$(abspath $(BUILD)/standin) \
+		$(BUILD)/venv/bin/python -m pytest -q tests/e2e $(PYTEST_ARGS)
+
+check-torch: ## end-to-end tests on every torch build (large downloads)
+	$(Q)$(MAKE) --no-print-directory check-e2e \
+		GRADWATCH_TARGETS=$$(tests/targets/make.sh --list | paste -sd,)
+
+export GRADWATCH_TARGETS
+
+$(BUILD)/standin/.complete: $(wildcard tests/standin/*) | $(BUILD)/deps-test
+	$(say) STANDIN $(@D)
+	$(Q)tests/standin/build.sh $(@D)
+	$(Q)touch $@
+
+bench: all ## side by side: unprobed, empty probe, gradwatch, bpftrace
+	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) run
+
+fuzz: ## fuzz the ELF reader for FUZZ_SECONDS (default 60)
+	$(Q)tests/fuzz/run.sh $(BUILD)/fuzz $(or $(FUZZ_SECONDS),60)
+
+# --- upkeep --------------------------------------------------------------------------------------
+
+fmt: ## format the sources
+	$(Q)clang-format -i $(C_FILES)
+	$(Q)$(BUILD)/venv/bin/ruff format -q tests tools
+
+lint: $(SKELS) $(BUILD)/venv/.complete ## formatter, analyzers and linters; all must be quiet
+	$(Q)BUILD=$(BUILD) tools/lint.sh $(C_FILES)
+
+compile_commands: compile_commands.json ## for editors and analyzers
+compile_commands.json: $(SOURCES) Makefile
+	$(say) GEN $@
+	$(Q)for f in $(SOURCES) user/main.c; do \
+		printf '{"directory":"%s","file":"%s","command":"%s"},\n' "$(CURDIR)" "$$f" \
+		'$(CC) $(subst ",\\\",$(CPPFLAGS)) -std=gnu11 $(WARN) -c '"$$f"; \
+	done | sed '1s/^/[/; $$s/,$$/]/' > $@
+
+PREFIX ?= /usr/local
+install: all ## install to PREFIX (default /usr/local), DESTDIR honoured
+	install -D -m 755 $(BUILD)/gradwatch $(DESTDIR)$(PREFIX)/sbin/gradwatch
+
+clean: ## remove what was built
+	rm -rf $(BUILD) compile_commands.json

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The maps, shared by all programs. process.bpf.c is loaded once and owns them; torch.bpf.c is
+ * loaded once per libtorch file and is given the same maps.
+ */
+#ifndef GRADWATCH_MAPS_BPF_H
+#define GRADWATCH_MAPS_BPF_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#include "gradwatch/abi.h"
+
+/* A trace in progress on a thread. */
+struct gw_open_trace {
+	__u64 session; /* id, 0: the session map was full */
+	__u64 mode;
+	__u64 holder;
+};
+
+/*
+ * What is kept of one thread. Only the thread itself writes it (its probes, its exec and its exit
+ * run on it), so nothing here needs a lock.
+ *
+ * `block` is the address of the library's thread-local block. It is looked up once (four reads)
+ * and good until exec, where the entry is removed: that halves the cost of a hit.
+ */
+struct gw_thread {
+	__u64 block;
+	__u64 base;  /* load address of the file that `block` belongs to */
+	__u64 modes; /* tracked, for builds whose state cannot be read: see tls.bpf.h */
+	__u32 file_id;
+	__u8 grad_known; /* tracked */
+	__u8 grad;       /* tracked */
+	__u8 depth;      /* entries of trace[] in use */
+	__u8 pad;
+	struct gw_open_trace trace[GW_MAX_NESTING];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GW_MAX_PROCESSES);
+	__type(key, __u32);
+	__type(value, struct gw_process);
+} processes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GW_MAX_THREADS);
+	__type(key, __u32);
+	__type(value, struct gw_thread);
+} threads SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GW_MAX_SESSIONS);
+	__type(key, __u64);
+	__type(value, struct gw_session);
+} sessions SEC(".maps");
+
+struct gw_counters {
+	__u64 count[GW_COUNTER_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct gw_counters);
+} counters SEC(".maps");
+
+/* Numbers that have to be the same on all CPUs. */
+struct gw_shared {
+	__u64 last_session;
+	__u64 lost;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct gw_shared);
+} shared SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, GW_RING_BYTES);
+} ring SEC(".maps");
+
+/*
+ * An open trace of a thread by number. The mask is what the verifier sees the bound by; without
+ * the barrier clang drops it wherever it has seen a comparison of its own.
+ */
+static __always_inline struct gw_open_trace *trace_at(struct gw_thread *thread, __u32 index)
+{
+	asm volatile("" : "+r"(index));
+	return &thread->trace[index & (GW_MAX_NESTING - 1)];
+}
+_Static_assert((GW_MAX_NESTING & (GW_MAX_NESTING - 1)) == 0, "a mask");
+
+/* A uprobe program can be preempted by another one on the same CPU: the add must be atomic. */
+static __always_inline void count(enum gw_counter counter)
+{
+	__u32 zero = 0;
+	struct gw_counters *all = bpf_map_lookup_elem(&counters, &zero);
+
+	if (all)
+		__sync_fetch_and_add(&all->count[counter], 1);
+}
+
+#endif

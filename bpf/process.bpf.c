@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The life of processes and threads: who is watched, and what must be forgotten.
+ *
+ * Raw tracepoints, since they need neither tracefs nor BTF of the function.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "gradwatch/abi.h"
+#include "maps.bpf.h"
+#include "session.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+static __always_inline void forget_thread(__u32 tid, enum gw_end_reason reason)
+{
+	struct gw_thread *thread = bpf_map_lookup_elem(&threads, &tid);
+
+	if (!thread)
+		return;
+	session_end_all(thread, reason);
+	bpf_map_delete_elem(&threads, &tid);
+}
+
+/* sched_process_fork(parent, child): children of followed processes are watched from birth. */
+SEC("raw_tp/sched_process_fork")
+int on_fork(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *parent = (void *)ctx->args[0];
+	struct task_struct *child = (void *)ctx->args[1];
+	__u32 pid = BPF_CORE_READ(parent, tgid);
+	__u32 child_pid = BPF_CORE_READ(child, tgid);
+	struct gw_process *process;
+	struct gw_process copy;
+
+	if (child_pid == pid) /* a thread */
+		return 0;
+	process = bpf_map_lookup_elem(&processes, &pid);
+	if (!process || !process->follow)
+		return 0;
+	copy = *process;
+	if (bpf_map_update_elem(&processes, &child_pid, &copy, BPF_ANY))
+		count(GW_PROCESSES_FULL);
+	return 0;
+}
+
+/*
+ * sched_process_exec(task, old_pid, bprm): a new address space, so nothing known of the thread
+ * holds any longer. When a thread other than the leader called exec, it has taken the leader's id.
+ */
+SEC("raw_tp/sched_process_exec")
+int on_exec(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+
+	forget_thread((__u32)ctx->args[1], GW_END_EXEC);
+	forget_thread(BPF_CORE_READ(task, pid), GW_END_EXEC);
+	return 0;
+}
+
+/* sched_process_exit(task): runs on the thread that ends. */
+SEC("raw_tp/sched_process_exit")
+int on_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	__u32 pid = BPF_CORE_READ(task, tgid);
+
+	forget_thread(BPF_CORE_READ(task, pid), GW_END_EXIT);
+	if (BPF_CORE_READ(task, signal, live.counter) == 0) /* the last thread of its process */
+		bpf_map_delete_elem(&processes, &pid);
+	return 0;
+}

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * libtorch's thread-local state, read from the thread that is at the probe.
+ *
+ * x86-64, glibc (2.31 - 2.43: nptl/descr.h, sysdeps/x86_64/nptl/tls.h): the thread pointer is
+ * fs base; the word at +8 is the DTV, an array of 16-byte entries whose entry -1 holds its length
+ * and entry m the block of module m. The module id is in the library's GOT. An entry that is all
+ * ones, zero or beyond the length is a block that the thread has not touched: the defaults hold.
+ *
+ * Where a build's offsets are unknown (plan.certain == 0), the state is tracked by the probes
+ * instead: good while nobody else changes it, so such verdicts are marked.
+ */
+#ifndef GRADWATCH_TLS_BPF_H
+#define GRADWATCH_TLS_BPF_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+
+#include "maps.bpf.h"
+#include "python.bpf.h"
+#include "session.bpf.h"
+
+#define DTV_ENTRY_SIZE 16
+#define TLS_MODULE_MAX 65536
+
+/* Constants of the file whose probes these are; user space fills them in before loading. */
+const volatile struct gw_plan plan = {};
+
+enum tls_result {
+	TLS_READ,       /* *state is what the thread has */
+	TLS_UNREADABLE, /* a read failed */
+};
+
+struct tls_state {
+	__u8 grad;           /* grad mode is on */
+	__u8 functional;     /* the infra slot above PROXY is taken */
+	__u8 tracing;        /* a ProxyTorchDispatchMode is in force */
+	struct mode_ref ref; /* it, when tracing */
+};
+
+/*
+ * The thread's block of this library: 0 in *block when it has none yet.
+ * `thread` keeps it for the next time; NULL when there is no room for the thread.
+ */
+static __always_inline enum tls_result tls_block(struct gw_thread *thread, __u64 base, __u64 *block)
+{
+	struct task_struct *task;
+	__u64 module, dtv, length;
+
+	if (thread && thread->block && thread->base == base && thread->file_id == plan.file_id) {
+		*block = thread->block;
+		return TLS_READ;
+	}
+	*block = 0;
+	task = (void *)bpf_get_current_task();
+	dtv = user_word(BPF_CORE_READ(task, thread.fsbase) + 8);
+	module = user_word(base + plan.module_slot);
+	if (!dtv || !module || module > TLS_MODULE_MAX)
+		return TLS_UNREADABLE;
+	length = user_word(dtv - DTV_ENTRY_SIZE);
+	if (module > length)
+		return TLS_READ;
+	*block = user_word(dtv + module * DTV_ENTRY_SIZE);
+	if (*block == ~0ULL)
+		*block = 0;
+	if (thread && *block) {
+		thread->block = *block;
+		thread->base = base;
+		thread->file_id = plan.file_id;
+	}
+	return TLS_READ;
+}
+
+/* The innermost ProxyTorchDispatchMode on a vector of modes (builds without keys). */
+static __noinline bool tls_find_proxy(__u64 begin, __u64 end, struct mode_ref *ref)
+{
+	if (!ref)
+		return false;
+	for (int i = 0; i < GW_MAX_STACK_MODES; i++) {
+		end -= 16; /* sizeof(std::shared_ptr) */
+		if (end < begin)
+			return false;
+		ref->holder = user_word(end);
+		ref->mode = ref->holder ? user_word(ref->holder) : 0;
+		if (python_is_proxy_mode(python_type(ref->mode)))
+			return true;
+	}
+	return false;
+}
+
+/* What one read of the block's interesting part brings. */
+struct tls_span {
+	__u64 word[GW_SPAN_MAX / 8];
+};
+
+#define span_u8(span, offset) (((const __u8 *)(span)->word)[(offset)-plan.tls_span])
+#define span_u64(span, offset)                                                                     \
+	(*(const __u64 *)((const __u8 *)(span)->word + ((offset)-plan.tls_span)))
+
+static __always_inline void tls_decode(const struct tls_span *span, struct tls_state *state)
+{
+	if (plan.tls_grad_guard == GW_NO_OFFSET || span_u8(span, plan.tls_grad_guard))
+		state->grad = !!(span_u8(span, plan.tls_grad) & plan.grad_mask);
+	if (plan.tls_mode_guard != GW_NO_OFFSET && !span_u8(span, plan.tls_mode_guard))
+		return;
+	if (plan.mode_api == GW_MODES_KEYED) {
+		state->functional = span_u8(span, plan.tls_functional_flag);
+		state->tracing = span_u8(span, plan.tls_proxy_flag);
+		if (state->tracing) {
+			state->ref.holder = span_u64(span, plan.tls_proxy_slot);
+			state->ref.mode = user_word(state->ref.holder);
+		}
+	} else if (plan.mode_api == GW_MODES_STACK) {
+		__u64 begin = span_u64(span, plan.tls_stack);
+		__u64 end = span_u64(span, plan.tls_stack + 8);
+
+		if (begin != end)
+			state->tracing = tls_find_proxy(begin, end, &state->ref);
+	}
+}
+
+/* Reads the state of the current thread. */
+static __always_inline enum tls_result tls_read(struct gw_thread *thread, __u64 base,
+						struct tls_state *state)
+{
+	struct tls_span span;
+	__u64 block;
+
+	state->grad = plan.grad_default;
+	if (tls_block(thread, base, &block) != TLS_READ)
+		return TLS_UNREADABLE;
+	if (!block)
+		return TLS_READ;
+	if (bpf_probe_read_user(&span, plan.tls_span_size, (void *)(block + plan.tls_span)))
+		return TLS_UNREADABLE;
+	tls_decode(&span, state);
+	return TLS_READ;
+}
+
+/*
+ * Tracking. gw_thread.modes holds, for keyed builds, one bit per mode key that is set; for builds
+ * with a stack, one bit per entry from the top, set for a ProxyTorchDispatchMode.
+ */
+static __always_inline void track_grad(struct gw_thread *thread, __u8 grad)
+{
+	thread->grad_known = 1;
+	thread->grad = grad;
+}
+
+static __always_inline void track_key(struct gw_thread *thread, __u32 key, bool set)
+{
+	__u64 bit = 1ULL << (key & 63);
+
+	thread->modes = set ? thread->modes | bit : thread->modes & ~bit;
+}
+
+static __always_inline void track_pop_highest(struct gw_thread *thread)
+{
+	for (int key = 2; key >= 0; key--) {
+		if (thread->modes & (1ULL << key)) {
+			track_key(thread, key, false);
+			return;
+		}
+	}
+}
+
+static __always_inline void track_stack_push(struct gw_thread *thread, bool proxy)
+{
+	thread->modes = thread->modes << 1 | proxy;
+}
+
+static __always_inline void track_stack_pop(struct gw_thread *thread)
+{
+	thread->modes >>= 1;
+}
+
+/* The tracked state, in the form of a read one. */
+static __always_inline void track_state(struct gw_thread *thread, struct tls_state *state)
+{
+	state->grad = plan.grad_default;
+	if (!thread)
+		return;
+	if (thread->grad_known)
+		state->grad = thread->grad;
+	if (plan.mode_api == GW_MODES_KEYED)
+		state->tracing = thread->modes >> GW_MODE_KEY_PROXY & 1;
+	else
+		state->tracing = thread->modes != 0;
+	if (state->tracing && thread->depth) {
+		const struct gw_open_trace *trace = trace_at(thread, thread->depth - 1);
+
+		state->ref.holder = trace->holder;
+		state->ref.mode = trace->mode;
+	}
+}
+
+#endif

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The probes in libtorch. This object is loaded once per libtorch file, with that file's plan in
+ * its read-only data: the constants cost nothing per hit, need neither BPF cookies (5.15) nor a
+ * map, and the verifier drops what the file does not need. The load address of the file in the
+ * process at hand is the instruction pointer less the site's link-time address.
+ *
+ * Entry probes only. What they decide on is the thread's own state (tls.bpf.h), read at the call:
+ * attaching in mid-trace needs no history. Pushes and pops only keep sessions (session.bpf.h).
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "gradwatch/abi.h"
+#include "emit.bpf.h"
+#include "maps.bpf.h"
+#include "python.bpf.h"
+#include "session.bpf.h"
+#include "tls.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* Watch every process, not only those in the map. */
+const volatile bool watch_all = false;
+
+enum watched { WATCHED_NO, WATCHED_YES };
+
+/*
+ * Whether the current process is watched, and its thread's entry in *thread (NULL when the map is
+ * full). An entry exists only for a thread of a watched process, so the usual hit is one look-up.
+ */
+static __always_inline enum watched thread_get(struct gw_thread **thread)
+{
+	__u64 pid_tid = bpf_get_current_pid_tgid();
+	__u32 tid = (__u32)pid_tid, pid = pid_tid >> 32;
+
+	*thread = bpf_map_lookup_elem(&threads, &tid);
+	if (*thread)
+		return WATCHED_YES;
+	if (!watch_all && !bpf_map_lookup_elem(&processes, &pid))
+		return WATCHED_NO;
+	{
+		struct gw_thread empty = {};
+
+		if (bpf_map_update_elem(&threads, &tid, &empty, BPF_ANY))
+			count(GW_THREADS_FULL);
+	}
+	*thread = bpf_map_lookup_elem(&threads, &tid);
+	return WATCHED_YES;
+}
+
+/* The state to judge by; returns whether it is certain. */
+static __always_inline bool state_get(struct gw_thread *thread, __u64 base, struct tls_state *state)
+{
+	if (plan.certain) {
+		if (tls_read(thread, base, state) == TLS_READ)
+			return true;
+		count(GW_UNREADABLE);
+	}
+	track_state(thread, state);
+	return false;
+}
+
+/* c10::GradMode::set_enabled(bool enabled) */
+SEC("uprobe")
+int set_enabled(struct pt_regs *ctx)
+{
+	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_SET_ENABLED];
+	__u8 to = PT_REGS_PARM1(ctx) & 1;
+	struct tls_state state = {};
+	struct change change = {};
+	struct gw_thread *thread;
+	bool certain;
+
+	count(GW_HITS);
+	if (thread_get(&thread) == WATCHED_NO) {
+		count(GW_FILTERED);
+		return 0;
+	}
+	certain = state_get(thread, base, &state);
+	if (thread)
+		track_grad(thread, to);
+	if (!state.tracing) {
+		count(GW_OUTSIDE);
+		if (thread && thread->depth) /* rare, and the time to notice that a trace is over */
+			session_drop_dead(thread);
+		return 0;
+	}
+	if (state.grad == to) {
+		count(GW_REDUNDANT);
+		return 0;
+	}
+	/* Only now, as it is dear: anyone may put a mode of his own into the slot. */
+	if (certain && plan.mode_api == GW_MODES_KEYED &&
+	    !python_is_proxy_mode(python_type(state.ref.mode))) {
+		count(GW_OUTSIDE);
+		return 0;
+	}
+	if (thread) {
+		struct gw_session *session;
+
+		change.session = session_of(thread, &state.ref, plan.file_id);
+		session = bpf_map_lookup_elem(&sessions, &change.session);
+		if (session)
+			session->violations++;
+	}
+	change.mode = state.ref.mode;
+	change.file_id = plan.file_id;
+	change.from = state.grad;
+	change.to = to;
+	change.certain = certain;
+	emit_violation(&change);
+	return 0;
+}
+
+/* The mode that a `const std::shared_ptr<SafePyObject> &` argument, or one by value, refers to. */
+static __always_inline void argument_mode(__u64 shared_ptr, struct mode_ref *ref)
+{
+	ref->holder = user_word(shared_ptr);
+	ref->mode = ref->holder ? user_word(ref->holder) : 0;
+}
+
+/* TorchDispatchModeTLS::set_mode(const std::shared_ptr<...> &mode, TorchDispatchModeKey key) */
+SEC("uprobe")
+int set_mode(struct pt_regs *ctx)
+{
+	__u32 key = (__u8)PT_REGS_PARM2(ctx);
+	struct gw_thread *thread;
+	struct mode_ref ref;
+
+	if (key != GW_MODE_KEY_PROXY && plan.certain)
+		return 0;
+	if (thread_get(&thread) == WATCHED_NO || !thread)
+		return 0;
+	track_key(thread, key, true);
+	if (key != GW_MODE_KEY_PROXY)
+		return 0;
+	argument_mode(PT_REGS_PARM1(ctx), &ref);
+	if (ref.mode)
+		session_push(thread, &ref, plan.file_id, false);
+	return 0;
+}
+
+/* The mode in force is about to be popped. */
+static __always_inline void pop_in_force(struct gw_thread *thread, const struct tls_state *state,
+					 bool for_operator)
+{
+	if (state->tracing)
+		session_pop(thread, state->ref.mode, for_operator);
+}
+
+/* TorchDispatchModeTLS::unset_mode(key); the result is returned through the first argument */
+SEC("uprobe")
+int unset_mode(struct pt_regs *ctx)
+{
+	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_UNSET_MODE];
+	__u32 key = (__u8)PT_REGS_PARM2(ctx);
+	struct tls_state state = {};
+	struct gw_thread *thread;
+
+	if (key != GW_MODE_KEY_PROXY && plan.certain)
+		return 0;
+	if (thread_get(&thread) == WATCHED_NO || !thread)
+		return 0;
+	if (key == GW_MODE_KEY_PROXY) {
+		state_get(thread, base, &state);
+		pop_in_force(thread, &state, false);
+	}
+	track_key(thread, key, false);
+	return 0;
+}
+
+/* TorchDispatchModeTLS::pop_highest_infra_mode(): FUNCTIONAL goes first, then PROXY */
+SEC("uprobe")
+int pop_highest_infra_mode(struct pt_regs *ctx)
+{
+	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_POP_INFRA];
+	struct tls_state state = {};
+	struct gw_thread *thread;
+
+	if (thread_get(&thread) == WATCHED_NO || !thread)
+		return 0;
+	state_get(thread, base, &state);
+	if (!state.functional)
+		pop_in_force(thread, &state, true);
+	track_pop_highest(thread);
+	return 0;
+}
+
+/* TorchDispatchModeTLS::push_onto_stack(std::shared_ptr<SafePyObject> mode), builds without keys */
+SEC("uprobe")
+int push_onto_stack(struct pt_regs *ctx)
+{
+	struct gw_thread *thread;
+	struct mode_ref ref;
+	bool proxy;
+
+	if (thread_get(&thread) == WATCHED_NO || !thread)
+		return 0;
+	argument_mode(PT_REGS_PARM1(ctx), &ref);
+	proxy = python_is_proxy_mode(python_type(ref.mode));
+	track_stack_push(thread, proxy);
+	if (proxy)
+		session_push(thread, &ref, plan.file_id, true);
+	return 0;
+}
+
+/* TorchDispatchModeTLS::pop_stack(), builds without keys */
+SEC("uprobe")
+int pop_stack(struct pt_regs *ctx)
+{
+	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_POP_STACK];
+	struct tls_state state = {};
+	struct gw_thread *thread;
+
+	if (thread_get(&thread) == WATCHED_NO || !thread)
+		return 0;
+	state_get(thread, base, &state);
+	pop_in_force(thread, &state, false);
+	track_stack_pop(thread);
+	return 0;
+}

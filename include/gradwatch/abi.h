@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The ABI between bpf/ and user/: plans go down, records, sessions and the ledger come up.
+ *
+ * Both sides are built from this one file, but a log or a core file may outlive a build, so every
+ * structure has fixed-width fields, explicit padding and asserted sizes, and records carry
+ * GW_ABI_VERSION. Times are CLOCK_MONOTONIC nanoseconds. Pids are those of the initial namespace
+ * (kernel tgid = "pid", kernel pid = "tid"), unless a field says otherwise.
+ */
+#ifndef GRADWATCH_ABI_H
+#define GRADWATCH_ABI_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+#define GW_ABI_VERSION 1
+
+/* Limits. A map that is full is counted (enum gw_counter), never silently ignored. */
+#define GW_MAX_PROCESSES   16384     /* watched process ids */
+#define GW_MAX_THREADS     32768     /* threads that have called a probed function */
+#define GW_MAX_SESSIONS    16384     /* trace sessions not yet collected by user space */
+#define GW_MAX_NESTING     4         /* traces in progress on one thread */
+#define GW_MAX_STACK_MODES 16        /* entries of a dispatch-mode stack that are looked at */
+#define GW_SPAN_MAX        256       /* bytes of thread-local storage read in one go */
+#define GW_COMM_LEN        16        /* TASK_COMM_LEN */
+#define GW_RING_BYTES      (1 << 20) /* ring buffer */
+
+/* An offset that a build does not have. */
+#define GW_NO_OFFSET 0xffffffffu
+
+/* The places of libtorch that are probed. One uprobe each, at most. */
+enum gw_site {
+	GW_SITE_SET_ENABLED, /* c10::GradMode::set_enabled(bool) */
+	GW_SITE_SET_MODE,    /* TorchDispatchModeTLS::set_mode(mode, key) */
+	GW_SITE_UNSET_MODE,  /* TorchDispatchModeTLS::unset_mode(key) */
+	GW_SITE_POP_INFRA,   /* TorchDispatchModeTLS::pop_highest_infra_mode() */
+	GW_SITE_PUSH_STACK,  /* TorchDispatchModeTLS::push_onto_stack(mode), builds without keys */
+	GW_SITE_POP_STACK,   /* TorchDispatchModeTLS::pop_stack() */
+	GW_SITE_MAX,
+};
+
+/* How a build keeps its dispatch modes. */
+enum gw_mode_api {
+	GW_MODES_NONE,  /* not found: no traces can be seen */
+	GW_MODES_KEYED, /* infra slots by key; PROXY has its own (2.2 and later) */
+	GW_MODES_STACK, /* one vector of modes, told apart by Python class (1.13 - 2.1) */
+};
+
+/* TorchDispatchModeKey, c10/core/impl/TorchDispatchModeTLS.h (PyTorch 2.2 - 2.14). */
+#define GW_MODE_KEY_PROXY 1
+
+/*
+ * What the probes of one ELF file need to know, in their read-only data. All "tls_" fields are
+ * offsets from the start of the library's TLS block, GW_NO_OFFSET where the build has none.
+ */
+struct gw_plan {
+	__u64 site_address[GW_SITE_MAX]; /* link-time address of the probed instruction, 0: none */
+	__u64 module_slot;    /* link-time address of the GOT word that holds the TLS module id */
+	__u32 file_id;        /* user space's number for the file */
+	__u32 mode_api;       /* enum gw_mode_api */
+	__u32 tls_grad;       /* byte with the grad mode */
+	__u32 tls_grad_guard; /* byte: non-zero once the byte above is initialised */
+	__u32 tls_mode_guard; /* the same for the dispatch-mode state */
+	__u32 tls_proxy_flag; /* KEYED: "engaged" byte of the PROXY slot */
+	__u32 tls_proxy_slot; /* KEYED: the slot's shared_ptr (pointer first) */
+	__u32 tls_functional_flag; /* KEYED: "engaged" byte of the slot above PROXY */
+	__u32 tls_stack;           /* vector of shared_ptr: begin, end */
+	__u32 tls_span;            /* start of the one read that holds all of the above */
+	__u32 tls_span_size;       /* its size, 0: read one by one */
+	__u8 grad_mask;            /* bit of the grad byte */
+	__u8 grad_default;         /* grad mode while the guard is 0 or the block is not there */
+	__u8 certain; /* 1: thread-local state can be read; 0: only tracked by probes */
+	__u8 pad;
+};
+_Static_assert(sizeof(struct gw_plan) == 8 * GW_SITE_MAX + 8 + 12 * 4, "plan layout");
+
+/* Counters of the ledger and of what else can go wrong, one slot each in a per-CPU array. */
+enum gw_counter {
+	GW_HITS,           /* set_enabled was called; the sum of the next five */
+	GW_REPORTED,       /* violation delivered to the ring buffer */
+	GW_REDUNDANT,      /* in a trace, but the mode did not change */
+	GW_OUTSIDE,        /* no trace on this thread */
+	GW_FILTERED,       /* not a watched process */
+	GW_LOST,           /* violation, but the ring buffer was full */
+	GW_UNREADABLE,     /* thread-local state could not be read: verdict from tracking */
+	GW_THREADS_FULL,   /* thread map full: verdict right, session unknown */
+	GW_SESSIONS_FULL,  /* session map full: verdict right, session unknown */
+	GW_NESTING_FULL,   /* more than GW_MAX_NESTING traces on one thread */
+	GW_PROCESSES_FULL, /* child of a watched process could not be added */
+	GW_COUNTER_MAX,
+};
+
+/* Records of the ring buffer. */
+enum gw_record_type {
+	GW_RECORD_VIOLATION = 1,
+};
+
+struct gw_record_header {
+	__u16 type;    /* enum gw_record_type */
+	__u16 version; /* GW_ABI_VERSION */
+	__u32 size;    /* of the whole record */
+	__u64 time;    /* ns */
+	__u64 lost;    /* records lost so far, all CPUs: a step between two records is a gap */
+};
+_Static_assert(sizeof(struct gw_record_header) == 24, "record header layout");
+
+/* A grad-mode change inside a trace. */
+struct gw_violation {
+	struct gw_record_header header;
+	__u64 session;    /* trace id, 0: unknown (a map was full) */
+	__u64 mode;       /* address of the Python mode object */
+	__u64 start_time; /* of the process, ns since boot: identity together with pid */
+	__u32 pid;
+	__u32 tid;
+	__u32 ns_pid; /* in the innermost pid namespace of the process */
+	__u32 ns_tid;
+	__u32 uid;     /* initial user namespace */
+	__u32 file_id; /* gw_plan.file_id */
+	__u8 from;     /* grad mode before */
+	__u8 to;       /* and after */
+	__u8 certain;  /* read from the thread itself, not tracked */
+	__u8 pad[5];
+	char comm[GW_COMM_LEN];
+};
+_Static_assert(sizeof(struct gw_violation) == 24 + 24 + 24 + 8 + GW_COMM_LEN, "violation layout");
+
+/* Why a trace session is over; set by BPF where it knows, else found by user space. */
+enum gw_end_reason {
+	GW_END_NONE,     /* still open */
+	GW_END_GONE,     /* its mode object was freed */
+	GW_END_REPLACED, /* another mode object took its place */
+	GW_END_EXIT,     /* the thread or process ended */
+	GW_END_EXEC,     /* the process replaced its program */
+	GW_END_IDLE,     /* popped, and nothing since (user space) */
+	GW_END_DETACHED, /* gradwatch stopped first (user space) */
+	GW_END_MAX,
+};
+
+/*
+ * A trace session: one entry of one ProxyTorchDispatchMode on one thread. Value of the session
+ * map, keyed by its id; written by its own thread only, read and removed by user space.
+ */
+struct gw_session {
+	__u64 id;
+	__u64 mode;       /* Python mode object */
+	__u64 holder;     /* SafePyObject that holds it in the current entry */
+	__u64 mode_type;  /* its ob_type when first seen */
+	__u64 start_time; /* of the process, ns since boot */
+	__u64 first_push; /* ns; of the first sight, where seen_from_start is 0 */
+	__u64 last_push;
+	__u64 last_pop; /* 0: not popped yet */
+	__u64 end;      /* when end_reason was set */
+	__u64 pushes;
+	__u64 pops;
+	__u64 operators;  /* re-pushes after an operator was handled */
+	__u64 violations; /* including lost ones */
+	__u32 pid;
+	__u32 tid;
+	__u32 ns_pid;
+	__u32 ns_tid;
+	__u32 uid;
+	__u32 file_id;
+	__u8 seen_from_start; /* 0: first seen in mid-trace */
+	__u8 end_reason;      /* enum gw_end_reason */
+	__u8 depth;           /* traces already open on the thread when this one began */
+	__u8 pad[5];
+	char comm[GW_COMM_LEN];
+};
+_Static_assert(sizeof(struct gw_session) == 13 * 8 + 6 * 4 + 8 + GW_COMM_LEN, "session layout");
+
+/* Value of the map of watched processes, keyed by pid. */
+struct gw_process {
+	__u8 follow; /* children are watched too */
+	__u8 hit;    /* it has called a probed function */
+	__u8 pad[6];
+};
+_Static_assert(sizeof(struct gw_process) == 8, "process layout");
+
+#endif

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/options.h"
+
+#define MAX_ARGS 2048
+
+static struct options options;
+static struct err err;
+
+/* Parses a command line given as NULL-ended words. */
+static int parse(const char *first, ...)
+{
+	static char *argv[MAX_ARGS];
+	va_list words;
+	int argc = 0;
+
+	argv[argc++] = "gradwatch";
+	va_start(words, first);
+	for (const char *word = first; word; word = va_arg(words, const char *))
+		argv[argc++] = (char *)(uintptr_t)word;
+	va_end(words);
+	argv[argc] = NULL;
+	memset(&err, 0, sizeof(err));
+	return options_parse(&options, argc, argv, &err);
+}
+
+static void takes_pids(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--pid", "12", "-p", "34", "--json", "-v", NULL), 0);
+	assert_int_equal(options.pid_count, 2);
+	assert_int_equal(options.pids[1], 34);
+	assert_true(options.json);
+	assert_int_equal(options.verbosity, 1);
+	assert_false(options.follow);
+}
+
+static void takes_a_command(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--fail", "--", "python", "--pid", "x", NULL), 0);
+	assert_string_equal(options.child[0], "python");
+	assert_string_equal(options.child[2], "x");
+	assert_null(options.child[3]);
+	assert_true(options.fail);
+	assert_true(options.follow);
+	assert_int_equal(parse("--no-follow", "--", "true", NULL), 0);
+	assert_false(options.follow);
+}
+
+static void takes_doctor(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("doctor", NULL), 0);
+	assert_int_equal(options.command, COMMAND_DOCTOR);
+	assert_int_equal(parse("doctor", "libc10.so", NULL), 0);
+	assert_string_equal(options.file, "libc10.so");
+	assert_int_equal(parse("doctor", "--pid", "1", NULL), 0);
+	assert_int_equal(parse("doctor", "--pid", "1", "x", NULL), -EINVAL);
+	assert_int_equal(parse("doctor", "a", "b", NULL), -EINVAL);
+	assert_int_equal(parse("doctor", "--all", NULL), -EINVAL);
+}
+
+static void refuses(const char *needle)
+{
+	assert_non_null(strstr(err.text, needle));
+}
+
+static void refuses_nonsense_with_the_fix(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(NULL), -EINVAL);
+	refuses("--pid N, --all, -- CMD");
+	assert_int_equal(parse("--pid", NULL), -EINVAL);
+	refuses("--pid needs a value");
+	assert_int_equal(parse("--nonsense", NULL), -EINVAL);
+	refuses("'--nonsense'");
+	assert_int_equal(parse("--", NULL), -EINVAL);
+	refuses("no command");
+	assert_int_equal(parse("python", "x.py", NULL), -EINVAL);
+	refuses("gradwatch -- python");
+	assert_int_equal(parse("--pid", "1", "--all", NULL), -EINVAL);
+	refuses("exclude");
+	assert_int_equal(parse("--pid", "1", "--", "true", NULL), -EINVAL);
+	assert_int_equal(parse("--idle", "0", "--all", NULL), -EINVAL);
+}
+
+static void refuses_numbers_that_are_none(void **state)
+{
+	static const char *const bad[] = {
+		"", "0", "-1", "1x", " 1", "0x10", "4194305", "1.5", "99999999999999999999"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(parse("--pid", bad[i], NULL), -EINVAL);
+		refuses(bad[i]);
+	}
+}
+
+static void has_room_for_so_many_pids(void **state)
+{
+	static char *argv[2 * OPTIONS_MAX_PIDS + 4];
+	int argc = 0;
+
+	(void)state;
+	argv[argc++] = "gradwatch";
+	for (int i = 0; i < OPTIONS_MAX_PIDS + 1; i++) {
+		argv[argc++] = "--pid";
+		argv[argc++] = "7";
+	}
+	argv[argc] = NULL;
+	assert_int_equal(options_parse(&options, argc, argv, &err), -EINVAL);
+	refuses("--all");
+	argv[argc - 2] = NULL;
+	assert_int_equal(options_parse(&options, argc - 2, argv, &err), 0);
+	assert_int_equal(options.pid_count, OPTIONS_MAX_PIDS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(takes_pids),
+		cmocka_unit_test(takes_a_command),
+		cmocka_unit_test(takes_doctor),
+		cmocka_unit_test(refuses_nonsense_with_the_fix),
+		cmocka_unit_test(refuses_numbers_that_are_none),
+		cmocka_unit_test(has_room_for_so_many_pids),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* user/output: events in, lines out. Lines are written out in full: they are an interface. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <json-c/json.h>
+#include <cmocka.h>
+
+#include "output/sink.h"
+#include "output/text.h"
+
+/* 2026-01-02T03:04:05.000000000Z is monotonic 0. */
+static const struct sink_context context = {
+	.host = "box",
+	.utc_offset = 1767323045000000000,
+};
+
+#define COMMON(type, time, mono)                                                                   \
+	"{\"v\":1,\"type\":\"" type "\",\"time\":\"2026-01-02T03:04:" time "Z\",\"mono_ns\":" mono \
+	",\"host\":\"box\""
+#define PROCESS                                                                                    \
+	",\"pid\":4711,\"tid\":4712,\"ns_pid\":7,\"ns_tid\":8,\"start_ns\":18446744073709551615,"  \
+	"\"comm\":\"python3\",\"uid\":1000,\"exe\":\"/usr/bin/python3\","                          \
+	"\"torch\":{\"file\":\"/opt/torch/lib/libc10.so\",\"version\":\"2.13.0\"}"
+
+static struct event make_event(enum event_type type)
+{
+	struct event event = {
+		.type = type,
+		.time = 1118000001,
+		.process = {.pid = 4711,
+			    .tid = 4712,
+			    .ns_pid = 7,
+			    .ns_tid = 8,
+			    .uid = 1000,
+			    .start_time = UINT64_MAX,
+			    .comm = "python3",
+			    .exe = "/usr/bin/python3"},
+		.torch = {.file = "/opt/torch/lib/libc10.so", .version = "2.13.0"},
+	};
+
+	return event;
+}
+
+static struct event make_violation(void)
+{
+	struct event event = make_event(EVENT_VIOLATION);
+
+	event.violation.trace = 7;
+	event.violation.from = true;
+	event.violation.certain = true;
+	return event;
+}
+
+static struct event make_trace(enum event_type type)
+{
+	struct event event = make_event(type);
+
+	event.trace = (struct event_trace){
+		.id = 7,
+		.first_push_ns = 1000000000,
+		.last_push_ns = 1003000000,
+		.last_pop_ns = 1003400000,
+		.pushes = 13,
+		.pops = 14,
+		.operators = 12,
+		.violations = 2,
+		.seen_from_start = true,
+		.reason = GW_END_GONE,
+	};
+	return event;
+}
+
+static void check_json(const struct event *event, const char *expected)
+{
+	size_t length = 0;
+	char *text = event_to_json(&context, event, &length);
+
+	assert_non_null(text);
+	assert_int_equal(length, strlen(text));
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void test_json_plain(void **state)
+{
+	struct event event = make_event(EVENT_START);
+
+	(void)state;
+	check_json(&event, COMMON("start", "06.118000001", "1118000001") "}\n");
+
+	event = make_event(EVENT_LOST);
+	event.lost.count = 2;
+	event.lost.total = UINT64_MAX;
+	check_json(&event, COMMON("lost", "06.118000001",
+				  "1118000001") ",\"count\":2,"
+						"\"total\":18446744073709551615}\n");
+
+	event = make_event(EVENT_END);
+	event.totals = (struct event_totals){1, 2, 3, 4, {0}};
+	for (uint64_t i = 0; i < GW_COUNTER_MAX; i++)
+		event.totals.counter[i] = 10 + i;
+	check_json(&event,
+		   COMMON("end", "06.118000001",
+			  "1118000001") ",\"processes\":1,\"traces\":2,\"violations\":3,\"lost\":4,"
+					"\"ledger\":{\"hits\":10,\"reported\":11,\"redundant\":12,"
+					"\"outside_trace\":13,\"filtered\":14,\"lost\":15},"
+					"\"counters\":{\"unreadable\":16,\"threads_full\":17,"
+					"\"sessions_full\":18,\"nesting_full\":19,\"processes_"
+					"full\":20}}\n");
+}
+
+static void test_json_attached(void **state)
+{
+	struct event event = make_event(EVENT_ATTACHED);
+
+	(void)state;
+	event.attached.sites = 5;
+	event.attached.certain = true;
+	event.attached.armed_after_ns = 99;
+	check_json(&event, COMMON("attached", "06.118000001", "1118000001") PROCESS
+		   ",\"sites\":5,\"certain\":true,\"doubt\":null,\"armed_after_ns\":99}\n");
+	event.attached.certain = false;
+	strcpy(event.attached.doubt, "no \"tls\"");
+	check_json(&event, COMMON("attached", "06.118000001", "1118000001") PROCESS
+		   ",\"sites\":5,\"certain\":false,\"doubt\":\"no \\\"tls\\\"\","
+		   "\"armed_after_ns\":99}\n");
+	event.type = EVENT_SKIPPED;
+	check_json(&event, COMMON("skipped", "06.118000001", "1118000001") PROCESS
+		   ",\"reason\":\"no \\\"tls\\\"\"}\n");
+}
+
+static void test_json_trace(void **state)
+{
+	static const char *const reason[] = {"unknown", "gone", "replaced", "exit",
+					     "exec",    "idle", "detached", "unknown"};
+	struct event event = make_trace(EVENT_TRACE_BEGIN);
+	char expected[128];
+
+	(void)state;
+	event.time = 1000000000;
+	event.trace.last_pop_ns = 0;
+	event.trace.depth = 255;
+	check_json(&event, COMMON("trace_begin", "06.000000000", "1000000000") PROCESS
+		   ",\"trace\":7,\"depth\":255,\"seen_from_start\":true,"
+		   "\"first_push\":\"2026-01-02T03:04:06.000000000Z\",\"first_push_ns\":1000000000,"
+		   "\"last_push_ns\":1003000000,\"last_pop\":null,\"last_pop_ns\":null,"
+		   "\"pushes\":13,\"pops\":14,\"operators\":12,\"violations\":2}\n");
+	event = make_trace(EVENT_TRACE_END);
+	check_json(&event, COMMON("trace_end", "06.118000001", "1118000001") PROCESS
+		   ",\"trace\":7,\"depth\":0,\"seen_from_start\":true,"
+		   "\"first_push\":\"2026-01-02T03:04:06.000000000Z\",\"first_push_ns\":1000000000,"
+		   "\"last_push_ns\":1003000000,"
+		   "\"last_pop\":\"2026-01-02T03:04:06.003400000Z\",\"last_pop_ns\":1003400000,"
+		   "\"pushes\":13,\"pops\":14,\"operators\":12,\"violations\":2,"
+		   "\"reason\":\"gone\"}\n");
+	for (unsigned int i = 0; i <= GW_END_MAX; i++) {
+		size_t length;
+		char *text;
+
+		event.trace.reason = (enum gw_end_reason)i;
+		text = event_to_json(&context, &event, &length);
+		assert_non_null(text);
+		snprintf(expected, sizeof(expected), "\"reason\":\"%s\"}\n", reason[i]);
+		assert_non_null(strstr(text, expected));
+		free(text);
+	}
+}
+
+static void test_json_violation(void **state)
+{
+	struct event event = make_violation();
+
+	(void)state;
+	check_json(&event, COMMON("violation", "06.118000001", "1118000001") PROCESS
+		   ",\"trace\":7,\"from\":true,\"to\":false,\"certain\":true}\n");
+
+	/* what could not be read */
+	event = (struct event){.type = EVENT_VIOLATION};
+	event.violation.to = true;
+	check_json(&event,
+		   COMMON("violation", "05.000000000",
+			  "0") ",\"pid\":0,\"tid\":0,\"ns_pid\":0,\"ns_tid\":0,\"start_ns\":0,"
+			       "\"comm\":\"\",\"uid\":0,\"exe\":null,"
+			       "\"torch\":{\"file\":null,\"version\":null},"
+			       "\"trace\":null,\"from\":false,\"to\":true,\"certain\":false}\n");
+}
+
+/* Whatever is in the strings: one line, which a parser reads back. */
+static void test_json_hostile(void **state)
+{
+	struct event event = make_violation();
+	struct json_object *parsed, *comm = NULL, *exe = NULL;
+	size_t length = 0;
+	char *text;
+
+	(void)state;
+	memset(event.process.comm, '\n', sizeof(event.process.comm));
+	strcpy(event.process.comm, "\",\"a\":\n\x1b\xff\\");
+	memset(event.process.exe, '\xff', sizeof(event.process.exe)); /* and no NUL */
+	memset(event.torch.file, '\x01', sizeof(event.torch.file));
+	memset(event.torch.version, '"', sizeof(event.torch.version));
+	text = event_to_json(&context, &event, &length);
+	assert_non_null(text);
+	assert_ptr_equal(strchr(text, '\n'), text + length - 1);
+	assert_null(strchr(text, '\x1b'));
+
+	parsed = json_tokener_parse(text);
+	assert_non_null(parsed);
+	assert_true(json_object_object_get_ex(parsed, "comm", &comm));
+	assert_string_equal(json_object_get_string(comm), "\",\"a\":\n\x1b\xef\xbf\xbd\\");
+	assert_true(json_object_object_get_ex(parsed, "exe", &exe));
+	assert_int_equal(json_object_get_string_len(exe), 3 * sizeof(event.process.exe));
+	json_object_put(parsed);
+	free(text);
+}
+
+/* What a text sink prints for an event; freed by the next call. */
+static const char *printed(const struct event *event, bool colour, int verbosity)
+{
+	static char *text;
+	size_t size = 0;
+	FILE *stream;
+	struct sink *sink;
+
+	free(text);
+	text = NULL;
+	if (!event)
+		return NULL;
+	stream = open_memstream(&text, &size);
+	assert_non_null(stream);
+	sink = sink_text(&context, stream, colour, verbosity);
+	assert_non_null(sink);
+	assert_int_equal(sink_event(sink, event), 0);
+	assert_int_equal(sink_reopen(sink), 0);
+	sink_free(sink);
+	fclose(stream);
+	return text;
+}
+
+static void test_text_violation(void **state)
+{
+	struct event event = make_violation();
+
+	(void)state;
+	assert_string_equal(printed(&event, false, 0),
+			    "03:04:06.118  VIOLATION  grad mode on -> off inside a trace  "
+			    "python3[4711] thread 4712 (pid 7 in its container)  torch 2.13.0  "
+			    "trace 7\n");
+	event.process.tid = event.process.ns_pid = event.process.pid;
+	assert_string_equal(printed(&event, true, 0),
+			    "\033[2m03:04:06.118\033[0m  \033[1;31mVIOLATION\033[0m  "
+			    "grad mode on -> off inside a trace  python3[4711]  torch 2.13.0  "
+			    "trace 7\n");
+	event.violation = (struct event_violation){.to = true};
+	event.process.tid = event.process.ns_pid = 0;
+	event.torch.version[0] = '\0';
+	assert_string_equal(printed(&event, false, 0),
+			    "03:04:06.118  VIOLATION  grad mode off -> on inside a trace  "
+			    "python3[4711]  torch of unknown version  trace unknown  uncertain\n");
+}
+
+static void test_text_hostile(void **state)
+{
+	struct event event = make_violation();
+	const char *line;
+
+	(void)state;
+	event.process.tid = event.process.ns_pid = event.process.pid;
+	strcpy(event.process.comm, "\x1b[2J\n\xc2\x9b\xff");
+	strcpy(event.torch.version, "\xe2\x80\xae");
+	assert_string_equal(printed(&event, false, 0),
+			    "03:04:06.118  VIOLATION  grad mode on -> off inside a trace  "
+			    "\\x1b[2J\\x0a\\xc2\\x9b\\xff[4711]  torch \\xe2\\x80\\xae  trace 7\n");
+
+	/* arrays without NUL */
+	event = make_event(EVENT_SKIPPED);
+	memset(event.process.comm, '\n', sizeof(event.process.comm));
+	memset(event.torch.file, '\n', sizeof(event.torch.file));
+	memset(event.attached.doubt, '\n', sizeof(event.attached.doubt));
+	line = printed(&event, false, 0);
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	event.type = EVENT_ATTACHED;
+	line = printed(&event, false, 0);
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+}
+
+static void test_text_attached(void **state)
+{
+	struct event event = make_event(EVENT_ATTACHED);
+
+	(void)state;
+	event.process.tid = event.process.ns_pid = event.process.pid;
+	event.attached.sites = 5;
+	event.attached.certain = true;
+	assert_string_equal(printed(&event, false, 0),
+			    "03:04:06.118  attached  libc10.so  torch 2.13.0  python3[4711]  "
+			    "5 probes\n");
+	event.attached.sites = 1;
+	event.attached.certain = false;
+	strcpy(event.attached.doubt, "no TLS offsets");
+	strcpy(event.torch.file, "libc10.so");
+	event.process.pid = 0;
+	assert_string_equal(printed(&event, false, 0),
+			    "03:04:06.118  attached  libc10.so  torch 2.13.0  1 probe  "
+			    "uncertain: no TLS offsets\n");
+	event = make_event(EVENT_SKIPPED);
+	event.process.pid = 0;
+	strcpy(event.attached.doubt, "not an ELF file");
+	assert_string_equal(printed(&event, false, 0),
+			    "03:04:06.118  skipped  /opt/torch/lib/libc10.so  not an ELF file\n");
+}
+
+static void test_text_traces(void **state)
+{
+	struct event event = make_trace(EVENT_TRACE_BEGIN);
+
+	(void)state;
+	event.process.tid = event.process.ns_pid = event.process.pid;
+	assert_string_equal(printed(&event, false, 0), "");
+	assert_string_equal(printed(&event, false, 1), "03:04:06.118  trace 7 began  python3[4711]"
+						       "  torch 2.13.0\n");
+	event.trace.depth = 1;
+	assert_string_equal(printed(&event, false, 1),
+			    "03:04:06.118  trace 7 began (inside 1 other)  python3[4711]"
+			    "  torch 2.13.0\n");
+	event.trace.seen_from_start = false;
+	assert_string_equal(printed(&event, false, 1),
+			    "03:04:06.118  trace 7 began (first seen in the middle)  python3[4711]"
+			    "  torch 2.13.0\n");
+
+	event.type = EVENT_TRACE_END;
+	assert_string_equal(printed(&event, false, 0), "");
+	assert_string_equal(printed(&event, false, 1),
+			    "03:04:06.118  trace 7 ended (gone): 12 operators, 2 violations, "
+			    "3.4 ms  python3[4711]\n");
+	event.trace.operators = event.trace.violations = 1;
+	event.trace.last_pop_ns = 0; /* never popped: until the event */
+	event.trace.reason = GW_END_EXIT;
+	event.time = 3500000000;
+	assert_string_equal(printed(&event, false, 1),
+			    "03:04:08.500  trace 7 ended (exit): 1 operator, 1 violation, "
+			    "2.5 s  python3[4711]\n");
+	event.time = 0; /* before its beginning: a damaged record */
+	assert_string_equal(printed(&event, false, 1),
+			    "03:04:05.000  trace 7 ended (exit): 1 operator, 1 violation, "
+			    "0.0 us  python3[4711]\n");
+}
+
+static void test_text_others(void **state)
+{
+	struct event event = make_event(EVENT_LOST);
+
+	(void)state;
+	event.lost.count = 1;
+	event.lost.total = 12;
+	assert_string_equal(printed(&event, false, 0),
+			    "03:04:06.118  LOST  1 violation lost here, 12 in all\n");
+	event.lost.count = 12;
+	assert_string_equal(printed(&event, false, 0),
+			    "03:04:06.118  LOST  12 violations lost here, 12 in all\n");
+	event.type = EVENT_START;
+	assert_string_equal(printed(&event, false, 9), "");
+	event.type = EVENT_END;
+	assert_string_equal(printed(&event, false, 9), "");
+	printed(NULL, false, 0);
+}
+
+static void check_totals(const struct event_totals *totals, const char *expected)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+
+	assert_non_null(stream);
+	text_totals(stream, totals);
+	fclose(stream);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void test_totals(void **state)
+{
+	struct event_totals totals = {1, 3, 4, 0, {570, 4, 10, 556}};
+
+	(void)state;
+	check_totals(&totals, "1 process, 3 traces, 4 violations, 0 lost\n"
+			      "ledger: 570 hits = 4 reported + 10 redundant + 556 outside-trace + "
+			      "0 filtered + 0 lost\n");
+	totals = (struct event_totals){0, 1, 1, 1, {2, 1, 0, 0, 0, 1, 0, 2, 0, 3}};
+	check_totals(&totals, "0 processes, 1 trace, 1 violation, 1 lost\n"
+			      "ledger: 2 hits = 1 reported + 0 redundant + 0 outside-trace + "
+			      "0 filtered + 1 lost\n"
+			      "warning: thread map full: 2; "
+			      "traces nested too deep: 3\n");
+	totals = (struct event_totals){2, 0, 0, 0, {2, 1, 0, 0, 0, 0, 1}};
+	check_totals(&totals, "2 processes, 0 traces, 0 violations, 0 lost\n"
+			      "ledger: 2 hits = 1 reported + 0 redundant + 0 outside-trace + "
+			      "0 filtered + 0 lost\n"
+			      "warning: the ledger does not balance, so findings may be missing; "
+			      "thread state unreadable, so judged by tracking: 1\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_json_plain),   cmocka_unit_test(test_json_attached),
+		cmocka_unit_test(test_json_trace),   cmocka_unit_test(test_json_violation),
+		cmocka_unit_test(test_json_hostile), cmocka_unit_test(test_text_violation),
+		cmocka_unit_test(test_text_hostile), cmocka_unit_test(test_text_attached),
+		cmocka_unit_test(test_text_traces),  cmocka_unit_test(test_text_others),
+		cmocka_unit_test(test_totals),
+	};
+
+	setenv("TZ", "UTC", 1);
+	tzset();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

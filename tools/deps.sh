@@ -1,0 +1,42 @@
+#!/bin/sh
+# Installs the Debian packages that a step needs, and only those that are missing.
+#   tools/deps.sh build|test|lint|bench...
+set -eu
+
+packages() {
+	case $1 in
+	build) echo clang llvm gcc make pkg-config libbpf-dev libelf-dev libcapstone-dev libjson-c-dev uthash-dev bpftool linux-libc-dev ;;
+	test) echo libcmocka-dev python3 python3-venv debootstrap util-linux binutils g++ ;;
+	lint) echo clang-format clang-tidy clang-tools cppcheck shellcheck ;;
+	bench) echo bpftrace ;;
+	fuzz) echo libclang-rt-14-dev ;;
+	*) echo "deps: unknown group '$1'" >&2; exit 2 ;;
+	esac
+}
+
+missing=
+for group in "$@"; do
+	for package in $(packages "$group"); do
+		dpkg-query -W -f='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
+			missing="$missing $package"
+	done
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+	echo "deps: missing:$missing. As root: apt-get install$missing" >&2
+	exit 1
+fi
+echo "deps: installing$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+for pause in 5 20 60 0; do
+	# shellcheck disable=SC2086 # a list of names
+	if apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing >/dev/null; then
+		exit 0
+	fi
+	[ "$pause" = 0 ] && break
+	echo "deps: apt-get failed, again in $pause s" >&2
+	sleep "$pause"
+done
+echo "deps: could not install$missing" >&2
+exit 1

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Formatter, analyzers and linters over the given C files, the Python and the shell scripts.
+# Everything must be quiet. BUILD: where the skeletons and the virtual environment are.
+set -u
+
+build=${BUILD:-build}
+status=0
+run() { # NAME COMMAND...: a linter that says anything or fails has failed
+	name=$1
+	shift
+	output=$("$@" 2>&1)
+	code=$?
+	if [ $code -ne 0 ] || [ -n "$output" ]; then
+		printf '%s\nlint: %s failed (%s)\n' "$output" "$name" "$code"
+		status=1
+	else
+		printf 'lint: %s ok\n' "$name"
+	fi
+}
+
+tools/deps.sh build lint test || exit 1
+flags="-std=gnu11 -D_GNU_SOURCE -DGRADWATCH_VERSION=\"x\" -Iinclude -Iuser -I$build"
+user=$(printf '%s\n' "$@" | grep '^user/.*\.c$')
+analyze() {
+	for file in $user; do
+		# shellcheck disable=SC2086 # flags is a list
+		clang --analyze --analyzer-output text -Xclang -analyzer-werror \
+			-Wall -Wextra -Werror $flags "$file" -o /dev/null || return 1
+	done
+}
+
+run clang-format clang-format --dry-run -Werror "$@"
+run "clang analyzer" analyze
+# shellcheck disable=SC2086
+run cppcheck cppcheck --quiet --error-exitcode=1 --enable=warning,portability,performance \
+	--std=c11 --inline-suppr --suppress=missingIncludeSystem -D_GNU_SOURCE \
+	-DGRADWATCH_VERSION='"x"' -Iinclude -Iuser $user
+run ruff "$build/venv/bin/ruff" check -q tests tools
+run "ruff format" "$build/venv/bin/ruff" format -q --check tests tools
+run shellcheck shellcheck -s sh tools/*.sh tests/*/*.sh .ci/run
+exit $status

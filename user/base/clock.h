@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Monotonic time, which events carry, and its place in UTC. */
+#ifndef GRADWATCH_BASE_CLOCK_H
+#define GRADWATCH_BASE_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CLOCK_RFC3339_SIZE 32
+
+/* CLOCK_MONOTONIC, ns. */
+uint64_t clock_monotonic(void);
+
+/* CLOCK_REALTIME - CLOCK_MONOTONIC now, ns. Add it to an event's time to get its place in UTC. */
+int64_t clock_utc_offset(void);
+
+/* ns since 1970 as RFC 3339 in UTC with nanoseconds: 2026-01-02T03:04:05.000000006Z. */
+void clock_rfc3339(char out[CLOCK_RFC3339_SIZE], uint64_t utc_ns);
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One function per command; each returns the exit status and has told the user what went wrong. */
+#ifndef GRADWATCH_CLI_COMMANDS_H
+#define GRADWATCH_CLI_COMMANDS_H
+
+#include "cli/options.h"
+
+int command_watch(const struct options *options);
+int command_doctor(const struct options *options);
+
+#endif

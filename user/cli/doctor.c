@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "cli/commands.h"
+#include "inspect/plan.h"
+#include "watch/diagnose.h"
+#include "watch/procfs.h"
+#include "watch/selftest.h"
+#include "watch/torch_version.h"
+
+enum outcome { OUTCOME_OK, OUTCOME_NOTE, OUTCOME_FAILED };
+
+/* One line of the table; a check fills text and says how it went. */
+struct check {
+	const char *name;
+	enum outcome (*run)(struct err *text);
+};
+
+static enum outcome check_kernel(struct err *text)
+{
+	struct utsname system;
+
+	uname(&system);
+	err_set(text, 0, "%s %s", system.release, system.machine);
+	if (strcmp(system.machine, "x86_64")) {
+		err_set(text, 0, "%s: thread-local state is read on x86_64 only", system.machine);
+		return OUTCOME_FAILED;
+	}
+	return OUTCOME_OK;
+}
+
+static enum outcome check_capabilities(struct err *text)
+{
+	char missing[128];
+
+	if (!diagnose_capabilities(missing, sizeof(missing))) {
+		err_set(text, 0, "all that is needed");
+		return OUTCOME_OK;
+	}
+	err_set(text, 0, "missing %s; run as root (sudo gradwatch ...)", missing);
+	return OUTCOME_FAILED;
+}
+
+static enum outcome check_btf(struct err *text)
+{
+	if (diagnose_btf()) {
+		err_set(text, 0, "/sys/kernel/btf/vmlinux");
+		return OUTCOME_OK;
+	}
+	err_set(text, 0, "none; use a kernel built with CONFIG_DEBUG_INFO_BTF");
+	return OUTCOME_FAILED;
+}
+
+static enum outcome check_lockdown(struct err *text)
+{
+	char mode[32];
+
+	diagnose_lockdown(mode, sizeof(mode));
+	if (!strcmp(mode, "confidentiality")) {
+		err_set(text, 0,
+			"confidentiality: BPF may not read memory; boot with "
+			"lockdown=integrity");
+		return OUTCOME_FAILED;
+	}
+	err_set(text, 0, "%s", strcmp(mode, "unknown") ? mode : "not told by this kernel");
+	return OUTCOME_OK;
+}
+
+static enum outcome tried(int code, struct err *text, const char *success)
+{
+	if (code)
+		return OUTCOME_FAILED;
+	err_set(text, 0, "%s", success);
+	return OUTCOME_OK;
+}
+
+static enum outcome check_ring(struct err *text)
+{
+	return tried(selftest_ring(text), text, "made one");
+}
+
+static enum outcome check_programs(struct err *text)
+{
+	return tried(selftest_programs(text), text, "loaded, fork, exec and exit are seen");
+}
+
+static enum outcome check_uprobe(struct err *text)
+{
+	uint64_t ns;
+	int code = selftest_uprobe(&ns, text);
+
+	if (code)
+		return OUTCOME_FAILED;
+	err_set(text, 0, "perf event on a file, every call seen, %" PRIu64 " ns per hit", ns);
+	return OUTCOME_OK;
+}
+
+static enum outcome check_mappings(struct err *text)
+{
+	return tried(selftest_mappings(text), text, "a new mapping was told");
+}
+
+static int doctor_machine(void)
+{
+	static const struct check checks[] = {
+		{"kernel", check_kernel},    {"capabilities", check_capabilities},
+		{"BTF", check_btf},          {"lockdown", check_lockdown},
+		{"ring buffer", check_ring}, {"BPF programs", check_programs},
+		{"uprobe", check_uprobe},    {"new mappings", check_mappings},
+	};
+	static const char *const word[] = {"ok", "note", "FAILED"};
+	int status = EXIT_OK;
+
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		struct err text;
+		enum outcome outcome = checks[i].run(&text);
+
+		printf("%-13s %-7s %s\n", checks[i].name, word[outcome], text.text);
+		if (outcome == OUTCOME_FAILED)
+			status = EXIT_BAD_USE;
+	}
+	return status;
+}
+
+static void print_offset(const char *name, uint32_t offset)
+{
+	if (offset == GW_NO_OFFSET)
+		printf("  %-28s -\n", name);
+	else
+		printf("  %-28s block + 0x%x\n", name, offset);
+}
+
+static void print_sites(const struct inspect_plan *plan)
+{
+	for (int i = 0; i < GW_SITE_MAX; i++) {
+		const struct inspect_site *site = &plan->site[i];
+
+		if (!site->symbol[0])
+			continue;
+		printf("  %-24s function 0x%" PRIx64 "  probe +%" PRIu64 "  file offset 0x%" PRIx64
+		       "  %-18s %s\n",
+		       inspect_site_name(i), site->function, site->address - site->function,
+		       site->file_offset, site->insn,
+		       site->kind == INSPECT_INSN_EMULATED
+			       ? "emulated by the kernel"
+			       : "single-stepped: about ten times the cost");
+	}
+}
+
+/* What cannot be seen, whatever the build; the measured table is in the README. */
+static void print_limits(const struct inspect_plan *plan)
+{
+	if (plan->abi.mode_api == GW_MODES_NONE)
+		printf("not seen: traces; this build has no dispatch-mode functions that are "
+		       "known\n");
+	else if (plan->abi.mode_api == GW_MODES_STACK)
+		printf("modes: told apart by their Python class (this build has no mode keys)\n");
+	else
+		printf("modes: the PROXY slot of the keyed dispatch modes\n");
+	printf("not seen: inference_mode and C++ guards (they do not call the setter); changes in "
+	       "pre-dispatch traces (exempt)\n");
+}
+
+static void print_plan(const char *path, const char *version, const struct inspect_plan *plan)
+{
+	char shown[4096];
+
+	str_escape(shown, sizeof(shown), path, strlen(path));
+	printf("%s\n", shown);
+	str_escape(shown, sizeof(shown), version, strlen(version));
+	printf("torch %s, build id %s\n", version[0] ? shown : "of unknown version",
+	       plan->build_id[0] ? plan->build_id : "none");
+	printf("probes:\n");
+	print_sites(plan);
+	printf("thread-local state:\n");
+	print_offset("grad mode", plan->abi.tls_grad);
+	print_offset("  initialised when", plan->abi.tls_grad_guard);
+	if (plan->abi.mode_api == GW_MODES_KEYED) {
+		print_offset("PROXY slot engaged", plan->abi.tls_proxy_flag);
+		print_offset("PROXY slot", plan->abi.tls_proxy_slot);
+	} else {
+		print_offset("stack of modes", plan->abi.tls_stack);
+	}
+	print_offset("  initialised when", plan->abi.tls_mode_guard);
+	if (plan->abi.certain)
+		printf("verdicts: certain, from the thread's own state\n");
+	else
+		printf("verdicts: certain: false; %s\n", plan->doubt);
+	print_limits(plan);
+}
+
+static int doctor_fd(int fd, const char *path, const char *version)
+{
+	struct inspect_plan plan;
+	char reason[512];
+	int code = inspect_plan_fd(fd, &plan, reason, sizeof(reason));
+
+	if (code) {
+		log_error("%s: %s", path, reason);
+		return EXIT_BAD_USE;
+	}
+	print_plan(path, version, &plan);
+	return EXIT_OK;
+}
+
+static int doctor_file(const char *path)
+{
+	char version[64];
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int status;
+
+	if (fd < 0) {
+		log_error("%s: %s", path, strerror(errno));
+		return EXIT_BAD_USE;
+	}
+	torch_version(getpid(), path, version, sizeof(version));
+	status = doctor_fd(fd, path, version);
+	close(fd);
+	return status;
+}
+
+struct found {
+	pid_t pid;
+	unsigned int libraries;
+	int status;
+};
+
+static int visit_mapping(void *context, const struct procfs_mapping *mapping)
+{
+	struct found *found = context;
+	struct inspect_plan plan;
+	char reason[512], version[64];
+	int fd = procfs_open_mapping(found->pid, mapping);
+	int code;
+
+	if (fd < 0) {
+		log_error("%s: %s", mapping->path, strerror(-fd));
+		found->status = EXIT_BAD_USE;
+		return 0;
+	}
+	code = inspect_plan_fd(fd, &plan, reason, sizeof(reason));
+	close(fd);
+	if (code == -ENOENT) /* another library of PyTorch */
+		return 0;
+	found->libraries++;
+	if (code) {
+		log_error("%s: %s", mapping->path, reason);
+		found->status = EXIT_BAD_USE;
+		return 0;
+	}
+	torch_version(found->pid, mapping->path, version, sizeof(version));
+	print_plan(mapping->path, version, &plan);
+	return 0;
+}
+
+static int doctor_pid(pid_t pid)
+{
+	struct found found = {.pid = pid};
+	int code = procfs_candidates(pid, visit_mapping, &found);
+
+	if (code == -ESRCH)
+		log_error("no process %d: it does not exist or has ended", pid);
+	else if (code == -EACCES || code == -EPERM)
+		log_error("cannot look into process %d: missing capability CAP_SYS_PTRACE; run as "
+			  "root (sudo gradwatch ...)",
+			  pid);
+	else if (code < 0)
+		log_error("cannot read the mappings of process %d: %s", pid, strerror(-code));
+	else if (!found.libraries)
+		log_error("process %d has no libtorch mapped; import torch in it first", pid);
+	return code || !found.libraries ? EXIT_BAD_USE : found.status;
+}
+
+int command_doctor(const struct options *options)
+{
+	if (options->file)
+		return doctor_file(options->file);
+	if (options->pid_count)
+		return doctor_pid((pid_t)options->pids[0]);
+	return doctor_machine();
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <string.h>
+
+#include "base/str.h"
+
+enum {
+	OPT_ALL = 256,
+	OPT_FOLLOW,
+	OPT_NO_FOLLOW,
+	OPT_JSON,
+	OPT_LOG,
+	OPT_FAIL,
+	OPT_IDLE,
+};
+
+static const struct row {
+	const char *name;
+	const char *value; /* NULL: a switch */
+	int id;            /* a character is the short form */
+	const char *help;
+} rows[] = {
+	{"pid", "N", 'p', "watch process N, all its threads (may be given several times)"},
+	{"all", NULL, OPT_ALL, "watch every process of the host, now and later"},
+	{"follow", NULL, OPT_FOLLOW, "watch forked children too (default with -- CMD)"},
+	{"no-follow", NULL, OPT_NO_FOLLOW, "do not"},
+	{"json", NULL, OPT_JSON, "JSON Lines on standard output (schema: README)"},
+	{"log", "FILE", OPT_LOG, "append JSON Lines to FILE (mode 0600, reopened on SIGHUP)"},
+	{"fail", NULL, OPT_FAIL, "exit with 3 if any violation was seen"},
+	{"idle", "SECONDS", OPT_IDLE, "a trace is over after so long without an operator (30)"},
+	{"verbose", NULL, 'v', "tell of traces too; twice: of everything"},
+	{"help", NULL, 'h', "this text"},
+	{"version", NULL, 'V', "the version"},
+};
+
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+void options_help(FILE *stream)
+{
+	fputs("gradwatch: tells when code changes PyTorch's grad mode while a graph is traced\n\n"
+	      "  gradwatch [OPTIONS] --pid N          a running process\n"
+	      "  gradwatch [OPTIONS] -- CMD ARGS      a command, from its start\n"
+	      "  gradwatch [OPTIONS] --all            every process of the host\n"
+	      "  gradwatch doctor                     can this machine do it?\n"
+	      "  gradwatch doctor --pid N | FILE      what can be seen in this libtorch?\n\n",
+	      stream);
+	for (size_t i = 0; i < ROWS; i++) {
+		char left[64], both[40];
+
+		str_format(both, sizeof(both), "--%s%s%s", rows[i].name, rows[i].value ? " " : "",
+			   rows[i].value ? rows[i].value : "");
+		if (rows[i].id < 256)
+			str_format(left, sizeof(left), "-%c, %s", rows[i].id, both);
+		else
+			str_format(left, sizeof(left), "    %s", both);
+		fprintf(stream, "  %-22s %s\n", left, rows[i].help);
+	}
+	fputs("\nexit status: the command's with -- CMD; 0; 2 bad use or nothing could be "
+	      "watched;\n"
+	      "3 violations with --fail; 126, 127 the command could not be run or found\n",
+	      stream);
+}
+
+static int add_pid(struct options *options, const char *text, struct err *err)
+{
+	uint64_t pid;
+
+	if (str_to_u64(text, 1, 4194304, &pid)) /* PID_MAX_LIMIT */
+		return err_set(err, -EINVAL, "--pid wants a process id, not '%s'", text);
+	if (options->pid_count == OPTIONS_MAX_PIDS)
+		return err_set(err, -EINVAL, "more than %d --pid; use --all", OPTIONS_MAX_PIDS);
+	options->pids[options->pid_count++] = (uint32_t)pid;
+	return 0;
+}
+
+static int set_idle(struct options *options, const char *text, struct err *err)
+{
+	uint64_t seconds;
+
+	if (str_to_u64(text, 1, 86400, &seconds))
+		return err_set(err, -EINVAL, "--idle wants seconds from 1 to 86400, not '%s'",
+			       text);
+	options->idle_ns = seconds * 1000000000ull;
+	return 0;
+}
+
+/* follow: -1 not said, 0 no, 1 yes */
+static int apply(struct options *options, int id, int *follow, struct err *err)
+{
+	switch (id) {
+	case 'p':
+		return add_pid(options, optarg, err);
+	case OPT_IDLE:
+		return set_idle(options, optarg, err);
+	case OPT_ALL:
+		options->all = true;
+		return 0;
+	case OPT_FOLLOW:
+	case OPT_NO_FOLLOW:
+		*follow = id == OPT_FOLLOW;
+		return 0;
+	case OPT_JSON:
+		options->json = true;
+		return 0;
+	case OPT_LOG:
+		options->log_path = optarg;
+		return 0;
+	case OPT_FAIL:
+		options->fail = true;
+		return 0;
+	case 'v':
+		options->verbosity++;
+		return 0;
+	case 'h':
+		options->command = COMMAND_HELP;
+		return 0;
+	case 'V':
+		options->command = COMMAND_VERSION;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static void build_getopt(struct option *longs, char *shorts)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		longs[i] = (struct option){rows[i].name,
+					   rows[i].value ? required_argument : no_argument, NULL,
+					   rows[i].id};
+		if (rows[i].id < 256) {
+			*shorts++ = (char)rows[i].id;
+			if (rows[i].value)
+				*shorts++ = ':';
+		}
+	}
+	*shorts = '\0';
+}
+
+/* What remains after the options: nothing, FILE for doctor, or a command after "--". */
+static int take_rest(struct options *options, int argc, char **argv, struct err *err)
+{
+	bool after_dashes = optind > 1 && !strcmp(argv[optind - 1], "--");
+
+	if (optind >= argc)
+		return after_dashes ? err_set(err, -EINVAL, "no command after '--'") : 0;
+	if (options->command == COMMAND_DOCTOR) {
+		options->file = argv[optind];
+		if (optind + 1 < argc)
+			return err_set(err, -EINVAL, "doctor takes one file, not also '%s'",
+				       argv[optind + 1]);
+		return 0;
+	}
+	if (!after_dashes)
+		return err_set(err, -EINVAL,
+			       "unexpected '%s'; to run a command: gradwatch -- %s ...",
+			       argv[optind], argv[optind]);
+	options->child = argv + optind;
+	return 0;
+}
+
+static int check_targets(const struct options *options, struct err *err)
+{
+	int ways = (options->pid_count > 0) + options->all + (options->child != NULL);
+
+	if (options->command == COMMAND_DOCTOR) {
+		if (options->all || options->child || (options->file && options->pid_count) ||
+		    options->pid_count > 1)
+			return err_set(err, -EINVAL, "doctor takes --pid N or a file, one of them");
+		return 0;
+	}
+	if (options->command != COMMAND_WATCH || ways == 1)
+		return 0;
+	if (!ways)
+		return err_set(err, -EINVAL,
+			       "whom to watch? one of: --pid N, --all, -- CMD (see --help)");
+	return err_set(err, -EINVAL, "--pid, --all and -- CMD exclude each other: give one");
+}
+
+int options_parse(struct options *options, int argc, char **argv, struct err *err)
+{
+	struct option longs[ROWS + 1] = {0};
+	char shorts[2 * ROWS + 3] = "+:"; /* stop at the first word; report a missing value */
+	int follow = -1, id, code;
+
+	memset(options, 0, sizeof(*options));
+	options->idle_ns = 30000000000ull;
+	build_getopt(longs, shorts + 2);
+	if (argc > 1 && !strcmp(argv[1], "doctor")) {
+		options->command = COMMAND_DOCTOR;
+		argc--;
+		argv++;
+	}
+	optind = 1;
+	while ((id = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		if (id == ':')
+			return err_set(err, -EINVAL, "%s needs a value (see --help)",
+				       argv[optind - 1]);
+		if (id == '?')
+			return err_set(err, -EINVAL, "unknown option '%s' (see --help)",
+				       argv[optind - 1]);
+		code = apply(options, id, &follow, err);
+		if (code)
+			return code;
+	}
+	if (options->command == COMMAND_HELP || options->command == COMMAND_VERSION)
+		return 0;
+	code = take_rest(options, argc, argv, err);
+	if (!code)
+		code = check_targets(options, err);
+	options->follow = follow >= 0 ? follow : options->child != NULL;
+	return code;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The command line. One table of options (options.c) is what is parsed and what help shows.
+ */
+#ifndef GRADWATCH_CLI_OPTIONS_H
+#define GRADWATCH_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+/* Exit statuses. With `-- CMD` the command's own comes first. */
+enum exit_status {
+	EXIT_OK = 0,
+	EXIT_BAD_USE = 2,    /* bad input, or this machine cannot do it: one line says why */
+	EXIT_VIOLATIONS = 3, /* --fail, and there were some */
+	EXIT_COMMAND_NOT_RUN = 126,
+	EXIT_COMMAND_NOT_FOUND = 127,
+};
+
+enum command { COMMAND_WATCH, COMMAND_DOCTOR, COMMAND_HELP, COMMAND_VERSION };
+
+#define OPTIONS_MAX_PIDS 1024
+
+struct options {
+	enum command command;
+	uint32_t pids[OPTIONS_MAX_PIDS];
+	size_t pid_count;
+	bool all;
+	bool follow;
+	bool json;
+	bool fail;
+	int verbosity;
+	uint64_t idle_ns;
+	const char *log_path; /* NULL: none */
+	const char *file;     /* doctor FILE */
+	char *const *child;   /* after "--", NULL: none */
+};
+
+/* 0, or -EINVAL with a line that says what to do instead. Strings stay argv's. */
+int options_parse(struct options *options, int argc, char **argv, struct err *err);
+
+void options_help(FILE *stream);
+
+#endif

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <stdio.h>
+
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+
+int main(int argc, char **argv)
+{
+	static struct options options; /* large */
+	struct err err;
+
+	if (options_parse(&options, argc, argv, &err)) {
+		log_error("%s", err.text);
+		return EXIT_BAD_USE;
+	}
+	if (options.verbosity > 1)
+		log_set_level(LOG_DEBUG);
+	switch (options.command) {
+	case COMMAND_HELP:
+		options_help(stdout);
+		return EXIT_OK;
+	case COMMAND_VERSION:
+		printf("gradwatch %s\n", GRADWATCH_VERSION);
+		return EXIT_OK;
+	case COMMAND_DOCTOR:
+		return command_doctor(&options);
+	case COMMAND_WATCH:
+		break;
+	}
+	return command_watch(&options);
+}

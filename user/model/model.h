@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * model: records and session snapshots in, events and totals out.
+ *
+ * Pure and deterministic: no system calls, the clock is an argument, what it needs to know about
+ * processes and files is asked of a resolver that the caller brings.
+ */
+#ifndef GRADWATCH_MODEL_MODEL_H
+#define GRADWATCH_MODEL_MODEL_H
+
+#include <stddef.h>
+
+#include "model/event.h"
+
+struct model;
+
+/* Fills the names that BPF does not know; both may leave fields empty. */
+struct model_resolver {
+	void (*process)(void *context, uint32_t pid, uint64_t start_time,
+			struct event_process *process); /* exe */
+	void (*torch)(void *context, uint32_t file_id, struct event_torch *torch);
+	void *context;
+};
+
+struct model_options {
+	uint64_t idle_ns; /* a popped trace without push or pop for so long is over */
+};
+
+/* NULL when out of memory. handler and resolver contexts stay the caller's. */
+struct model *model_new(const struct model_options *options, const struct model_resolver *resolver,
+			event_handler handler, void *context);
+void model_free(struct model *model);
+
+/*
+ * One record of the ring buffer: emits LOST (when its counter shows a gap), TRACE_BEGIN (when its
+ * trace is new; `session` is the map's snapshot of it, NULL if there is none) and the event itself.
+ * -EBADMSG for a record that is not of this ABI; it is counted (model_bad_records).
+ */
+int model_record(struct model *model, const void *record, size_t size,
+		 const struct gw_session *session);
+
+/* What the caller found out about a session's mode object by looking at the process. */
+enum model_mode_state { MODEL_MODE_UNKNOWN, MODEL_MODE_ALIVE, MODEL_MODE_GONE };
+
+/*
+ * A snapshot of a session, at time now: emits TRACE_BEGIN when new, TRACE_END when it is over (its
+ * end_reason, `mode` gone while it is popped, or idle). Returns true when it is over and told: the
+ * caller removes it from the map. The last 1024 ended traces are remembered, so that records that
+ * were still under way do not begin them again.
+ */
+bool model_session(struct model *model, const struct gw_session *session,
+		   enum model_mode_state mode, uint64_t now);
+
+/* The session ends here because gradwatch does. */
+void model_session_detach(struct model *model, const struct gw_session *session, uint64_t now);
+
+/*
+ * A process was seen (for the number of processes in the totals); pid and start time identify it.
+ * A start time from /proc, in whole ticks, and one from BPF are the same. Processes of records and
+ * sessions count by themselves. Exact up to 65536; one that returns after so many others counts
+ * again.
+ */
+void model_process(struct model *model, uint32_t pid, uint64_t start_time);
+
+/* The ledger's counters: emits LOST if records were lost since the last event. */
+void model_counters(struct model *model, const uint64_t counter[GW_COUNTER_MAX], uint64_t now);
+
+/* Emits END with the totals; nothing after that. */
+void model_finish(struct model *model, uint64_t now);
+
+/* Totals so far. */
+void model_totals(const struct model *model, struct event_totals *totals);
+uint64_t model_bad_records(const struct model *model);
+
+/* hits == reported + redundant + outside + filtered + lost */
+bool model_ledger_balances(const uint64_t counter[GW_COUNTER_MAX]);
+
+#endif

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "output/sink.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "output/common.h"
+
+/* Of the schema. Adding a key does not change it; removing one or changing its meaning does. */
+#define SCHEMA_VERSION 1
+
+/* Longest string of an event; each byte can become U+FFFD, which has three. */
+#define STRING_MAX 4096
+#define UTF8_MAX   (3 * STRING_MAX + 1)
+
+/*
+ * json-c takes NULL for the value null, and that is also what its constructors return when out of
+ * memory. So every value goes through put(), which notes a failure instead.
+ */
+struct line {
+	struct json_object *object;
+	bool failed;
+};
+
+static void put(struct line *line, const char *key, struct json_object *value)
+{
+	if (value && !json_object_object_add(line->object, key, value))
+		return;
+	json_object_put(value);
+	line->failed = true;
+}
+
+static void put_null(struct line *line, const char *key)
+{
+	if (json_object_object_add(line->object, key, NULL))
+		line->failed = true;
+}
+
+static void put_number(struct line *line, const char *key, uint64_t value)
+{
+	put(line, key, json_object_new_uint64(value));
+}
+
+static void put_bool(struct line *line, const char *key, bool value)
+{
+	put(line, key, json_object_new_boolean(value));
+}
+
+static void put_string(struct line *line, const char *key, const char *value, size_t size)
+{
+	char utf8[UTF8_MAX];
+	size_t length = str_to_utf8(utf8, sizeof(utf8), value, strnlen(value, size));
+
+	put(line, key, json_object_new_string_len(utf8, (int)length));
+}
+
+/* For strings that are empty when they are unknown. */
+static void put_known(struct line *line, const char *key, const char *value, size_t size)
+{
+	if (value[0])
+		put_string(line, key, value, size);
+	else
+		put_null(line, key);
+}
+
+static void put_time(struct line *line, const char *key, const struct sink_context *context,
+		     uint64_t monotonic)
+{
+	char text[CLOCK_RFC3339_SIZE];
+
+	clock_rfc3339(text, output_utc(context, monotonic));
+	put_string(line, key, text, sizeof(text));
+}
+
+/* Begins an object within the line's; NULL values end up in the same failure. */
+static struct line put_object(struct line *line, const char *key)
+{
+	struct line inner = {.object = json_object_new_object()};
+
+	put(line, key, inner.object);
+	inner.failed = line->failed;
+	return inner;
+}
+
+static void put_torch(struct line *line, const struct event_torch *torch)
+{
+	struct line inner = put_object(line, "torch");
+
+	if (inner.failed)
+		return;
+	put_known(&inner, "file", torch->file, sizeof(torch->file));
+	put_known(&inner, "version", torch->version, sizeof(torch->version));
+	line->failed = inner.failed;
+}
+
+static void put_process(struct line *line, const struct event *event)
+{
+	const struct event_process *process = &event->process;
+
+	put_number(line, "pid", process->pid);
+	put_number(line, "tid", process->tid);
+	put_number(line, "ns_pid", process->ns_pid);
+	put_number(line, "ns_tid", process->ns_tid);
+	put_number(line, "start_ns", process->start_time);
+	put_string(line, "comm", process->comm, sizeof(process->comm));
+	put_number(line, "uid", process->uid);
+	put_known(line, "exe", process->exe, sizeof(process->exe));
+	put_torch(line, &event->torch);
+}
+
+static void put_attached(struct line *line, const struct event_attached *attached)
+{
+	put_number(line, "sites", attached->sites);
+	put_bool(line, "certain", attached->certain);
+	put_known(line, "doubt", attached->doubt, sizeof(attached->doubt));
+	put_number(line, "armed_after_ns", attached->armed_after_ns);
+}
+
+static void put_trace(struct line *line, const struct sink_context *context,
+		      const struct event_trace *trace)
+{
+	put_number(line, "trace", trace->id);
+	put_number(line, "depth", trace->depth);
+	put_bool(line, "seen_from_start", trace->seen_from_start);
+	put_time(line, "first_push", context, trace->first_push_ns);
+	put_number(line, "first_push_ns", trace->first_push_ns);
+	put_number(line, "last_push_ns", trace->last_push_ns);
+	if (trace->last_pop_ns) {
+		put_time(line, "last_pop", context, trace->last_pop_ns);
+		put_number(line, "last_pop_ns", trace->last_pop_ns);
+	} else {
+		put_null(line, "last_pop");
+		put_null(line, "last_pop_ns");
+	}
+	put_number(line, "pushes", trace->pushes);
+	put_number(line, "pops", trace->pops);
+	put_number(line, "operators", trace->operators);
+	put_number(line, "violations", trace->violations);
+}
+
+static void put_violation(struct line *line, const struct event_violation *violation)
+{
+	if (violation->trace)
+		put_number(line, "trace", violation->trace);
+	else
+		put_null(line, "trace");
+	put_bool(line, "from", violation->from);
+	put_bool(line, "to", violation->to);
+	put_bool(line, "certain", violation->certain);
+}
+
+/* A group of the counters in the totals. */
+static void put_counters(struct line *line, const char *key, const uint64_t *counter,
+			 enum gw_counter first, enum gw_counter last)
+{
+	static const char *const name[] = {
+		[GW_HITS] = "hits",
+		[GW_REPORTED] = "reported",
+		[GW_REDUNDANT] = "redundant",
+		[GW_OUTSIDE] = "outside_trace",
+		[GW_FILTERED] = "filtered",
+		[GW_LOST] = "lost",
+		[GW_UNREADABLE] = "unreadable",
+		[GW_THREADS_FULL] = "threads_full",
+		[GW_SESSIONS_FULL] = "sessions_full",
+		[GW_NESTING_FULL] = "nesting_full",
+		[GW_PROCESSES_FULL] = "processes_full",
+	};
+	struct line inner = put_object(line, key);
+
+	_Static_assert(sizeof(name) / sizeof(name[0]) == GW_COUNTER_MAX, "every counter is named");
+	if (inner.failed)
+		return;
+	for (unsigned int i = first; i <= (unsigned int)last; i++)
+		put_number(&inner, name[i], counter[i]);
+	line->failed = inner.failed;
+}
+
+static void put_totals(struct line *line, const struct event_totals *totals)
+{
+	put_number(line, "processes", totals->processes);
+	put_number(line, "traces", totals->traces);
+	put_number(line, "violations", totals->violations);
+	put_number(line, "lost", totals->lost);
+	put_counters(line, "ledger", totals->counter, GW_HITS, GW_LOST);
+	put_counters(line, "counters", totals->counter, GW_UNREADABLE, GW_COUNTER_MAX - 1);
+}
+
+static const char *type_name(enum event_type type)
+{
+	switch (type) {
+	case EVENT_START:
+		return "start";
+	case EVENT_ATTACHED:
+		return "attached";
+	case EVENT_SKIPPED:
+		return "skipped";
+	case EVENT_TRACE_BEGIN:
+		return "trace_begin";
+	case EVENT_TRACE_END:
+		return "trace_end";
+	case EVENT_VIOLATION:
+		return "violation";
+	case EVENT_LOST:
+		return "lost";
+	case EVENT_END:
+		return "end";
+	}
+	return "unknown";
+}
+
+static void put_body(struct line *line, const struct sink_context *context,
+		     const struct event *event)
+{
+	switch (event->type) {
+	case EVENT_START:
+		break;
+	case EVENT_ATTACHED:
+		put_process(line, event);
+		put_attached(line, &event->attached);
+		break;
+	case EVENT_SKIPPED:
+		put_process(line, event);
+		put_known(line, "reason", event->attached.doubt, sizeof(event->attached.doubt));
+		break;
+	case EVENT_TRACE_BEGIN:
+		put_process(line, event);
+		put_trace(line, context, &event->trace);
+		break;
+	case EVENT_TRACE_END: {
+		const char *reason = output_end_reason(event->trace.reason);
+
+		put_process(line, event);
+		put_trace(line, context, &event->trace);
+		put_string(line, "reason", reason, STRING_MAX);
+		break;
+	}
+	case EVENT_VIOLATION:
+		put_process(line, event);
+		put_violation(line, &event->violation);
+		break;
+	case EVENT_LOST:
+		put_number(line, "count", event->lost.count);
+		put_number(line, "total", event->lost.total);
+		break;
+	case EVENT_END:
+		put_totals(line, &event->totals);
+		break;
+	}
+}
+
+/* The text of the line's object and a newline, malloc'ed. */
+static char *line_to_text(struct line *line, size_t *length)
+{
+	int flags = JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE;
+	size_t text_length = 0;
+	const char *text;
+	char *copy;
+
+	text = json_object_to_json_string_length(line->object, flags, &text_length);
+	if (!text)
+		return NULL;
+	copy = malloc(text_length + 2);
+	if (!copy)
+		return NULL;
+	memcpy(copy, text, text_length);
+	memcpy(copy + text_length, "\n", 2);
+	*length = text_length + 1;
+	return copy;
+}
+
+char *event_to_json(const struct sink_context *context, const struct event *event, size_t *length)
+{
+	struct line line = {.object = json_object_new_object()};
+	const char *type = type_name(event->type);
+	char *text = NULL;
+
+	if (!line.object)
+		return NULL;
+	put_number(&line, "v", SCHEMA_VERSION);
+	put_string(&line, "type", type, STRING_MAX);
+	put_time(&line, "time", context, event->time);
+	put_number(&line, "mono_ns", event->time);
+	put_string(&line, "host", context->host, sizeof(context->host));
+	put_body(&line, context, event);
+	if (!line.failed)
+		text = line_to_text(&line, length);
+	json_object_put(line.object);
+	return text;
+}
+
+struct json_sink {
+	struct sink sink;
+	struct sink_context context;
+	int fd;
+};
+
+static int json_event(struct sink *sink, const struct event *event)
+{
+	struct json_sink *json = (struct json_sink *)sink;
+	size_t length = 0, written;
+	char *text = event_to_json(&json->context, event, &length);
+	int error;
+
+	if (!text)
+		return -ENOMEM;
+	error = output_write(json->fd, text, length, &written);
+	free(text);
+	return error;
+}
+
+static void json_free(struct sink *sink)
+{
+	free(sink);
+}
+
+struct sink *sink_json(const struct sink_context *context, int fd)
+{
+	static const struct sink_ops ops = {.event = json_event, .free = json_free};
+	struct json_sink *json = calloc(1, sizeof(*json));
+
+	if (!json)
+		return NULL;
+	json->sink.ops = &ops;
+	json->context = *context;
+	json->fd = fd;
+	return &json->sink;
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "output/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/str.h"
+#include "output/common.h"
+
+#define NS_PER_SEC  1000000000ull
+#define NS_PER_MSEC 1000000ull
+#define NS_PER_USEC 1000ull
+
+struct text_sink {
+	struct sink sink;
+	struct sink_context context;
+	FILE *stream;
+	bool colour;
+	int verbosity;
+};
+
+enum tint { TINT_ALARM, TINT_WARNING, TINT_ASIDE, TINT_GOOD };
+
+/* A word in colour, where there is colour. */
+static void print_tinted(const struct text_sink *text, enum tint tint, const char *word)
+{
+	static const char *const code[] = {
+		[TINT_ALARM] = "1;31",
+		[TINT_WARNING] = "33",
+		[TINT_ASIDE] = "2",
+		[TINT_GOOD] = "32",
+	};
+
+	if (text->colour)
+		fprintf(text->stream, "\033[%sm%s\033[0m", code[tint], word);
+	else
+		fputs(word, text->stream);
+}
+
+/* A string of the target. size is that of its array, in case its NUL is missing. */
+static void print_escaped(FILE *stream, const char *string, size_t size)
+{
+	char escaped[4 * 4096 + 1];
+
+	str_escape(escaped, sizeof(escaped), string, strnlen(string, size));
+	fputs(escaped, stream);
+}
+
+/* Local time, since a person compares it with the clock on the wall. */
+static void print_time(const struct text_sink *text, uint64_t monotonic)
+{
+	uint64_t utc = output_utc(&text->context, monotonic);
+	time_t seconds = (time_t)(utc / NS_PER_SEC);
+	char clock[16], stamp[32];
+	struct tm tm = {0};
+
+	localtime_r(&seconds, &tm);
+	strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
+	snprintf(stamp, sizeof(stamp), "%s.%03u", clock,
+		 (unsigned int)(utc % NS_PER_SEC / NS_PER_MSEC));
+	print_tinted(text, TINT_ASIDE, stamp);
+	fputs("  ", text->stream);
+}
+
+static void print_process(const struct text_sink *text, const struct event_process *process)
+{
+	FILE *stream = text->stream;
+
+	if (!process->pid)
+		return;
+	fputs("  ", stream);
+	print_escaped(stream, process->comm, sizeof(process->comm));
+	fprintf(stream, "[%" PRIu32 "]", process->pid);
+	if (process->tid && process->tid != process->pid)
+		fprintf(stream, " thread %" PRIu32, process->tid);
+	if (process->ns_pid && process->ns_pid != process->pid)
+		fprintf(stream, " (pid %" PRIu32 " in its container)", process->ns_pid);
+}
+
+static void print_torch(const struct text_sink *text, const struct event_torch *torch)
+{
+	fputs("  torch ", text->stream);
+	if (torch->version[0])
+		print_escaped(text->stream, torch->version, sizeof(torch->version));
+	else
+		fputs("of unknown version", text->stream);
+}
+
+/* The last part of the library's path; all of it is in the JSON form. */
+static void print_library(const struct text_sink *text, const struct event_torch *torch)
+{
+	size_t length = strnlen(torch->file, sizeof(torch->file));
+	const char *slash = memrchr(torch->file, '/', length);
+	const char *name = slash ? slash + 1 : torch->file;
+
+	print_escaped(text->stream, name, length - (size_t)(name - torch->file));
+}
+
+static void print_attached(const struct text_sink *text, const struct event *event)
+{
+	const struct event_attached *attached = &event->attached;
+	FILE *stream = text->stream;
+
+	print_tinted(text, TINT_GOOD, "attached");
+	fputs("  ", stream);
+	print_library(text, &event->torch);
+	print_torch(text, &event->torch);
+	print_process(text, &event->process);
+	fprintf(stream, "  %" PRIu32 " %s", attached->sites,
+		output_plural(attached->sites, "probe", "probes"));
+	if (attached->certain)
+		return;
+	fputs("  ", stream);
+	print_tinted(text, TINT_WARNING, "uncertain");
+	if (attached->doubt[0]) {
+		fputs(": ", stream);
+		print_escaped(stream, attached->doubt, sizeof(attached->doubt));
+	}
+}
+
+static void print_skipped(const struct text_sink *text, const struct event *event)
+{
+	const char *reason = event->attached.doubt;
+	FILE *stream = text->stream;
+
+	print_tinted(text, TINT_WARNING, "skipped");
+	fputs("  ", stream);
+	/* The whole path: a person has to find the file to do something about it. */
+	print_escaped(stream, event->torch.file, sizeof(event->torch.file));
+	print_process(text, &event->process);
+	fputs("  ", stream);
+	print_escaped(stream, reason[0] ? reason : "reason unknown", sizeof(event->attached.doubt));
+}
+
+static void print_violation(const struct text_sink *text, const struct event *event)
+{
+	const struct event_violation *violation = &event->violation;
+	FILE *stream = text->stream;
+
+	print_tinted(text, TINT_ALARM, "VIOLATION");
+	fprintf(stream, "  grad mode %s -> %s inside a trace", violation->from ? "on" : "off",
+		violation->to ? "on" : "off");
+	print_process(text, &event->process);
+	print_torch(text, &event->torch);
+	if (violation->trace)
+		fprintf(stream, "  trace %" PRIu64, violation->trace);
+	else
+		fputs("  trace unknown", stream);
+	if (!violation->certain) {
+		fputs("  ", stream);
+		print_tinted(text, TINT_WARNING, "uncertain");
+	}
+}
+
+static void print_lost(const struct text_sink *text, const struct event *event)
+{
+	print_tinted(text, TINT_WARNING, "LOST");
+	fprintf(text->stream, "  %" PRIu64 " %s lost here, %" PRIu64 " in all", event->lost.count,
+		output_plural(event->lost.count, "violation", "violations"), event->lost.total);
+}
+
+static void print_duration(FILE *stream, uint64_t ns)
+{
+	if (ns < NS_PER_MSEC)
+		fprintf(stream, "%.1f us", (double)ns / NS_PER_USEC);
+	else if (ns < NS_PER_SEC)
+		fprintf(stream, "%.1f ms", (double)ns / NS_PER_MSEC);
+	else
+		fprintf(stream, "%.1f s", (double)ns / NS_PER_SEC);
+}
+
+static void print_trace_begin(const struct text_sink *text, const struct event *event)
+{
+	const struct event_trace *trace = &event->trace;
+
+	fprintf(text->stream, "trace %" PRIu64 " began", trace->id);
+	if (!trace->seen_from_start)
+		fputs(" (first seen in the middle)", text->stream);
+	else if (trace->depth)
+		fprintf(text->stream, " (inside %u other%s)", (unsigned int)trace->depth,
+			output_plural(trace->depth, "", "s"));
+	print_process(text, &event->process);
+	print_torch(text, &event->torch);
+}
+
+static void print_trace_end(const struct text_sink *text, const struct event *event)
+{
+	const struct event_trace *trace = &event->trace;
+	uint64_t end = trace->last_pop_ns ? trace->last_pop_ns : event->time;
+	FILE *stream = text->stream;
+
+	fprintf(stream, "trace %" PRIu64 " ended (%s): %" PRIu64 " %s, %" PRIu64 " %s, ", trace->id,
+		output_end_reason(trace->reason), trace->operators,
+		output_plural(trace->operators, "operator", "operators"), trace->violations,
+		output_plural(trace->violations, "violation", "violations"));
+	print_duration(stream, end > trace->first_push_ns ? end - trace->first_push_ns : 0);
+	print_process(text, &event->process);
+}
+
+/* The printer of a type, NULL for what text does not show. */
+static void (*printer_of(const struct text_sink *text,
+			 enum event_type type))(const struct text_sink *text,
+						const struct event *event)
+{
+	switch (type) {
+	case EVENT_ATTACHED:
+		return print_attached;
+	case EVENT_SKIPPED:
+		return print_skipped;
+	case EVENT_TRACE_BEGIN:
+		return text->verbosity >= 1 ? print_trace_begin : NULL;
+	case EVENT_TRACE_END:
+		return text->verbosity >= 1 ? print_trace_end : NULL;
+	case EVENT_VIOLATION:
+		return print_violation;
+	case EVENT_LOST:
+		return print_lost;
+	case EVENT_START:
+	case EVENT_END:
+		break;
+	}
+	return NULL;
+}
+
+static int text_event(struct sink *sink, const struct event *event)
+{
+	struct text_sink *text = (struct text_sink *)sink;
+	void (*print)(const struct text_sink *, const struct event *);
+
+	print = printer_of(text, event->type);
+	if (!print)
+		return 0;
+
+	errno = 0;
+	print_time(text, event->time);
+	print(text, event);
+	fputc('\n', text->stream);
+	if (!fflush(text->stream) && !ferror(text->stream))
+		return 0;
+	/* The next event gets its own answer. */
+	clearerr(text->stream);
+	return errno ? -errno : -EIO;
+}
+
+static void text_free(struct sink *sink)
+{
+	free(sink);
+}
+
+struct sink *sink_text(const struct sink_context *context, FILE *stream, bool colour, int verbosity)
+{
+	static const struct sink_ops ops = {.event = text_event, .free = text_free};
+	struct text_sink *text = calloc(1, sizeof(*text));
+
+	if (!text)
+		return NULL;
+	text->sink.ops = &ops;
+	text->context = *context;
+	text->stream = stream;
+	text->colour = colour;
+	text->verbosity = verbosity;
+	return &text->sink;
+}

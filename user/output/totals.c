@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "output/text.h"
+
+#include <inttypes.h>
+
+#include "model/model.h"
+#include "output/common.h"
+
+/* The third line: everything that makes the first two less than the whole truth. */
+static void print_warnings(FILE *stream, const uint64_t *counter)
+{
+	static const struct {
+		enum gw_counter counter;
+		const char *meaning;
+	} cause[] = {
+		{GW_UNREADABLE, "thread state unreadable, so judged by tracking"},
+		{GW_THREADS_FULL, "thread map full"},
+		{GW_SESSIONS_FULL, "trace map full"},
+		{GW_NESTING_FULL, "traces nested too deep"},
+		{GW_PROCESSES_FULL, "children not watched, process map full"},
+	};
+	const char *separator = "warning: ";
+
+	if (!model_ledger_balances(counter)) {
+		fprintf(stream, "%sthe ledger does not balance, so findings may be missing",
+			separator);
+		separator = "; ";
+	}
+	for (size_t i = 0; i < sizeof(cause) / sizeof(cause[0]); i++) {
+		if (!counter[cause[i].counter])
+			continue;
+		fprintf(stream, "%s%s: %" PRIu64, separator, cause[i].meaning,
+			counter[cause[i].counter]);
+		separator = "; ";
+	}
+	if (separator[0] == ';')
+		fputc('\n', stream);
+}
+
+void text_totals(FILE *stream, const struct event_totals *totals)
+{
+	const uint64_t *counter = totals->counter;
+
+	fprintf(stream, "%" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " lost\n",
+		totals->processes, output_plural(totals->processes, "process", "processes"),
+		totals->traces, output_plural(totals->traces, "trace", "traces"),
+		totals->violations, output_plural(totals->violations, "violation", "violations"),
+		totals->lost);
+	/* "hits" in any number: the line is the identity, and scripts look for its words. */
+	fprintf(stream,
+		"ledger: %" PRIu64 " hits = %" PRIu64 " reported + %" PRIu64 " redundant + %" PRIu64
+		" outside-trace + %" PRIu64 " filtered + %" PRIu64 " lost\n",
+		counter[GW_HITS], counter[GW_REPORTED], counter[GW_REDUNDANT], counter[GW_OUTSIDE],
+		counter[GW_FILTERED], counter[GW_LOST]);
+	print_warnings(stream, counter);
+	fflush(stream);
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "watch/collect.h"
+
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "watch/procfs.h"
+
+/* A mode is popped and pushed within microseconds: younger pops need no look at the process. */
+#define POPPED_FOR_NS 50000000ull
+
+struct collect {
+	struct ring_buffer *ring;
+	struct programs *programs;
+	struct model *model;
+	struct gw_session last; /* the session of the last record: records come in bursts */
+};
+
+static const struct gw_session *session_of(struct collect *collect, const void *data, size_t size)
+{
+	const struct gw_violation *violation = data;
+
+	if (size != sizeof(*violation) || !violation->session)
+		return NULL;
+	if (violation->session != collect->last.id &&
+	    !programs_session(collect->programs, violation->session, &collect->last)) {
+		collect->last.id = 0;
+		return NULL;
+	}
+	return &collect->last;
+}
+
+/* Never negative: that would end the reading. A bad record is counted by the model. */
+static int on_record(void *context, void *data, size_t size)
+{
+	struct collect *collect = context;
+
+	model_record(collect->model, data, size, session_of(collect, data, size));
+	return 0;
+}
+
+int collect_open(struct collect **out, struct programs *programs, struct model *model,
+		 struct err *err)
+{
+	struct collect *collect = calloc(1, sizeof(*collect));
+
+	if (!collect)
+		return err_set(err, -ENOMEM, "out of memory");
+	collect->programs = programs;
+	collect->model = model;
+	collect->ring = ring_buffer__new(programs_ring_fd(programs), on_record, collect, NULL);
+	if (!collect->ring) {
+		int code = -errno;
+
+		free(collect);
+		return err_set(err, code, "cannot map the ring buffer: %s", strerror(-code));
+	}
+	*out = collect;
+	return 0;
+}
+
+void collect_close(struct collect *collect)
+{
+	if (!collect)
+		return;
+	ring_buffer__free(collect->ring);
+	free(collect);
+}
+
+int collect_fd(const struct collect *collect)
+{
+	return ring_buffer__epoll_fd(collect->ring);
+}
+
+void collect_records(struct collect *collect)
+{
+	ring_buffer__consume(collect->ring);
+}
+
+/*
+ * Whether the session's mode object still exists, as the process's memory shows: a freed object
+ * has reference count 0 until its memory is used again, and then hardly the same type in the same
+ * place. Read without stopping the process, so only asked while the mode is popped.
+ */
+static enum model_mode_state mode_state(const struct gw_session *session, uint64_t now)
+{
+	uint64_t head[2];
+	int code;
+
+	if (session->last_pop <= session->last_push || now < session->last_pop + POPPED_FOR_NS)
+		return MODEL_MODE_UNKNOWN;
+	code = procfs_read_memory((pid_t)session->pid, session->mode, head, sizeof(head));
+	if (code == -ESRCH || code == -EFAULT)
+		return MODEL_MODE_GONE;
+	if (code)
+		return MODEL_MODE_UNKNOWN;
+	return (uint32_t)head[0] && head[1] == session->mode_type ? MODEL_MODE_ALIVE
+								  : MODEL_MODE_GONE;
+}
+
+static void sweep_session(struct collect *collect, uint64_t id, uint64_t now, bool last)
+{
+	struct gw_session session;
+
+	if (!programs_session(collect->programs, id, &session))
+		return;
+	if (model_session(collect->model, &session,
+			  session.end_reason ? MODEL_MODE_UNKNOWN : mode_state(&session, now), now))
+		programs_forget_session(collect->programs, id);
+	else if (last)
+		model_session_detach(collect->model, &session, now);
+}
+
+void collect_sweep(struct collect *collect, bool last)
+{
+	uint64_t counter[GW_COUNTER_MAX];
+	uint64_t id = 0, next;
+	bool more = programs_next_session(collect->programs, 0, &id);
+
+	/* The next key is asked for before the present one may be removed. */
+	for (int n = 0; more && n < 2 * GW_MAX_SESSIONS; n++) {
+		more = programs_next_session(collect->programs, id, &next);
+		sweep_session(collect, id, clock_monotonic(), last);
+		id = next;
+	}
+	if (!programs_counters(collect->programs, counter))
+		model_counters(collect->model, counter, clock_monotonic());
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What BPF has to tell: records from the ring, sessions and counters from the maps. */
+#ifndef GRADWATCH_WATCH_COLLECT_H
+#define GRADWATCH_WATCH_COLLECT_H
+
+#include "base/err.h"
+#include "model/model.h"
+#include "watch/programs.h"
+
+struct collect;
+
+/* programs and model stay the caller's. */
+int collect_open(struct collect **collect, struct programs *programs, struct model *model,
+		 struct err *err);
+void collect_close(struct collect *collect);
+
+/* Readable when collect_records() has work. */
+int collect_fd(const struct collect *collect);
+
+/* Takes all records that are there. */
+void collect_records(struct collect *collect);
+
+/* Looks at all sessions and at the counters; last: gradwatch ends, so do the sessions. */
+void collect_sweep(struct collect *collect, bool last);
+
+#endif

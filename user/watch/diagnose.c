@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "watch/diagnose.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+
+/*
+ * What is needed, and for what. CAP_SYS_ADMIN stands in for the first two, and is itself needed for
+ * perf uprobes since CVE-2025-38466 was mended (6.16, and stable kernels from mid-2025).
+ */
+static const struct {
+	int capability;
+	const char *name;
+	bool covered_by_admin;
+} needed[] = {
+	{CAP_BPF, "CAP_BPF", true},
+	{CAP_PERFMON, "CAP_PERFMON", true},
+	{CAP_SYS_ADMIN, "CAP_SYS_ADMIN", false},
+	{CAP_SYS_PTRACE, "CAP_SYS_PTRACE", false},
+};
+
+static uint64_t effective_capabilities(void)
+{
+	char line[256];
+	unsigned long long mask = 0;
+	FILE *status = fopen("/proc/self/status", "re");
+
+	if (!status)
+		return 0;
+	while (fgets(line, sizeof(line), status))
+		if (sscanf(line, "CapEff: %llx", &mask) == 1)
+			break;
+	fclose(status);
+	return mask;
+}
+
+static bool has(uint64_t mask, int capability)
+{
+	return mask >> capability & 1;
+}
+
+bool diagnose_capabilities(char *missing, size_t size)
+{
+	uint64_t mask = effective_capabilities();
+	size_t used = 0;
+
+	missing[0] = '\0';
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		if (has(mask, needed[i].capability) ||
+		    (needed[i].covered_by_admin && has(mask, CAP_SYS_ADMIN)))
+			continue;
+		if (used < size)
+			used += (size_t)snprintf(missing + used, size - used, "%s%s",
+						 used ? ", " : "", needed[i].name);
+	}
+	return used > 0;
+}
+
+void diagnose_lockdown(char *mode, size_t size)
+{
+	char line[128] = "";
+	FILE *file = fopen("/sys/kernel/security/lockdown", "re");
+	char *start, *end;
+
+	str_format(mode, size, "unknown");
+	if (!file)
+		return;
+	if (fgets(line, sizeof(line), file) && (start = strchr(line, '[')) &&
+	    (end = strchr(start, ']'))) {
+		*end = '\0';
+		str_format(mode, size, "%s", start + 1);
+	}
+	fclose(file);
+}
+
+bool diagnose_btf(void)
+{
+	return access("/sys/kernel/btf/vmlinux", R_OK) == 0;
+}
+
+void diagnose_bpf(struct err *err, int code, const char *what)
+{
+	char missing[128], lockdown[32];
+
+	if (diagnose_capabilities(missing, sizeof(missing)) &&
+	    (code == -EPERM || code == -EACCES)) {
+		err_set(err, code, "%s: missing capability %s; run as root (sudo gradwatch ...)",
+			what, missing);
+		return;
+	}
+	diagnose_lockdown(lockdown, sizeof(lockdown));
+	if ((code == -EPERM || code == -EACCES) && !strcmp(lockdown, "confidentiality")) {
+		err_set(err, code,
+			"%s: the kernel is locked down (confidentiality), which forbids BPF to "
+			"read "
+			"memory; boot with lockdown=integrity",
+			what);
+		return;
+	}
+	if (!diagnose_btf()) {
+		err_set(err, code,
+			"%s: this kernel has no BTF (/sys/kernel/btf/vmlinux); use a kernel built "
+			"with CONFIG_DEBUG_INFO_BTF",
+			what);
+		return;
+	}
+	err_set(err, code, "%s: %s; `gradwatch doctor` tries each part and says which one fails",
+		what, strerror(-code));
+}

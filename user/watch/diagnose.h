@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Why the kernel said no. EPERM alone sends people the wrong way: this looks for the cause. */
+#ifndef GRADWATCH_WATCH_DIAGNOSE_H
+#define GRADWATCH_WATCH_DIAGNOSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+/* Fills err->text for a failure of `what` with code; looks at capabilities, lockdown and BTF. */
+void diagnose_bpf(struct err *err, int code, const char *what);
+
+/*
+ * Names of the capabilities that gradwatch needs and this process lacks, comma-separated; an empty
+ * string when none. Returns whether any is missing.
+ */
+bool diagnose_capabilities(char *missing, size_t size);
+
+/* "none", "integrity", "confidentiality", or "unknown" where the kernel does not tell. */
+void diagnose_lockdown(char *mode, size_t size);
+
+/* Whether the kernel carries its own BTF. */
+bool diagnose_btf(void);
+
+#endif

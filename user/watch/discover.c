@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "watch/discover.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+
+struct visit {
+	struct discover *discover;
+	uint32_t pid;
+	uint64_t mapped_at;
+};
+
+static void describe_library(struct event *event, const struct library *library, const char *path)
+{
+	str_format(event->torch.file, sizeof(event->torch.file), "%s", path);
+	str_format(event->torch.version, sizeof(event->torch.version), "%s", library->version);
+	event->attached.sites = library->placed;
+	event->attached.certain = library->plan.abi.certain;
+	str_format(event->attached.doubt, sizeof(event->attached.doubt), "%.255s",
+		   library->state == LIBRARY_SKIPPED ? library->reason : library->plan.doubt);
+}
+
+static void tell(struct visit *visit, const struct event_process *process,
+		 const struct library *library, const char *path, bool newly_probed)
+{
+	struct discover *discover = visit->discover;
+	struct event event = {.process = *process};
+
+	event.type = library->state == LIBRARY_SKIPPED ? EVENT_SKIPPED : EVENT_ATTACHED;
+	event.time = clock_monotonic();
+	describe_library(&event, library, path);
+	if (newly_probed && visit->mapped_at && visit->mapped_at < event.time)
+		event.attached.armed_after_ns = event.time - visit->mapped_at;
+	if (event.type == EVENT_ATTACHED)
+		discover->probed++;
+	model_process(discover->model, process->pid, process->start_time);
+	discover->handler(discover->context, &event);
+}
+
+static int visit_mapping(void *context, const struct procfs_mapping *mapping)
+{
+	struct visit *visit = context;
+	const struct library *library;
+	const struct event_process *process;
+	bool new_library, new_process;
+	int code;
+
+	library = libraries_learn(visit->discover->libraries, (pid_t)visit->pid, mapping,
+				  &new_library, &code);
+	if (!library || library->state == LIBRARY_NOT_TORCH)
+		return 0;
+	process = processes_note(visit->discover->processes, visit->pid, &new_process);
+	if (process && (new_process || new_library))
+		tell(visit, process, library, mapping->path, new_library);
+	return 0;
+}
+
+void discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at)
+{
+	struct visit visit = {.discover = discover, .pid = pid, .mapped_at = mapped_at};
+
+	if (programs_is_watched(discover->programs, pid))
+		procfs_candidates((pid_t)pid, visit_mapping, &visit);
+}
+
+static void visit_process(void *context, pid_t pid)
+{
+	discover_process(context, (uint32_t)pid, 0);
+}
+
+void discover_all(struct discover *discover)
+{
+	procfs_each_process(visit_process, discover);
+}

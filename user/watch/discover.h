@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which files are to be probed: those that the watched processes have mapped.
+ *
+ * Arming is on mapping. Probes are per inode, so a file that any process has shown us is armed for
+ * all that map it later. For a file that nobody has mapped yet, a record of the new mapping
+ * (mappings.h) starts inspection and probing; that takes about 20 ms, while `import torch` goes on
+ * for more than a second before any Python code can change the grad mode. The time is told in the
+ * "attached" event, so that a program which is quicker is not a silent miss.
+ */
+#ifndef GRADWATCH_WATCH_DISCOVER_H
+#define GRADWATCH_WATCH_DISCOVER_H
+
+#include <stdbool.h>
+
+#include "model/event.h"
+#include "model/model.h"
+#include "watch/library.h"
+#include "watch/processes.h"
+#include "watch/programs.h"
+
+struct discover {
+	struct programs *programs;
+	struct libraries *libraries;
+	struct processes *processes;
+	struct model *model;
+	event_handler handler;
+	void *context;
+	unsigned int probed; /* mappings of probed libraries seen so far */
+};
+
+/* Looks at one process's mappings. mapped_at: when the mapping was made, 0: before we came. */
+void discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at);
+
+/* All processes of the host that are watched. */
+void discover_all(struct discover *discover);
+
+#endif

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "watch/library.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "watch/torch_version.h"
+
+struct entry {
+	struct library library;
+	struct probes *probes;
+	struct stat file;
+};
+
+struct libraries {
+	struct programs *programs;
+	struct entry *entry[LIBRARY_MAX];
+	uint32_t count;
+};
+
+struct libraries *libraries_new(struct programs *programs)
+{
+	struct libraries *libraries = calloc(1, sizeof(*libraries));
+
+	if (libraries)
+		libraries->programs = programs;
+	return libraries;
+}
+
+void libraries_detach(struct libraries *libraries)
+{
+	for (uint32_t i = 0; i < libraries->count; i++) {
+		probes_close(libraries->entry[i]->probes);
+		libraries->entry[i]->probes = NULL;
+	}
+}
+
+void libraries_free(struct libraries *libraries)
+{
+	if (!libraries)
+		return;
+	libraries_detach(libraries);
+	for (uint32_t i = 0; i < libraries->count; i++)
+		free(libraries->entry[i]);
+	free(libraries);
+}
+
+const struct library *libraries_get(const struct libraries *libraries, uint32_t id)
+{
+	return id < libraries->count ? &libraries->entry[id]->library : NULL;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static struct entry *find(struct libraries *libraries, const struct stat *file)
+{
+	for (uint32_t i = 0; i < libraries->count; i++)
+		if (same_file(&libraries->entry[i]->file, file))
+			return libraries->entry[i];
+	return NULL;
+}
+
+/* Inspects and probes a new file; what goes wrong becomes the entry's state and reason. */
+static void probe_file(struct libraries *libraries, struct entry *entry, int fd)
+{
+	struct library *library = &entry->library;
+	struct err err;
+	int code = inspect_plan_fd(fd, &library->plan, library->reason, sizeof(library->reason));
+
+	if (code == -ENOENT) {
+		library->state = LIBRARY_NOT_TORCH;
+		return;
+	}
+	library->state = LIBRARY_SKIPPED;
+	if (code)
+		return;
+	library->plan.abi.file_id = library->id;
+	code = probes_open(&entry->probes, libraries->programs, &library->plan, fd,
+			   &library->placed, &err);
+	if (code) {
+		str_format(library->reason, sizeof(library->reason), "%s", err.text);
+		return;
+	}
+	library->state = LIBRARY_PROBED;
+}
+
+static struct entry *add(struct libraries *libraries, pid_t pid,
+			 const struct procfs_mapping *mapping, const struct stat *file, int fd)
+{
+	struct entry *entry;
+
+	if (libraries->count == LIBRARY_MAX)
+		return NULL;
+	entry = calloc(1, sizeof(*entry));
+	if (!entry)
+		return NULL;
+	entry->file = *file;
+	entry->library.id = libraries->count;
+	str_format(entry->library.path, sizeof(entry->library.path), "%s", mapping->path);
+	libraries->entry[libraries->count++] = entry;
+	probe_file(libraries, entry, fd);
+	torch_version(pid, mapping->path, entry->library.version, sizeof(entry->library.version));
+	return entry;
+}
+
+const struct library *libraries_learn(struct libraries *libraries, pid_t pid,
+				      const struct procfs_mapping *mapping, bool *is_new, int *code)
+{
+	struct entry *entry = NULL;
+	struct stat file;
+	int fd = procfs_open_mapping(pid, mapping);
+
+	*is_new = false;
+	*code = 0;
+	if (fd < 0) {
+		*code = fd;
+		return NULL;
+	}
+	if (fstat(fd, &file)) {
+		*code = -errno;
+	} else {
+		entry = find(libraries, &file);
+		if (!entry) {
+			entry = add(libraries, pid, mapping, &file, fd);
+			*is_new = entry != NULL;
+			*code = entry ? 0 : -ENOSPC;
+		}
+	}
+	close(fd); /* the probes hold the inode themselves */
+	return entry ? &entry->library : NULL;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What /proc tells of a process. A pid is only a number: callers that keep one keep its start time
+ * with it. All functions return 0 or a negative errno (-ESRCH: no such process, or it just ended).
+ */
+#ifndef GRADWATCH_WATCH_PROCFS_H
+#define GRADWATCH_WATCH_PROCFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* An executable mapping of a file. */
+struct procfs_mapping {
+	uint64_t start, end;
+	char path[4096]; /* as the process's root sees it; may end in " (deleted)" */
+};
+
+/* Time the process started, ns since boot, in steps of the kernel's clock tick. */
+int procfs_start_time(pid_t pid, uint64_t *ns);
+
+/* Whether two start times, one exact and one in clock ticks, are the same. */
+bool procfs_same_start(uint64_t a, uint64_t b);
+
+/* The process that a process or thread id belongs to. */
+int procfs_tgid(pid_t pid, pid_t *tgid);
+
+/* Thread name and user id; innermost pid namespace's id. */
+int procfs_identity(pid_t pid, char comm[17], uint32_t *uid, uint32_t *ns_pid);
+
+/* The program file. */
+int procfs_exe(pid_t pid, char *path, size_t size);
+
+/*
+ * Calls visit for each executable file mapping whose file name makes it a candidate for libtorch
+ * (contains "c10" or "torch"), until it returns non-zero, which is passed on.
+ */
+int procfs_candidates(pid_t pid, int (*visit)(void *context, const struct procfs_mapping *mapping),
+		      void *context);
+
+/* Whether a path's file name makes it a candidate. */
+bool procfs_is_candidate(const char *path);
+
+/*
+ * Opens the very file that is mapped, read-only: through map_files, which works for deleted and
+ * replaced files and in any namespace; where that is not allowed, by path inside the process's
+ * root. Returns a descriptor.
+ */
+int procfs_open_mapping(pid_t pid, const struct procfs_mapping *mapping);
+
+/* Opens a path as the process sees it, never leaving its root. Returns a descriptor. */
+int procfs_open_in_root(pid_t pid, const char *path);
+
+/* Reads memory of the process without stopping it. -EFAULT when it is not there. */
+int procfs_read_memory(pid_t pid, uint64_t address, void *out, size_t size);
+
+/* Calls visit for every process of the host. */
+int procfs_each_process(void (*visit)(void *context, pid_t pid), void *context);
+
+#endif

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "watch/programs.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "skel/process.skel.h"
+#include "skel/torch.skel.h"
+#include "watch/diagnose.h"
+
+struct programs {
+	struct process_bpf *process;
+	bool watch_all;
+	int cpus;
+	struct gw_counters {
+		uint64_t count[GW_COUNTER_MAX];
+	} * counters; /* one per possible CPU: what a per-CPU look-up fills */
+};
+
+struct probes {
+	struct torch_bpf *torch;
+	struct bpf_link *link[GW_SITE_MAX];
+};
+
+/* The verifier's log comes as one text of many lines. */
+static int print_libbpf(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char *text, *rest, *line;
+
+	(void)level;
+	if (vasprintf(&text, format, args) < 0)
+		return 0;
+	for (rest = text; (line = strsep(&rest, "\n"));)
+		if (*line)
+			log_debug("%s", line);
+	free(text);
+	return 0;
+}
+
+int programs_open(struct programs **out, bool watch_all, struct err *err)
+{
+	struct programs *programs = calloc(1, sizeof(*programs));
+	int code;
+
+	if (!programs)
+		return err_set(err, -ENOMEM, "out of memory");
+	libbpf_set_print(print_libbpf);
+	programs->watch_all = watch_all;
+	programs->cpus = libbpf_num_possible_cpus();
+	if (programs->cpus > 0)
+		programs->counters = calloc((size_t)programs->cpus, sizeof(*programs->counters));
+	if (!programs->counters) {
+		code = err_set(err, -ENOMEM, "out of memory");
+		goto fail;
+	}
+	programs->process = process_bpf__open();
+	if (!programs->process) {
+		code = err_set(err, -errno, "cannot read the BPF programs: %s", strerror(errno));
+		goto fail;
+	}
+	code = process_bpf__load(programs->process);
+	if (!code)
+		code = process_bpf__attach(programs->process);
+	if (code) {
+		diagnose_bpf(err, code, "loading the BPF programs");
+		goto fail;
+	}
+	*out = programs;
+	return 0;
+fail:
+	programs_close(programs);
+	return code;
+}
+
+void programs_close(struct programs *programs)
+{
+	if (!programs)
+		return;
+	process_bpf__destroy(programs->process);
+	free(programs->counters);
+	free(programs);
+}
+
+int programs_ring_fd(const struct programs *programs)
+{
+	return bpf_map__fd(programs->process->maps.ring);
+}
+
+int programs_watch(struct programs *programs, uint32_t pid, bool follow, struct err *err)
+{
+	struct gw_process process = {.follow = follow};
+
+	if (bpf_map_update_elem(bpf_map__fd(programs->process->maps.processes), &pid, &process,
+				BPF_ANY))
+		return err_set(err, -errno, "cannot watch process %u: %s (at most %d processes)",
+			       pid, strerror(errno), GW_MAX_PROCESSES);
+	return 0;
+}
+
+bool programs_is_watched(const struct programs *programs, uint32_t pid)
+{
+	struct gw_process process;
+
+	return programs->watch_all ||
+	       !bpf_map_lookup_elem(bpf_map__fd(programs->process->maps.processes), &pid, &process);
+}
+
+bool programs_first_watched(const struct programs *programs, uint32_t *pid)
+{
+	return !bpf_map_get_next_key(bpf_map__fd(programs->process->maps.processes), NULL, pid);
+}
+
+bool programs_next_session(const struct programs *programs, uint64_t previous, uint64_t *next)
+{
+	return !bpf_map_get_next_key(bpf_map__fd(programs->process->maps.sessions),
+				     previous ? &previous : NULL, next);
+}
+
+bool programs_session(const struct programs *programs, uint64_t id, struct gw_session *session)
+{
+	return !bpf_map_lookup_elem(bpf_map__fd(programs->process->maps.sessions), &id, session);
+}
+
+void programs_forget_session(const struct programs *programs, uint64_t id)
+{
+	bpf_map_delete_elem(bpf_map__fd(programs->process->maps.sessions), &id);
+}
+
+int programs_counters(const struct programs *programs, uint64_t counter[GW_COUNTER_MAX])
+{
+	uint32_t zero = 0;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(programs->process->maps.counters), &zero,
+				programs->counters))
+		return -errno;
+	memset(counter, 0, GW_COUNTER_MAX * sizeof(*counter));
+	for (int cpu = 0; cpu < programs->cpus; cpu++)
+		for (int i = 0; i < GW_COUNTER_MAX; i++)
+			counter[i] += programs->counters[cpu].count[i];
+	return 0;
+}
+
+/* The program for each site, in the order of enum gw_site. */
+static void site_programs(struct torch_bpf *torch, struct bpf_program *program[GW_SITE_MAX])
+{
+	program[GW_SITE_SET_ENABLED] = torch->progs.set_enabled;
+	program[GW_SITE_SET_MODE] = torch->progs.set_mode;
+	program[GW_SITE_UNSET_MODE] = torch->progs.unset_mode;
+	program[GW_SITE_POP_INFRA] = torch->progs.pop_highest_infra_mode;
+	program[GW_SITE_PUSH_STACK] = torch->progs.push_onto_stack;
+	program[GW_SITE_POP_STACK] = torch->progs.pop_stack;
+}
+
+/* Makes the object use the maps of the process object. */
+static int share_maps(struct torch_bpf *torch, struct process_bpf *owner)
+{
+	struct bpf_map *map;
+
+	bpf_object__for_each_map(map, torch->obj)
+	{
+		struct bpf_map *own;
+		int code;
+
+		if (bpf_map__is_internal(map))
+			continue;
+		own = bpf_object__find_map_by_name(owner->obj, bpf_map__name(map));
+		if (!own)
+			return -ENOENT;
+		code = bpf_map__reuse_fd(map, bpf_map__fd(own));
+		if (code)
+			return code;
+	}
+	return 0;
+}
+
+static int load_probes(struct probes *probes, struct programs *programs,
+		       const struct inspect_plan *plan, struct err *err)
+{
+	struct bpf_program *program[GW_SITE_MAX];
+	int code;
+
+	probes->torch = torch_bpf__open();
+	if (!probes->torch)
+		return err_set(err, -errno, "cannot read the BPF programs: %s", strerror(errno));
+	probes->torch->rodata->plan = plan->abi;
+	probes->torch->rodata->watch_all = programs->watch_all;
+	site_programs(probes->torch, program);
+	for (int site = 0; site < GW_SITE_MAX; site++)
+		bpf_program__set_autoload(program[site], plan->abi.site_address[site] != 0);
+	code = share_maps(probes->torch, programs->process);
+	if (!code)
+		code = torch_bpf__load(probes->torch);
+	if (code)
+		diagnose_bpf(err, code, "loading the probe programs");
+	return code;
+}
+
+/* Sites are armed from the last to the first: the setter, which judges, comes when all is ready. */
+static int place_probes(struct probes *probes, const struct inspect_plan *plan, int fd,
+			unsigned int *placed, struct err *err)
+{
+	struct bpf_program *program[GW_SITE_MAX];
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	site_programs(probes->torch, program);
+	*placed = 0;
+	for (int site = GW_SITE_MAX - 1; site >= 0; site--) {
+		if (!plan->abi.site_address[site])
+			continue;
+		probes->link[site] = bpf_program__attach_uprobe(program[site], false, -1, path,
+								plan->site[site].file_offset);
+		if (!probes->link[site]) {
+			char what[64];
+			int code = -errno;
+
+			snprintf(what, sizeof(what), "placing the probe in %s",
+				 inspect_site_name(site));
+			diagnose_bpf(err, code, what);
+			return code;
+		}
+		(*placed)++;
+	}
+	return 0;
+}
+
+int probes_open(struct probes **out, struct programs *programs, const struct inspect_plan *plan,
+		int fd, unsigned int *placed, struct err *err)
+{
+	struct probes *probes = calloc(1, sizeof(*probes));
+	int code;
+
+	if (!probes)
+		return err_set(err, -ENOMEM, "out of memory");
+	code = load_probes(probes, programs, plan, err);
+	if (!code)
+		code = place_probes(probes, plan, fd, placed, err);
+	if (code) {
+		probes_close(probes);
+		return code;
+	}
+	*out = probes;
+	return 0;
+}
+
+void probes_close(struct probes *probes)
+{
+	if (!probes)
+		return;
+	for (int site = 0; site < GW_SITE_MAX; site++)
+		bpf_link__destroy(probes->link[site]);
+	torch_bpf__destroy(probes->torch);
+	free(probes);
+}

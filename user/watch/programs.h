@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The BPF side as seen from user space: one object for the life of processes, which owns the maps,
+ * and one object per libtorch file, with that file's plan in its read-only data. All errors come
+ * with a line for people in *err.
+ */
+#ifndef GRADWATCH_WATCH_PROGRAMS_H
+#define GRADWATCH_WATCH_PROGRAMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "gradwatch/abi.h"
+#include "inspect/plan.h"
+
+struct programs;
+struct probes;
+
+/* Loads the process programs and attaches them. watch_all: probes of all processes count. */
+int programs_open(struct programs **programs, bool watch_all, struct err *err);
+void programs_close(struct programs *programs);
+
+/* The ring buffer's map, for ring_buffer__new(). */
+int programs_ring_fd(const struct programs *programs);
+
+/* Adds a process to the watched ones; follow: its children too. */
+int programs_watch(struct programs *programs, uint32_t pid, bool follow, struct err *err);
+bool programs_is_watched(const struct programs *programs, uint32_t pid);
+
+/* Any process of the map of watched ones (it leaves the map when it ends); false: none is left. */
+bool programs_first_watched(const struct programs *programs, uint32_t *pid);
+
+/* The sessions: next id after `previous` (0: the first); false at the end. */
+bool programs_next_session(const struct programs *programs, uint64_t previous, uint64_t *next);
+bool programs_session(const struct programs *programs, uint64_t id, struct gw_session *session);
+void programs_forget_session(const struct programs *programs, uint64_t id);
+
+/* Sums the counters of all CPUs. */
+int programs_counters(const struct programs *programs, uint64_t counter[GW_COUNTER_MAX]);
+
+/*
+ * Loads the probes of one file and places them, on the inode behind fd (for every process that has
+ * it mapped now or later). *placed: how many. The file stays probed until probes_close().
+ */
+int probes_open(struct probes **probes, struct programs *programs, const struct inspect_plan *plan,
+		int fd, unsigned int *placed, struct err *err);
+void probes_close(struct probes *probes);
+
+#endif

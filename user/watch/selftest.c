@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "watch/selftest.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "watch/diagnose.h"
+#include "watch/mappings.h"
+#include "watch/programs.h"
+
+#define CALLS 1000
+
+/* Probed by the test below. `push` first, as in libtorch's setter, since the kernel emulates it. */
+#if defined(__x86_64__)
+__attribute__((naked, noinline, used)) static void probed(void)
+{
+	__asm__ volatile("push %rbx; pop %rbx; ret");
+}
+#else
+__attribute__((noinline, used)) static void probed(void)
+{
+	__asm__ volatile("" ::: "memory");
+}
+#endif
+
+int selftest_ring(struct err *err)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "gw_selftest", 0, 0, 4096, NULL);
+
+	if (fd < 0) {
+		diagnose_bpf(err, fd, "making a ring buffer");
+		return fd;
+	}
+	close(fd);
+	return 0;
+}
+
+struct seen {
+	bool self;
+};
+
+static void on_mapped(void *context, uint32_t pid, uint64_t time)
+{
+	(void)time;
+	((struct seen *)context)->self |= pid == (uint32_t)getpid();
+}
+
+static void on_forked(void *context, uint32_t parent, uint32_t child)
+{
+	(void)context;
+	(void)parent;
+	(void)child;
+}
+
+static void on_lost(void *context, uint64_t count)
+{
+	(void)context;
+	(void)count;
+}
+
+/* Maps a file whose name makes it a candidate, executable, and unmaps it. */
+static int map_candidate(void)
+{
+	char path[] = "/tmp/gradwatch-c10-XXXXXX";
+	int fd = mkstemp(path);
+	void *address;
+
+	if (fd < 0)
+		return -errno;
+	unlink(path);
+	if (ftruncate(fd, 4096)) {
+		close(fd);
+		return -errno;
+	}
+	address = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	close(fd);
+	if (address == MAP_FAILED)
+		return -errno;
+	munmap(address, 4096);
+	return 0;
+}
+
+int selftest_mappings(struct err *err)
+{
+	struct seen seen = {false};
+	const struct mappings_handler handler = {on_mapped, on_forked, on_lost, &seen};
+	struct mappings *mappings;
+	int code = mappings_open(&mappings, &handler, err);
+
+	if (code)
+		return code;
+	code = map_candidate();
+	/* Other processes' records may come first; that ours wakes us is part of the test. */
+	for (int tries = 0; !code && !seen.self && tries < 20; tries++) {
+		struct pollfd ready = {.fd = mappings_fd(mappings), .events = POLLIN};
+
+		if (poll(&ready, 1, 200) != 1)
+			break;
+		code = mappings_read(mappings);
+	}
+	mappings_close(mappings);
+	if (code)
+		return err_set(err, code, "listening for new mappings: %s", strerror(-code));
+	if (!seen.self)
+		return err_set(err, -ETIMEDOUT,
+			       "listening for new mappings: no record came; libraries loaded after "
+			       "the start would be missed");
+	return 0;
+}
+
+int selftest_programs(struct err *err)
+{
+	struct programs *programs;
+	int code = programs_open(&programs, false, err);
+
+	if (!code)
+		programs_close(programs);
+	return code;
+}
+
+/* Where in this program's file an address of its code is. */
+static int file_offset(uint64_t address, uint64_t *offset)
+{
+	char line[512];
+	FILE *maps = fopen("/proc/self/maps", "re");
+	uint64_t start, end, at;
+	int code = -ENOENT;
+
+	if (!maps)
+		return -errno;
+	while (code && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %" SCNx64, &start, &end, &at) != 3)
+			continue;
+		if (address >= start && address < end) {
+			*offset = address - start + at;
+			code = 0;
+		}
+	}
+	fclose(maps);
+	return code;
+}
+
+static uint64_t call_probed(void)
+{
+	uint64_t start = clock_monotonic();
+
+	for (int i = 0; i < CALLS; i++)
+		probed();
+	return clock_monotonic() - start;
+}
+
+/* Hits of the probe in `calls` calls, with their time. */
+static int count_hits(struct programs *programs, const struct inspect_plan *plan, int fd,
+		      uint64_t *hits, uint64_t *elapsed, struct err *err)
+{
+	uint64_t counter[GW_COUNTER_MAX];
+	struct probes *probes;
+	unsigned int placed;
+	int code = programs_watch(programs, (uint32_t)getpid(), false, err);
+
+	if (!code)
+		code = probes_open(&probes, programs, plan, fd, &placed, err);
+	if (code)
+		return code;
+	*elapsed = call_probed();
+	probes_close(probes);
+	code = programs_counters(programs, counter);
+	if (code)
+		return err_set(err, code, "reading counters: %s", strerror(-code));
+	*hits = counter[GW_HITS];
+	return 0;
+}
+
+int selftest_uprobe(uint64_t *ns_per_hit, struct err *err)
+{
+	struct inspect_plan plan = {0};
+	struct programs *programs;
+	uint64_t hits = 0, bare, elapsed = 0;
+	int fd, code;
+
+	plan.abi.site_address[GW_SITE_SET_ENABLED] = 1; /* any: no thread-local state is read */
+	code = file_offset((uint64_t)(uintptr_t)probed,
+			   &plan.site[GW_SITE_SET_ENABLED].file_offset);
+	if (code)
+		return err_set(err, code, "finding a function to probe: %s", strerror(-code));
+	code = programs_open(&programs, false, err);
+	if (code)
+		return code;
+	bare = call_probed();
+	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	code = count_hits(programs, &plan, fd, &hits, &elapsed, err);
+	close(fd);
+	programs_close(programs);
+	if (!code && hits != CALLS)
+		code = err_set(err, -EIO, "probing a function: %" PRIu64 " of %d calls were seen",
+			       hits, CALLS);
+	*ns_per_hit = elapsed > bare ? (elapsed - bare) / CALLS : 0;
+	return code;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Does what watching does, on gradwatch itself: what a kernel can is found out by doing it. */
+#ifndef GRADWATCH_WATCH_SELFTEST_H
+#define GRADWATCH_WATCH_SELFTEST_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* Each returns 0, or a negative errno with the cause and the fix in *err. */
+
+/* Makes a ring buffer. */
+int selftest_ring(struct err *err);
+
+/* Opens the records of new mappings, maps a file and waits for its record. */
+int selftest_mappings(struct err *err);
+
+/* Loads the programs of process life and attaches them. */
+int selftest_programs(struct err *err);
+
+/*
+ * Probes a function of this very program, calls it and counts the hits. *ns_per_hit: what a hit
+ * costs at an instruction that this kernel emulates.
+ */
+int selftest_uprobe(uint64_t *ns_per_hit, struct err *err);
+
+#endif

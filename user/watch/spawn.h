@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The command of `gradwatch -- CMD`: forked first, so that its pid can be watched, and let go into
+ * exec only when the probes are armed.
+ */
+#ifndef GRADWATCH_WATCH_SPAWN_H
+#define GRADWATCH_WATCH_SPAWN_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+struct spawn {
+	pid_t pid;
+	int pidfd;
+	int go_fd;     /* close-on-exec pipe: one byte lets the child go */
+	int failed_fd; /* the child's errno, when exec failed */
+	bool reaped;
+	int status; /* as of waitpid(2), once reaped */
+};
+
+/*
+ * Forks a child that waits. Under sudo it becomes the invoking user (SUDO_UID, SUDO_GID and that
+ * user's groups); its environment, descriptors, terminal and process group are ours.
+ */
+int spawn_prepare(struct spawn *spawn, char *const argv[], struct err *err);
+
+/* Lets it go. An exec that fails is an error here, with 127 (not found) or 126 for the shell. */
+int spawn_go(struct spawn *spawn, const char *name, struct err *err);
+
+/* Collects it if it has ended; returns whether it has. */
+bool spawn_ended(struct spawn *spawn);
+
+/* Its exit status as a shell gives it: the status, or 128 + the signal. */
+int spawn_exit_code(const struct spawn *spawn);
+
+/* Ends a child that was never let go, and closes what is open. */
+void spawn_close(struct spawn *spawn);
+
+#endif

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "watch/watch.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "watch/collect.h"
+#include "watch/discover.h"
+#include "watch/mappings.h"
+#include "watch/spawn.h"
+
+#define SWEEP_NS                                                                                   \
+	250000000l /* how late a trace's begin or end is told, at most about twice this            \
+		    */
+
+enum source { SOURCE_SIGNAL, SOURCE_TIMER, SOURCE_RING, SOURCE_MAPPINGS, SOURCE_COMMAND };
+
+struct watch {
+	const struct watch_config *config;
+	struct programs *programs;
+	struct collect *collect;
+	struct mappings *mappings;
+	struct discover discover;
+	struct spawn spawn;
+	int epoll_fd, signal_fd, timer_fd;
+	bool done;
+};
+
+static void resolve_process(void *context, uint32_t pid, uint64_t start_time,
+			    struct event_process *process)
+{
+	struct watch *watch = context;
+	const struct event_process *known = processes_find(watch->discover.processes, pid,
+							   start_time);
+
+	if (known)
+		memcpy(process->exe, known->exe, sizeof(process->exe));
+}
+
+static void resolve_torch(void *context, uint32_t file_id, struct event_torch *torch)
+{
+	struct watch *watch = context;
+	const struct library *library = libraries_get(watch->discover.libraries, file_id);
+
+	if (!library)
+		return;
+	memcpy(torch->file, library->path, sizeof(torch->file));
+	memcpy(torch->version, library->version, sizeof(torch->version));
+}
+
+static void on_mapped(void *context, uint32_t pid, uint64_t time)
+{
+	discover_process(&((struct watch *)context)->discover, pid, time);
+}
+
+static void on_forked(void *context, uint32_t parent, uint32_t child)
+{
+	struct watch *watch = context;
+	const struct event_process *process;
+
+	if (!programs_is_watched(watch->programs, child))
+		return;
+	process = processes_fork(watch->discover.processes, parent, child);
+	if (process)
+		model_process(watch->discover.model, process->pid, process->start_time);
+}
+
+static void on_mappings_lost(void *context, uint64_t count)
+{
+	(void)count;
+	discover_all(&((struct watch *)context)->discover);
+}
+
+static int open_rooms(struct watch *watch, struct err *err)
+{
+	const struct watch_config *config = watch->config;
+	const struct model_resolver resolver = {resolve_process, resolve_torch, watch};
+	const struct model_options options = {.idle_ns = config->idle_ns};
+	const struct mappings_handler handler = {on_mapped, on_forked, on_mappings_lost, watch};
+	struct discover *discover = &watch->discover;
+	int code = programs_open(&watch->programs, config->all, err);
+
+	if (code)
+		return code;
+	discover->programs = watch->programs;
+	discover->handler = config->handler;
+	discover->context = config->context;
+	discover->processes = processes_new();
+	discover->libraries = libraries_new(watch->programs);
+	discover->model = model_new(&options, &resolver, config->handler, config->context);
+	if (!discover->processes || !discover->libraries || !discover->model)
+		return err_set(err, -ENOMEM, "out of memory");
+	code = collect_open(&watch->collect, watch->programs, discover->model, err);
+	if (!code)
+		code = mappings_open(&watch->mappings, &handler, err);
+	return code;
+}
+
+static int watch_targets(struct watch *watch, struct err *err)
+{
+	const struct watch_config *config = watch->config;
+	int code = 0;
+
+	for (size_t i = 0; i < config->pid_count && !code; i++)
+		code = programs_watch(watch->programs, config->pids[i], config->follow, err);
+	if (!code && config->command) {
+		code = spawn_prepare(&watch->spawn, config->command, err);
+		if (!code)
+			code = programs_watch(watch->programs, (uint32_t)watch->spawn.pid,
+					      config->follow, err);
+	}
+	return code;
+}
+
+static int add_source(struct watch *watch, int fd, enum source source)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = source};
+
+	return epoll_ctl(watch->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+static int open_loop(struct watch *watch, struct err *err)
+{
+	const struct itimerspec interval = {{0, SWEEP_NS}, {0, SWEEP_NS}};
+	sigset_t signals;
+	int code = 0;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	watch->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	watch->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	watch->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (watch->epoll_fd < 0 || watch->signal_fd < 0 || watch->timer_fd < 0 ||
+	    timerfd_settime(watch->timer_fd, 0, &interval, NULL))
+		return err_set(err, -errno, "cannot set up the event loop: %s", strerror(errno));
+	code = add_source(watch, watch->signal_fd, SOURCE_SIGNAL);
+	if (!code)
+		code = add_source(watch, watch->timer_fd, SOURCE_TIMER);
+	if (!code)
+		code = add_source(watch, collect_fd(watch->collect), SOURCE_RING);
+	if (!code)
+		code = add_source(watch, mappings_fd(watch->mappings), SOURCE_MAPPINGS);
+	if (!code && watch->config->command)
+		code = add_source(watch, watch->spawn.pidfd, SOURCE_COMMAND);
+	if (code)
+		return err_set(err, code, "cannot set up the event loop: %s", strerror(-code));
+	return 0;
+}
+
+/*
+ * Ctrl-C at the terminal reaches the command by itself, as it is in our process group; a signal
+ * that somebody sent to gradwatch alone is passed on to it. It then decides when we end.
+ */
+static void on_signal(struct watch *watch)
+{
+	struct signalfd_siginfo info;
+
+	while (read(watch->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP && watch->config->reopen)
+			watch->config->reopen(watch->config->context);
+		if (info.ssi_signo != SIGINT && info.ssi_signo != SIGTERM)
+			continue;
+		if (!watch->config->command)
+			watch->done = true;
+		else if (info.ssi_code != SI_KERNEL)
+			kill(watch->spawn.pid, (int)info.ssi_signo);
+	}
+}
+
+/* With --pid we end when all of them, and the children that are followed, have ended. */
+static bool targets_gone(const struct watch *watch)
+{
+	uint32_t any;
+
+	return watch->config->pid_count && !watch->config->all && !watch->config->command &&
+	       !programs_first_watched(watch->programs, &any);
+}
+
+static void on_timer(struct watch *watch)
+{
+	uint64_t expirations;
+
+	if (read(watch->timer_fd, &expirations, sizeof(expirations)) < 0)
+		return;
+	collect_sweep(watch->collect, false);
+	if (targets_gone(watch))
+		watch->done = true;
+}
+
+static void dispatch(struct watch *watch, enum source source)
+{
+	switch (source) {
+	case SOURCE_SIGNAL:
+		on_signal(watch);
+		break;
+	case SOURCE_TIMER:
+		on_timer(watch);
+		break;
+	case SOURCE_RING:
+		collect_records(watch->collect);
+		break;
+	case SOURCE_MAPPINGS:
+		mappings_read(watch->mappings);
+		break;
+	case SOURCE_COMMAND:
+		watch->done |= spawn_ended(&watch->spawn);
+		break;
+	}
+}
+
+static void loop(struct watch *watch)
+{
+	struct epoll_event ready[8];
+
+	while (!watch->done) {
+		int count = epoll_wait(watch->epoll_fd, ready, 8, -1);
+
+		for (int i = 0; i < count; i++)
+			dispatch(watch, ready[i].data.u32);
+	}
+}
+
+static int start(struct watch *watch, struct err *err)
+{
+	struct event event = {.type = EVENT_START};
+	int code = open_rooms(watch, err);
+
+	if (!code)
+		code = watch_targets(watch, err);
+	if (!code)
+		code = open_loop(watch, err);
+	if (code)
+		return code;
+	if (watch->config->all)
+		discover_all(&watch->discover);
+	for (size_t i = 0; i < watch->config->pid_count; i++)
+		discover_process(&watch->discover, watch->config->pids[i], 0);
+	event.time = clock_monotonic();
+	watch->config->handler(watch->config->context, &event);
+	if (watch->config->command)
+		code = spawn_go(&watch->spawn, watch->config->command[0], err);
+	return code;
+}
+
+static void finish(struct watch *watch, struct watch_result *result)
+{
+	struct model *model = watch->discover.model;
+
+	libraries_detach(watch->discover.libraries);
+	collect_records(watch->collect);
+	collect_sweep(watch->collect, true);
+	model_finish(model, clock_monotonic());
+	model_totals(model, &result->totals);
+	result->bad_records = model_bad_records(model);
+	result->probed = watch->discover.probed;
+	if (watch->config->command)
+		result->command_status = spawn_exit_code(&watch->spawn);
+}
+
+static void close_all(struct watch *watch)
+{
+	libraries_free(watch->discover.libraries);
+	mappings_close(watch->mappings);
+	collect_close(watch->collect);
+	model_free(watch->discover.model);
+	processes_free(watch->discover.processes);
+	programs_close(watch->programs);
+	spawn_close(&watch->spawn);
+	for (int i = 0; i < 3; i++) {
+		int fd = (int[]){watch->epoll_fd, watch->signal_fd, watch->timer_fd}[i];
+
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
+int watch_run(const struct watch_config *config, struct watch_result *result, struct err *err)
+{
+	struct watch watch = {
+		.config = config,
+		.spawn = {.pidfd = -1, .go_fd = -1, .failed_fd = -1},
+		.epoll_fd = -1,
+		.signal_fd = -1,
+		.timer_fd = -1,
+	};
+	int code;
+
+	memset(result, 0, sizeof(*result));
+	code = start(&watch, err);
+	if (!code) {
+		loop(&watch);
+		finish(&watch, result);
+	}
+	close_all(&watch);
+	return code;
+}

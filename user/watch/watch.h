@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Watching, from the first probe to the last event. One thread, one epoll loop.
+ *
+ * Order at start: programs and maps, then the processes to watch, then the records of new
+ * mappings, then a look at what is mapped already (so that nothing falls between), then "start",
+ * then the command is let go. At the end: probes away first, so that the ledger stands still.
+ */
+#ifndef GRADWATCH_WATCH_WATCH_H
+#define GRADWATCH_WATCH_WATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "model/event.h"
+
+struct watch_config {
+	const uint32_t *pids;
+	size_t pid_count;
+	bool all;
+	bool follow;
+	char *const *command; /* NULL: none */
+	uint64_t idle_ns;     /* see struct model_options */
+	event_handler handler;
+	void (*reopen)(void *context); /* SIGHUP */
+	void *context;                 /* of both */
+};
+
+struct watch_result {
+	struct event_totals totals;
+	uint64_t bad_records;
+	unsigned int probed; /* times a probed libtorch was met in a process; 0: nothing watched */
+	int command_status;  /* exit status of the command as a shell gives it */
+};
+
+/* 0, or a negative errno with the line for people in *err. Blocks until the end. */
+int watch_run(const struct watch_config *config, struct watch_result *result, struct err *err);
+
+#endif
