@@ -22,7 +22,7 @@
 #define GW_MAX_SESSIONS    16384     /* trace sessions not yet collected by user space */
 #define GW_MAX_NESTING     4         /* traces in progress on one thread */
 #define GW_MAX_STACK_MODES 16        /* entries of a dispatch-mode stack that are looked at */
-#define GW_SPAN_MAX        256       /* bytes of thread-local storage read in one go */
+#define GW_SPAN_MAX        320       /* bytes of thread-local storage read in one go */
 #define GW_COMM_LEN        16        /* TASK_COMM_LEN */
 #define GW_RING_BYTES      (1 << 20) /* ring buffer */
 

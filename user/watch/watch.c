@@ -195,6 +195,7 @@ static void on_timer(struct watch *watch)
 
 	if (read(watch->timer_fd, &expirations, sizeof(expirations)) < 0)
 		return;
+	collect_records(watch->collect); /* first: a trace's findings come before its end */
 	collect_sweep(watch->collect, false);
 	if (targets_gone(watch))
 		watch->done = true;

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a small x86-64 function does to thread-local state, by following one path through its code.
+ *
+ * The functions of interest are accessors of 20 to 250 bytes. On the path that is taken once the
+ * state is initialised, every address in them is "thread-local block of a GOT pair + constant +
+ * coefficient * mode key". So a value is either such a sum, or what was loaded from one, or
+ * unknown. The walk follows calls to functions of the same file (get_tls_state), takes the
+ * initialised side of initialiser guards and records every access to thread-local memory.
+ * An instruction that is not known makes its result unknown, never wrong.
+ */
+#ifndef GRADWATCH_INSPECT_CODE_H
+#define GRADWATCH_INSPECT_CODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "inspect/elf_image.h"
+
+/* base + constant + coefficient * key */
+struct code_address {
+	uint64_t tls_slot; /* GOT pair {module, offset} of the variable, 0: an absolute address */
+	int64_t constant;
+	int64_t coefficient;
+};
+
+enum code_access_kind {
+	CODE_LOAD, /* includes comparisons */
+	CODE_STORE,
+	CODE_GUARD,   /* the byte that tells whether the state is initialised */
+	CODE_INITIAL, /* a constant stored on the uninitialised side of a guard */
+};
+
+struct code_access {
+	enum code_access_kind kind;
+	uint8_t size;  /* bytes */
+	uint8_t mask;  /* of a loaded byte, 0: not masked yet */
+	int64_t value; /* CODE_INITIAL: the constant */
+	struct code_address address;
+};
+
+#define CODE_MAX_ACCESSES 64
+
+struct code_trace {
+	struct code_access access[CODE_MAX_ACCESSES];
+	size_t count;
+	bool returned;      /* the path came to its end */
+	bool result_loaded; /* and returns what was loaded by `result` */
+	struct code_access result;
+	bool result_address; /* or returns the address `result.address` */
+	char doubt[128]; /* an access to thread-local state of a kind that is not known, or "" */
+};
+
+/*
+ * Walks the function at an address. 0, -ENOENT when there is no code at it, -ENOMEM. A path that
+ * cannot be followed to its end is not an error: trace->returned is false and the accesses so far
+ * are good.
+ */
+int code_walk(const struct elf_image *image, uint64_t address, struct code_trace *trace);
+
+/*
+ * The block offset of an address: static offset of its GOT pair + constant. -ENOTSUP when the
+ * pair is not one of this module's own thread-local block; *module_slot: a GOT word with its id.
+ */
+int code_block_offset(const struct elf_image *image, const struct code_address *address,
+		      uint64_t *offset, uint64_t *module_slot);
+
+#endif

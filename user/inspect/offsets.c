@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Nothing is believed on one function's word. The grad mode's byte is what GradMode::is_enabled
+ * returns a bit of, and must be what GradMode::set_enabled stores to. The PROXY slot is what the
+ * keyed functions index with the key; two of unset_mode, get_mode and set_mode must agree, and the
+ * step must be the size of std::optional<std::shared_ptr>. The mode stack is the pair of pointers
+ * whose difference stack_len computes. All must be in this module's own thread-local block.
+ *
+ * Layouts: c10/core/GradMode.h, c10/core/AutogradState.h, c10/core/impl/TorchDispatchModeTLS.h of
+ * PyTorch 1.13 - 2.14; libstdc++'s std::optional (value, then "engaged" byte) and std::vector
+ * (begin, end).
+ */
+#include "inspect/offsets.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "inspect/code.h"
+
+#define OPTIONAL_SHARED_PTR 24 /* sizeof(std::optional<std::shared_ptr<T>>) */
+#define OPTIONAL_ENGAGED    16 /* its "engaged" byte */
+
+struct finder {
+	const struct elf_image *image;
+	struct inspect_plan *plan;
+	struct code_trace trace; /* of the function looked at last */
+};
+
+static int doubt(struct finder *finder, const char *what)
+{
+	struct inspect_plan *plan = finder->plan;
+
+	if (finder->trace.doubt[0])
+		str_format(plan->doubt, sizeof(plan->doubt), "%s: %s", what, finder->trace.doubt);
+	else
+		str_format(plan->doubt, sizeof(plan->doubt), "%s", what);
+	return -ENOTSUP;
+}
+
+/* Walks the function with this name; -ENOENT when the build has none. */
+static int walk(struct finder *finder, const char *prefix)
+{
+	struct elf_function function;
+	int code;
+
+	memset(&finder->trace, 0, sizeof(finder->trace));
+	code = elf_image_function(finder->image, prefix, &function);
+	return code ? code : code_walk(finder->image, function.address, &finder->trace);
+}
+
+static bool same_address(const struct code_address *a, const struct code_address *b)
+{
+	return a->tls_slot == b->tls_slot && a->constant == b->constant &&
+	       a->coefficient == b->coefficient;
+}
+
+static const struct code_access *find_access(const struct code_trace *trace,
+					     enum code_access_kind kind, uint8_t size,
+					     const struct code_address *at)
+{
+	for (size_t i = 0; i < trace->count; i++)
+		if (trace->access[i].kind == kind && trace->access[i].size == size &&
+		    (!at || same_address(&trace->access[i].address, at)))
+			return &trace->access[i];
+	return NULL;
+}
+
+/* Turns an address into an offset of the block, within the block, for `size` bytes. */
+static int to_offset(struct finder *finder, const struct code_address *address, int64_t plus,
+		     uint32_t size, uint32_t *offset)
+{
+	struct code_address at = *address;
+	uint64_t result, slot;
+
+	at.constant += plus;
+	if (code_block_offset(finder->image, &at, &result, &slot) ||
+	    result > finder->image->tls_size || finder->image->tls_size - result < size ||
+	    result >= GW_NO_OFFSET)
+		return doubt(finder, "an offset lies outside this library's thread-local block");
+	finder->plan->abi.module_slot = slot;
+	*offset = (uint32_t)result;
+	return 0;
+}
+
+/* The guard that the last walked function went by; none is fine: constant initialisation. */
+static int guard_offset(struct finder *finder, uint32_t *offset)
+{
+	const struct code_access *guard = find_access(&finder->trace, CODE_GUARD, 1, NULL);
+
+	*offset = GW_NO_OFFSET;
+	return guard ? to_offset(finder, &guard->address, 0, 1, offset) : 0;
+}
+
+static int find_grad(struct finder *finder)
+{
+	struct gw_plan *abi = &finder->plan->abi;
+	const struct code_access *initial;
+	struct code_access grad;
+	int code;
+
+	code = walk(finder, "_ZN3c108GradMode10is_enabledEv");
+	if (code == -ENOENT)
+		return doubt(finder, "GradMode::is_enabled is missing");
+	grad = finder->trace.result;
+	if (!finder->trace.result_loaded || grad.size != 1 || !grad.mask ||
+	    (grad.mask & (grad.mask - 1)) || grad.address.coefficient)
+		return doubt(finder, "GradMode::is_enabled does not return a bit of a "
+				     "thread-local byte");
+	abi->grad_mask = grad.mask;
+	initial = find_access(&finder->trace, CODE_INITIAL, 1, &grad.address);
+	abi->grad_default = initial ? !!(initial->value & grad.mask) : 1;
+	code = to_offset(finder, &grad.address, 0, 1, &abi->tls_grad);
+	if (!code)
+		code = guard_offset(finder, &abi->tls_grad_guard);
+	if (code)
+		return code;
+	walk(finder, "_ZN3c108GradMode11set_enabledEb");
+	if (!find_access(&finder->trace, CODE_STORE, 1, &grad.address))
+		return doubt(finder, "GradMode::set_enabled does not store where is_enabled reads");
+	return 0;
+}
+
+/* The byte that a keyed function finds by its key. */
+static bool keyed_byte(const struct code_trace *trace, struct code_address *address)
+{
+	for (size_t i = 0; i < trace->count; i++) {
+		const struct code_access *access = &trace->access[i];
+
+		if (access->size == 1 && access->address.coefficient &&
+		    (access->kind == CODE_LOAD || access->kind == CODE_STORE)) {
+			*address = access->address;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int find_keyed(struct finder *finder)
+{
+	static const char *const functions[] = {
+		OFFSETS_MODE_TLS "10unset_modeE",
+		OFFSETS_MODE_TLS "8get_modeE",
+		OFFSETS_MODE_TLS "8set_modeE",
+	};
+	struct gw_plan *abi = &finder->plan->abi;
+	struct code_address flag = {0}, other;
+	const int64_t proxy = GW_MODE_KEY_PROXY * OPTIONAL_SHARED_PTR;
+	int agree = 0, code;
+
+	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
+		if (walk(finder, functions[i]) || !keyed_byte(&finder->trace, &other))
+			continue;
+		if (!agree)
+			flag = other;
+		else if (!same_address(&flag, &other))
+			return doubt(finder, "the keyed mode functions disagree");
+		agree++;
+		code = guard_offset(finder, &abi->tls_mode_guard);
+		if (code)
+			return code;
+	}
+	if (agree < 2 || flag.coefficient != OPTIONAL_SHARED_PTR)
+		return doubt(finder, "the slot of a mode key was not found");
+	flag.coefficient = 0;
+	code = to_offset(finder, &flag, proxy, 1, &abi->tls_proxy_flag);
+	if (!code)
+		code = to_offset(finder, &flag, proxy - OPTIONAL_ENGAGED, 8, &abi->tls_proxy_slot);
+	if (!code)
+		code = to_offset(finder, &flag, proxy + OPTIONAL_SHARED_PTR, 1,
+				 &abi->tls_functional_flag);
+	return code;
+}
+
+/* Two adjacent pointers that are loaded: begin and end. */
+static const struct code_access *pointer_pair(const struct code_trace *trace)
+{
+	for (size_t i = 0; i < trace->count; i++) {
+		struct code_address end = trace->access[i].address;
+
+		end.constant += 8;
+		if (trace->access[i].kind == CODE_LOAD && trace->access[i].size == 8 &&
+		    find_access(trace, CODE_LOAD, 8, &end))
+			return &trace->access[i];
+	}
+	return NULL;
+}
+
+static int find_stack(struct finder *finder)
+{
+	const struct code_access *begin;
+	int code;
+
+	if (walk(finder, OFFSETS_MODE_TLS "9stack_lenE"))
+		return doubt(finder, "TorchDispatchModeTLS::stack_len is missing");
+	begin = pointer_pair(&finder->trace);
+	if (!begin)
+		return doubt(finder, "TorchDispatchModeTLS::stack_len does not subtract pointers");
+	code = to_offset(finder, &begin->address, 0, 16, &finder->plan->abi.tls_stack);
+	if (!code)
+		code = guard_offset(finder, &finder->plan->abi.tls_mode_guard);
+	return code;
+}
+
+/* The smallest piece of the block that holds all that a probe reads. */
+static int find_span(struct finder *finder)
+{
+	struct gw_plan *abi = &finder->plan->abi;
+	const struct {
+		uint32_t offset, size;
+	} parts[] = {
+		{abi->tls_grad, 1},       {abi->tls_grad_guard, 1},      {abi->tls_mode_guard, 1},
+		{abi->tls_proxy_flag, 1}, {abi->tls_functional_flag, 1}, {abi->tls_proxy_slot, 8},
+		{abi->tls_stack, 16},
+	};
+	uint32_t start = GW_NO_OFFSET, end = 0;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (parts[i].offset == GW_NO_OFFSET)
+			continue;
+		if (parts[i].offset < start)
+			start = parts[i].offset;
+		if (parts[i].offset + parts[i].size > end)
+			end = parts[i].offset + parts[i].size;
+	}
+	if (end - start > GW_SPAN_MAX)
+		return doubt(finder, "the thread-local state is spread too wide");
+	abi->tls_span = start;
+	abi->tls_span_size = end - start;
+	return 0;
+}
+
+int offsets_find(const struct elf_image *image, struct inspect_plan *plan)
+{
+	struct finder finder = {.image = image, .plan = plan};
+	struct gw_plan *abi = &plan->abi;
+	int code;
+
+	abi->tls_grad = abi->tls_grad_guard = abi->tls_mode_guard = GW_NO_OFFSET;
+	abi->tls_proxy_flag = abi->tls_proxy_slot = abi->tls_functional_flag = GW_NO_OFFSET;
+	abi->tls_stack = GW_NO_OFFSET;
+	abi->grad_default = 1;
+	code = find_grad(&finder);
+	if (!code && abi->mode_api == GW_MODES_KEYED)
+		code = find_keyed(&finder);
+	else if (!code && abi->mode_api == GW_MODES_STACK)
+		code = find_stack(&finder);
+	else if (!code)
+		code = doubt(&finder, "the functions that push and pop dispatch modes are missing");
+	if (!code)
+		code = find_span(&finder);
+	abi->certain = !code;
+	return code == -ENOMEM ? code : 0;
+}

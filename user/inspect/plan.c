@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "inspect/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "inspect/elf_image.h"
+#include "inspect/offsets.h"
+#include "inspect/site.h"
+
+/* libc10.so has 0.5 to 2 MB; a program with PyTorch linked in has more. */
+#define MAX_FILE (1ll << 30)
+
+/*
+ * Where to probe, by the way a build keeps its modes. By prefix of the mangled name, since the
+ * argument types changed over the versions.
+ */
+static const struct {
+	const char *name;   /* for people */
+	const char *prefix; /* of the symbol */
+	unsigned int apis;  /* bit set of enum gw_mode_api */
+} sites[GW_SITE_MAX] = {
+#define ANY   (1u << GW_MODES_NONE | 1u << GW_MODES_KEYED | 1u << GW_MODES_STACK)
+#define KEYED (1u << GW_MODES_KEYED)
+#define STACK (1u << GW_MODES_STACK)
+	[GW_SITE_SET_ENABLED] = {"set_enabled", "_ZN3c108GradMode11set_enabledEb", ANY},
+	[GW_SITE_SET_MODE] = {"set_mode", OFFSETS_MODE_TLS "8set_modeE", KEYED},
+	[GW_SITE_UNSET_MODE] = {"unset_mode", OFFSETS_MODE_TLS "10unset_modeE", KEYED},
+	[GW_SITE_POP_INFRA] = {"pop_highest_infra_mode",
+			       OFFSETS_MODE_TLS "22pop_highest_infra_modeE", KEYED},
+	[GW_SITE_PUSH_STACK] = {"push_onto_stack", OFFSETS_MODE_TLS "15push_onto_stackE", STACK},
+	[GW_SITE_POP_STACK] = {"pop_stack", OFFSETS_MODE_TLS "9pop_stackE", STACK},
+};
+
+const char *inspect_site_name(enum gw_site site)
+{
+	return site < GW_SITE_MAX ? sites[site].name : "?";
+}
+
+static bool has(const struct elf_image *image, enum gw_site site)
+{
+	struct elf_function function;
+
+	return !elf_image_function(image, sites[site].prefix, &function);
+}
+
+static enum gw_mode_api find_api(const struct elf_image *image)
+{
+	if (has(image, GW_SITE_UNSET_MODE) && has(image, GW_SITE_SET_MODE))
+		return GW_MODES_KEYED;
+	if (has(image, GW_SITE_PUSH_STACK) && has(image, GW_SITE_POP_STACK))
+		return GW_MODES_STACK;
+	return GW_MODES_NONE;
+}
+
+static int choose_sites(const struct elf_image *image, struct inspect_plan *plan)
+{
+	for (int i = 0; i < GW_SITE_MAX; i++) {
+		struct elf_function function;
+		int code;
+
+		if (!(sites[i].apis >> plan->abi.mode_api & 1) ||
+		    elf_image_function(image, sites[i].prefix, &function))
+			continue;
+		code = site_choose(image, &function, &plan->site[i]);
+		if (code == -ENOMEM)
+			return code;
+		if (code)
+			plan->site[i] = (struct inspect_site){0};
+		plan->abi.site_address[i] = plan->site[i].address;
+	}
+	return plan->abi.site_address[GW_SITE_SET_ENABLED] ? 0 : -ENOEXEC;
+}
+
+static int make_plan(const struct elf_image *image, struct inspect_plan *plan, char *reason,
+		     size_t reason_size)
+{
+	int code;
+
+	if (!has(image, GW_SITE_SET_ENABLED)) {
+		str_format(reason, reason_size, "c10::GradMode::set_enabled is not in it");
+		return -ENOENT;
+	}
+	elf_image_soname(image, plan->soname, sizeof(plan->soname));
+	elf_image_build_id(image, plan->build_id, sizeof(plan->build_id));
+	plan->abi.mode_api = find_api(image);
+	code = choose_sites(image, plan);
+	if (code == -ENOEXEC)
+		str_format(reason, reason_size, "damaged: the setter's code is not in the file");
+	if (!code)
+		code = offsets_find(image, plan);
+	if (code == -ENOMEM)
+		str_format(reason, reason_size, "out of memory");
+	return code;
+}
+
+int inspect_plan(const void *data, size_t size, struct inspect_plan *plan, char *reason,
+		 size_t reason_size)
+{
+	struct elf_image image;
+	int code;
+
+	memset(plan, 0, sizeof(*plan));
+	reason[0] = '\0';
+	code = elf_image_open(&image, data, size, reason, reason_size);
+	if (code)
+		return code;
+	code = make_plan(&image, plan, reason, reason_size);
+	elf_image_close(&image);
+	return code;
+}
+
+static ssize_t read_all(int fd, char *data, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t got = pread(fd, data + done, size - done, (off_t)done);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			break; /* it became shorter */
+		done += (size_t)got;
+	}
+	return (ssize_t)done;
+}
+
+int inspect_plan_fd(int fd, struct inspect_plan *plan, char *reason, size_t reason_size)
+{
+	struct stat file;
+	ssize_t got;
+	char *data;
+	int code;
+
+	memset(plan, 0, sizeof(*plan));
+	if (fstat(fd, &file)) {
+		code = -errno;
+		str_format(reason, reason_size, "%s", strerror(-code));
+		return code;
+	}
+	if (!S_ISREG(file.st_mode) || file.st_size > MAX_FILE) {
+		str_format(reason, reason_size, "not a regular file of at most 1 GiB");
+		return S_ISREG(file.st_mode) ? -EFBIG : -ENOEXEC;
+	}
+	/* A copy, not a mapping: whoever may write the file could cut it off under our eyes. */
+	data = malloc((size_t)file.st_size + 1);
+	got = data ? read_all(fd, data, (size_t)file.st_size) : -ENOMEM;
+	if (got < 0) {
+		str_format(reason, reason_size, "cannot be read: %s", strerror((int)-got));
+		code = (int)got;
+	} else {
+		code = inspect_plan(data, (size_t)got, plan, reason, reason_size);
+	}
+	free(data);
+	return code;
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A uprobe costs a tenth where the kernel emulates the instruction under it instead of stepping
+ * over a copy of it: push of a register, jumps and calls with an immediate, and the one-byte nop
+ * (Linux arch/x86/kernel/uprobes.c: push_setup_xol_ops, branch_setup_xol_ops). `endbr64`, with
+ * which hardened builds begin, is not among them, so one goes on to what follows.
+ */
+#include "inspect/site.h"
+
+#include <capstone/capstone.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/str.h"
+
+#define MAX_PROLOGUE 8 /* instructions */
+
+static bool is_emulated(csh capstone, const cs_insn *insn)
+{
+	const cs_x86 *x86 = &insn->detail->x86;
+	bool immediate = x86->op_count == 1 && x86->operands[0].type == X86_OP_IMM;
+
+	if (insn->id == X86_INS_PUSH)
+		return x86->operands[0].type == X86_OP_REG && x86->operands[0].size == 8;
+	if (insn->id == X86_INS_NOP)
+		return insn->size == 1;
+	if (insn->id == X86_INS_CALL || cs_insn_group(capstone, insn, CS_GRP_JUMP))
+		return immediate && x86->prefix[0] == 0 && x86->prefix[2] == 0;
+	return false;
+}
+
+/* Whether one may probe behind this instruction: it runs once per call and keeps the arguments. */
+static bool keeps_arguments(const cs_insn *insn)
+{
+	const cs_x86 *x86 = &insn->detail->x86;
+	const cs_x86_op *to = &x86->operands[0];
+
+	if (insn->id == X86_INS_ENDBR64)
+		return true;
+	if (x86->op_count < 1 || to->type != X86_OP_REG)
+		return false;
+	if (insn->id == X86_INS_SUB)
+		return to->reg == X86_REG_RSP;
+	if (insn->id != X86_INS_MOV && insn->id != X86_INS_PXOR && insn->id != X86_INS_XOR)
+		return false;
+	switch (to->reg) {
+	case X86_REG_RDI:
+	case X86_REG_EDI:
+	case X86_REG_DI:
+	case X86_REG_DIL:
+	case X86_REG_RSI:
+	case X86_REG_ESI:
+	case X86_REG_SI:
+	case X86_REG_SIL:
+		return false;
+	default:
+		return true;
+	}
+}
+
+static void take(struct inspect_site *site, const cs_insn *insn, enum inspect_insn kind)
+{
+	site->address = insn->address;
+	site->kind = kind;
+	str_format(site->insn, sizeof(site->insn), "%s %s", insn->mnemonic, insn->op_str);
+}
+
+static void search(csh capstone, cs_insn *insn, const uint8_t *code, size_t size,
+		   struct inspect_site *site)
+{
+	uint64_t address = site->function;
+
+	for (int i = 0; i < MAX_PROLOGUE; i++) {
+		if (!cs_disasm_iter(capstone, &code, &size, &address, insn))
+			return;
+		if (i == 0)
+			take(site, insn, INSPECT_INSN_STEPPED);
+		if (is_emulated(capstone, insn)) {
+			take(site, insn, INSPECT_INSN_EMULATED);
+			return;
+		}
+		if (!keeps_arguments(insn))
+			return;
+	}
+}
+
+int site_choose(const struct elf_image *image, const struct elf_function *function,
+		struct inspect_site *site)
+{
+	size_t available;
+	const uint8_t *code = elf_image_code(image, function->address, &available);
+	cs_insn *insn;
+	csh capstone;
+
+	if (!code)
+		return -ENOENT;
+	str_format(site->symbol, sizeof(site->symbol), "%s", function->name);
+	site->function = site->address = function->address;
+	site->kind = INSPECT_INSN_STEPPED;
+	if (function->size && function->size < available)
+		available = function->size;
+	if (cs_open(CS_ARCH_X86, CS_MODE_64, &capstone))
+		return -ENOMEM;
+	cs_option(capstone, CS_OPT_DETAIL, CS_OPT_ON);
+	insn = cs_malloc(capstone);
+	if (insn) {
+		search(capstone, insn, code, available, site);
+		cs_free(insn, 1);
+	}
+	cs_close(&capstone);
+	return elf_image_offset(image, site->address, &site->file_offset);
+}
