@@ -5,7 +5,6 @@ BUILD  ?= build
 CC     ?= gcc
 CLANG  ?= clang
 PYTHON ?=
-VERSION := 0.1.0
 
 ARCH     := $(shell uname -m)
 BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
@@ -13,7 +12,7 @@ PACKAGES := libbpf libelf capstone json-c
 
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 CFLAGS   ?= -O2 -g
-CPPFLAGS += -D_GNU_SOURCE -DGRADWATCH_VERSION='"$(VERSION)"' -Iinclude -Iuser -I$(BUILD)
+CPPFLAGS += -D_GNU_SOURCE -Iinclude -Iuser -I$(BUILD)
 HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 LDLIBS   += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 BPFFLAGS := -g -O2 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror -Iinclude -Ibpf
@@ -145,8 +144,8 @@ compile_commands.json: $(SOURCES) Makefile
 	$(say) GEN $@
 	$(Q)for f in $(SOURCES) user/main.c; do \
 		printf '{"directory":"%s","file":"%s","command":"%s"},\n' "$(CURDIR)" "$$f" \
-		'$(CC) $(subst ",\\\",$(CPPFLAGS)) -std=gnu11 $(WARN) -c '"$$f"; \
-	done | sed '1s/^/[/; $$s/,$$/]/' > $@
+		"$(CC) $(CPPFLAGS) -std=gnu11 $(WARN) -c $$f"; \
+	done | sed -e '1s/^/[/' -e '$$s/,$$/]/' > $@
 
 PREFIX ?= /usr/local
 install: all ## install to PREFIX (default /usr/local), DESTDIR honoured

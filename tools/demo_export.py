@@ -21,5 +21,6 @@ class Scaled(torch.nn.Module):
 
 model = Scaled()
 graph = make_fx(lambda x: model(x))(torch.randn(2, 4))
-print("traced without an error:", sum(n.op == "call_function" for n in graph.graph.nodes), "operators")
-print("of them grad mode:", sum("grad_enabled" in str(n.target) for n in graph.graph.nodes))
+operators = [str(node.target) for node in graph.graph.nodes if node.op == "call_function"]
+print("traced without an error:", len(operators), "operators")
+print("of them about the grad mode:", sum("grad_enabled" in name for name in operators))

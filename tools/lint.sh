@@ -19,12 +19,16 @@ run() { # NAME COMMAND...: a linter that says anything or fails has failed
 }
 
 tools/deps.sh build lint test || exit 1
-flags="-std=gnu11 -D_GNU_SOURCE -DGRADWATCH_VERSION=\"x\" -Iinclude -Iuser -I$build"
+flags="-std=gnu11 -D_GNU_SOURCE -Iinclude -Iuser -I$build"
 user=$(printf '%s\n' "$@" | grep '^user/.*\.c$')
 analyze() {
 	for file in $user; do
-		# shellcheck disable=SC2086 # flags is a list
-		clang --analyze --analyzer-output text -Xclang -analyzer-werror \
+		# The skeletons that bpftool 7.1 generates lose a few bytes when memory is short.
+		generated=
+		grep -q '\.skel\.h' "$file" &&
+			generated="-Xclang -analyzer-disable-checker -Xclang unix.Malloc"
+		# shellcheck disable=SC2086 # lists
+		clang --analyze --analyzer-output text -Xclang -analyzer-werror $generated \
 			-Wall -Wextra -Werror $flags "$file" -o /dev/null || return 1
 	done
 }
@@ -34,8 +38,8 @@ run "clang analyzer" analyze
 # shellcheck disable=SC2086
 run cppcheck cppcheck --quiet --error-exitcode=1 --enable=warning,portability,performance \
 	--std=c11 --inline-suppr --suppress=missingIncludeSystem -D_GNU_SOURCE \
-	-DGRADWATCH_VERSION='"x"' -Iinclude -Iuser $user
+	-Iinclude -Iuser $user
 run ruff "$build/venv/bin/ruff" check -q tests tools
 run "ruff format" "$build/venv/bin/ruff" format -q --check tests tools
-run shellcheck shellcheck -s sh tools/*.sh tests/*/*.sh .ci/run
+run shellcheck shellcheck --severity=warning tools/*.sh tests/*/*.sh .ci/run
 exit $status

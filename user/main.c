@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "gradwatch/version.h"
 
 int main(int argc, char **argv)
 {

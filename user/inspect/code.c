@@ -75,7 +75,9 @@ static struct value register_value(const struct walker *walker, x86_reg name)
 {
 	int index = register_index(name);
 
-	return index < 0 ? (struct value){0} : walker->reg[index];
+	if (index < 0)
+		return (struct value){0};
+	return walker->reg[index];
 }
 
 static void set_register(struct walker *walker, x86_reg name, struct value value)

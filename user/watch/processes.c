@@ -1,48 +1,54 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "watch/processes.h"
 
+#include <json-c/linkhash.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "watch/procfs.h"
 
-struct entry {
-	uint32_t pid;
-	struct event_process process;
-	UT_hash_handle hh;
+/* json-c's table keeps the order of arrival: its head is the oldest. */
+struct processes {
+	struct lh_table *by_pid; /* (void *)pid -> struct event_process, owned */
 };
 
-struct processes {
-	struct entry *by_pid; /* in order of arrival, as uthash keeps it */
-};
+static void free_value(struct lh_entry *entry)
+{
+	free(lh_entry_v(entry));
+}
 
 struct processes *processes_new(void)
 {
-	return calloc(1, sizeof(struct processes));
-}
+	struct processes *processes = calloc(1, sizeof(*processes));
 
-static void drop(struct processes *processes, struct entry *entry)
-{
-	HASH_DEL(processes->by_pid, entry);
-	free(entry);
+	if (!processes)
+		return NULL;
+	processes->by_pid = lh_kptr_table_new(64, free_value);
+	if (!processes->by_pid) {
+		free(processes);
+		return NULL;
+	}
+	return processes;
 }
 
 void processes_free(struct processes *processes)
 {
 	if (!processes)
 		return;
-	while (processes->by_pid)
-		drop(processes, processes->by_pid);
+	lh_table_free(processes->by_pid);
 	free(processes);
 }
 
-static struct entry *find(struct processes *processes, uint32_t pid)
+static void *key_of(uint32_t pid)
 {
-	struct entry *entry;
+	return (void *)(uintptr_t)pid;
+}
 
-	HASH_FIND(hh, processes->by_pid, &pid, sizeof(pid), entry);
-	return entry;
+static struct event_process *find(const struct processes *processes, uint32_t pid)
+{
+	struct lh_entry *entry = lh_table_lookup_entry(processes->by_pid, key_of(pid));
+
+	return entry ? (struct event_process *)(uintptr_t)lh_entry_v(entry) : NULL;
 }
 
 /* Reads what /proc knows of a process; false when it is gone. */
@@ -59,54 +65,54 @@ static bool read_process(uint32_t pid, struct event_process *process)
 	return true;
 }
 
-static struct entry *add(struct processes *processes, const struct event_process *process)
+static struct event_process *add(struct processes *processes, const struct event_process *process)
 {
-	struct entry *entry = calloc(1, sizeof(*entry));
+	struct event_process *copy = malloc(sizeof(*copy));
 
-	if (!entry)
+	if (!copy)
 		return NULL;
-	if (HASH_COUNT(processes->by_pid) >= PROCESSES_MAX)
-		drop(processes, processes->by_pid);
-	entry->pid = process->pid;
-	entry->process = *process;
-	HASH_ADD(hh, processes->by_pid, pid, sizeof(entry->pid), entry);
-	return entry;
+	*copy = *process;
+	lh_table_delete(processes->by_pid,
+			key_of(process->pid)); /* an earlier one of that number */
+	if (lh_table_length(processes->by_pid) >= PROCESSES_MAX)
+		lh_table_delete_entry(processes->by_pid, processes->by_pid->head);
+	if (lh_table_insert(processes->by_pid, key_of(process->pid), copy)) {
+		free(copy);
+		return NULL;
+	}
+	return copy;
 }
 
 const struct event_process *processes_note(struct processes *processes, uint32_t pid, bool *is_new)
 {
-	struct entry *entry = find(processes, pid);
+	struct event_process *known = find(processes, pid);
 	struct event_process process;
 
 	*is_new = false;
 	if (!read_process(pid, &process))
-		return entry ? &entry->process : NULL;
-	if (entry && procfs_same_start(entry->process.start_time, process.start_time)) {
-		entry->process = process; /* exec may have changed its program */
-		return &entry->process;
+		return known;
+	if (known && procfs_same_start(known->start_time, process.start_time)) {
+		*known = process; /* exec may have changed its program */
+		return known;
 	}
-	if (entry)
-		drop(processes, entry);
 	*is_new = true;
-	entry = add(processes, &process);
-	return entry ? &entry->process : NULL;
+	return add(processes, &process);
 }
 
 const struct event_process *processes_fork(struct processes *processes, uint32_t parent,
 					   uint32_t child)
 {
-	struct entry *from = find(processes, parent);
 	bool is_new;
 
-	return from ? processes_note(processes, child, &is_new) : NULL;
+	return find(processes, parent) ? processes_note(processes, child, &is_new) : NULL;
 }
 
 const struct event_process *processes_find(struct processes *processes, uint32_t pid,
 					   uint64_t start_time)
 {
-	struct entry *entry = find(processes, pid);
+	const struct event_process *known = find(processes, pid);
 
-	if (!entry || !procfs_same_start(entry->process.start_time, start_time))
+	if (!known || !procfs_same_start(known->start_time, start_time))
 		return NULL;
-	return &entry->process;
+	return known;
 }
