@@ -16,7 +16,7 @@
 #include "watch/selftest.h"
 #include "watch/torch_version.h"
 
-enum outcome { OUTCOME_OK, OUTCOME_NOTE, OUTCOME_FAILED };
+enum outcome { OUTCOME_OK, OUTCOME_FAILED };
 
 /* One line of the table; a check fills text and says how it went. */
 struct check {
@@ -46,6 +46,16 @@ static enum outcome check_capabilities(struct err *text)
 		return OUTCOME_OK;
 	}
 	err_set(text, 0, "missing %s; run as root (sudo gradwatch ...)", missing);
+	return OUTCOME_FAILED;
+}
+
+static enum outcome check_pid_namespace(struct err *text)
+{
+	if (diagnose_initial_pid_namespace()) {
+		err_set(text, 0, "the host's");
+		return OUTCOME_OK;
+	}
+	err_set(text, 0, "a container's: use the host's pid namespace (--pid=host)");
 	return OUTCOME_FAILED;
 }
 
@@ -111,12 +121,17 @@ static enum outcome check_mappings(struct err *text)
 static int doctor_machine(void)
 {
 	static const struct check checks[] = {
-		{"kernel", check_kernel},    {"capabilities", check_capabilities},
-		{"BTF", check_btf},          {"lockdown", check_lockdown},
-		{"ring buffer", check_ring}, {"BPF programs", check_programs},
-		{"uprobe", check_uprobe},    {"new mappings", check_mappings},
+		{"kernel", check_kernel},
+		{"capabilities", check_capabilities},
+		{"pid namespace", check_pid_namespace},
+		{"BTF", check_btf},
+		{"lockdown", check_lockdown},
+		{"ring buffer", check_ring},
+		{"BPF programs", check_programs},
+		{"uprobe", check_uprobe},
+		{"new mappings", check_mappings},
 	};
-	static const char *const word[] = {"ok", "note", "FAILED"};
+	static const char *const word[] = {"ok", "FAILED"};
 	int status = EXIT_OK;
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {

@@ -118,6 +118,12 @@ static int check_environment(const struct options *options, struct err *err)
 	if (diagnose_capabilities(missing, sizeof(missing)))
 		return err_set(err, -EPERM,
 			       "missing capability %s: run as root (sudo gradwatch ...)", missing);
+	if (!diagnose_initial_pid_namespace())
+		return err_set(
+			err, -EINVAL,
+			"this is a pid namespace of its own (a container?), where process ids "
+			"are not the kernel's: run on the host, or with the host's pid "
+			"namespace (--pid=host)");
 	for (size_t i = 0; i < options->pid_count; i++) {
 		int code = check_pid((pid_t)options->pids[i], err);
 

@@ -20,6 +20,12 @@ bool diagnose_capabilities(char *missing, size_t size);
 /* "none", "integrity", "confidentiality", or "unknown" where the kernel does not tell. */
 void diagnose_lockdown(char *mode, size_t size);
 
+/*
+ * Whether this process is in the initial pid namespace. BPF tells processes by their ids there, so
+ * in another one a pid would name a stranger. (Linux include/linux/proc_ns.h: PROC_PID_INIT_INO.)
+ */
+bool diagnose_initial_pid_namespace(void);
+
 /* Whether the kernel carries its own BTF. */
 bool diagnose_btf(void);
 
