@@ -10,6 +10,7 @@ python=${1:-}
 if [ -n "$python" ]; then
 	"$python" -c 'import torch' || { echo "demo: $python has no torch" >&2; exit 1; }
 else
+	"$here/deps.sh" python
 	echo "demo: making an environment with PyTorch (once; about a minute)" >&2
 	python=$("$here/../tests/targets/make.sh" wheel-2.13.0 | cut -f2)/bin/python
 fi

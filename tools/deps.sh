@@ -1,11 +1,12 @@
 #!/bin/sh
 # Installs the Debian packages that a step needs, and only those that are missing.
-#   tools/deps.sh build|test|lint|bench...
+#   tools/deps.sh build|python|test|lint|bench|fuzz...
 set -eu
 
 packages() {
 	case $1 in
 	build) echo clang llvm gcc make pkg-config libbpf-dev libelf-dev libcapstone-dev libjson-c-dev bpftool linux-libc-dev ;;
+	python) echo python3 python3-venv util-linux ;;
 	test) echo libcmocka-dev python3 python3-venv debootstrap util-linux binutils g++ ;;
 	lint) echo clang-format clang-tidy clang-tools cppcheck shellcheck ;;
 	bench) echo bpftrace ;;

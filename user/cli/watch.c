@@ -118,6 +118,10 @@ static int check_environment(const struct options *options, struct err *err)
 	if (diagnose_capabilities(missing, sizeof(missing)))
 		return err_set(err, -EPERM,
 			       "missing capability %s: run as root (sudo gradwatch ...)", missing);
+	if (!diagnose_uprobes())
+		return err_set(err, -ENOTSUP,
+			       "this kernel has no uprobes (/sys/bus/event_source/devices/uprobe); "
+			       "use a kernel built with CONFIG_UPROBE_EVENTS");
 	if (!diagnose_initial_pid_namespace())
 		return err_set(
 			err, -EINVAL,

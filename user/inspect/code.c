@@ -11,6 +11,7 @@
 #define MAX_INSTRUCTIONS 600 /* of one walk, called functions included */
 #define MAX_CALLS        4   /* nested */
 #define GUARD_LOOKAHEAD  40  /* instructions on the uninitialised side that are looked at */
+#define MAX_LOOKUPS      200 /* of relocations, of one walk */
 
 #define STACK_PROTECTOR  0x28 /* %fs:0x28, glibc's tcbhead_t.stack_guard: not libtorch's state */
 
@@ -33,7 +34,9 @@ struct walker {
 	struct value reg[REGISTERS];
 	struct value compared; /* the byte of the last comparison with zero */
 	int left;              /* instructions */
+	int lookups;           /* of relocations that are left */
 	bool looking;          /* on a guard's uninitialised side: only constants are recorded */
+	uint64_t join;         /* where that side is over */
 };
 
 enum step { STEP_NEXT, STEP_JUMP, STEP_RETURN, STEP_STOP };
@@ -64,11 +67,52 @@ static const struct {
 
 static int register_index(x86_reg name)
 {
+	static const x86_reg high[] = {X86_REG_AH, X86_REG_CH, X86_REG_DH, X86_REG_BH};
+
+	for (int i = RAX; i <= RBX; i++)
+		if (high[i] == name)
+			return i;
 	for (int i = 0; i < REGISTERS; i++)
 		for (int size = 0; size < 4; size++)
 			if (registers[i].name[size] == name)
 				return i;
 	return -1;
+}
+
+/* Bytes of a register; 0 when it is none of those that are tracked, or %ah and the like. */
+static uint8_t register_size(x86_reg name)
+{
+	int index = register_index(name);
+
+	for (int size = 0; index >= 0 && size < 4; size++)
+		if (registers[index].name[size] == name)
+			return (uint8_t)(8 >> size);
+	return 0;
+}
+
+/*
+ * The value of the lowest bytes. Of an address nothing is left; a small multiple of the key is
+ * still that, as keys are small and not negative.
+ */
+static struct value lowest(struct value value, uint8_t size)
+{
+	struct code_address *address = &value.address;
+
+	if (size == 8)
+		return value;
+	if (value.kind == VALUE_LOADED && size) {
+		value.size = value.size < size ? value.size : size;
+		return value;
+	}
+	if (value.kind != VALUE_ADDRESS || address->tls_slot || !size)
+		return (struct value){0};
+	if (!address->coefficient)
+		address->constant &= (int64_t)(UINT64_MAX >> (64 - 8 * size));
+	else if ((address->coefficient != 1 || address->constant) &&
+		 (size < 4 || address->coefficient < 0 || address->coefficient > UINT16_MAX ||
+		  address->constant < 0 || address->constant > UINT16_MAX))
+		return (struct value){0};
+	return value;
 }
 
 static struct value register_value(const struct walker *walker, x86_reg name)
@@ -77,15 +121,22 @@ static struct value register_value(const struct walker *walker, x86_reg name)
 
 	if (index < 0)
 		return (struct value){0};
-	return walker->reg[index];
+	return lowest(walker->reg[index], register_size(name));
 }
 
+/* 32 bits clear the upper half. 16 and 8 leave the rest as it was: good for what was loaded only,
+ * of which nothing but the lowest bytes is looked at. */
 static void set_register(struct walker *walker, x86_reg name, struct value value)
 {
 	int index = register_index(name);
+	uint8_t size = register_size(name);
 
-	if (index >= 0)
-		walker->reg[index] = value;
+	if (index < 0)
+		return;
+	value = lowest(value, size);
+	if (size < 4 && value.kind != VALUE_LOADED)
+		value = (struct value){0};
+	walker->reg[index] = value;
 }
 
 static struct value constant(int64_t number)
@@ -128,7 +179,7 @@ static struct value memory_address(const struct walker *walker, const x86_op_mem
 {
 	struct value sum = constant(memory->disp);
 
-	if (memory->segment != X86_REG_INVALID)
+	if (memory->segment != X86_REG_INVALID || walker->insn->detail->x86.addr_size != 8)
 		return (struct value){0};
 	if (memory->base == X86_REG_RIP)
 		sum = add(sum, constant((int64_t)(walker->insn->address + walker->insn->size)));
@@ -155,7 +206,7 @@ static void record(struct walker *walker, enum code_access_kind kind, const stru
 	struct code_trace *trace = walker->trace;
 
 	if (address->kind != VALUE_ADDRESS || !address->address.tls_slot ||
-	    trace->count == CODE_MAX_ACCESSES || (walker->looking && kind != CODE_INITIAL))
+	    trace->count == CODE_MAX_ACCESSES || (walker->looking && kind < CODE_INITIAL))
 		return;
 	trace->access[trace->count++] = (struct code_access){
 		.kind = kind,
@@ -163,6 +214,17 @@ static void record(struct walker *walker, enum code_access_kind kind, const stru
 		.value = value,
 		.address = address->address,
 	};
+}
+
+/* What follows may not happen, or something unknown happened before it. */
+static void unsure(struct walker *walker)
+{
+	if (walker->looking)
+		walker->trace->unsure_initial = true;
+	if (walker->looking || walker->trace->unsure)
+		return;
+	walker->trace->straight = walker->trace->count;
+	walker->trace->unsure = true;
 }
 
 /* Reads an operand: its value, and a record if it is in memory. */
@@ -187,6 +249,17 @@ static struct value read_operand(struct walker *walker, const cs_x86_op *op)
 	return (struct value){VALUE_LOADED, address.address, op->size, 0};
 }
 
+/* The same, extended with its sign. */
+static struct value read_signed(struct walker *walker, const cs_x86_op *op)
+{
+	struct value value = read_operand(walker, op);
+	int64_t sign = (int64_t)1 << (8 * op->size - 1);
+
+	if (value.kind == VALUE_ADDRESS && !value.address.coefficient && op->size < 8)
+		value.address.constant = (value.address.constant ^ sign) - sign;
+	return value;
+}
+
 static void write_operand(struct walker *walker, const cs_x86_op *op, struct value value)
 {
 	struct value address;
@@ -202,6 +275,8 @@ static void write_operand(struct walker *walker, const cs_x86_op *op, struct val
 	if (walker->looking && value.kind == VALUE_ADDRESS && !value.address.tls_slot &&
 	    !value.address.coefficient)
 		record(walker, CODE_INITIAL, &address, op->size, value.address.constant);
+	else if (walker->looking)
+		record(walker, CODE_INITIAL_OTHER, &address, op->size, 0);
 }
 
 /* --- calls and jumps ---------------------------------------------------------------------------
@@ -210,9 +285,9 @@ static void write_operand(struct walker *walker, const cs_x86_op *op, struct val
 static enum step walk_function(struct walker *walker, uint64_t address, int depth);
 
 /* The symbol that a GOT word will hold, through its relocation. */
-static bool got_target(const struct walker *walker, uint64_t slot, struct elf_relocation *target)
+static bool got_target(struct walker *walker, uint64_t slot, struct elf_relocation *target)
 {
-	if (elf_image_relocation(walker->image, slot, target))
+	if (walker->lookups-- <= 0 || elf_image_relocation(walker->image, slot, target))
 		return false;
 	return target->type == R_X86_64_JUMP_SLOT || target->type == R_X86_64_GLOB_DAT;
 }
@@ -262,6 +337,8 @@ static void call_function(struct walker *walker, uint64_t address, int depth)
 	clobber_after_call(walker);
 	if (end == STEP_RETURN)
 		walker->reg[RAX] = result;
+	else
+		unsure(walker);
 }
 
 static void call_symbol(struct walker *walker, const struct elf_relocation *target, int depth)
@@ -280,6 +357,8 @@ static void call_symbol(struct walker *walker, const struct elf_relocation *targ
 		call_function(walker, target->value, depth);
 	} else {
 		clobber_after_call(walker);
+		if (!walker->looking || strcmp(target->symbol, "__cxa_thread_atexit") != 0)
+			unsure(walker);
 	}
 }
 
@@ -311,6 +390,7 @@ static void call_operand(struct walker *walker, const cs_x86_op *op, int depth)
 		str_format(walker->trace->doubt, sizeof(walker->trace->doubt),
 			   "thread-local state is reached through TLS descriptors");
 	clobber_after_call(walker);
+	unsure(walker);
 }
 
 /* --- guards ------------------------------------------------------------------------------------
@@ -320,7 +400,7 @@ static void call_operand(struct walker *walker, const cs_x86_op *op, int depth)
  * Follows the uninitialised side of what looks like a guard for some instructions. It is one if
  * that side stores 1 to the very byte that was compared; the constants it stores are recorded.
  */
-static bool look_at_uninitialised_side(struct walker *walker, uint64_t address)
+static bool look_at_uninitialised_side(struct walker *walker, uint64_t address, uint64_t join)
 {
 	struct walker side = *walker;
 	size_t first = walker->trace->count;
@@ -328,11 +408,13 @@ static bool look_at_uninitialised_side(struct walker *walker, uint64_t address)
 
 	side.looking = true;
 	side.left = GUARD_LOOKAHEAD;
+	side.join = join;
 	walk_function(&side, address, MAX_CALLS);
+	walker->lookups = side.lookups;
 	for (size_t i = first; i < walker->trace->count; i++) {
 		const struct code_access *access = &walker->trace->access[i];
 
-		guard |= access->size == 1 && access->value == 1 &&
+		guard |= access->kind == CODE_INITIAL && access->size == 1 && access->value == 1 &&
 			 !memcmp(&access->address, &walker->compared.address,
 				 sizeof(access->address));
 	}
@@ -341,20 +423,33 @@ static bool look_at_uninitialised_side(struct walker *walker, uint64_t address)
 	return guard;
 }
 
+static bool may_be_guard(const struct walker *walker)
+{
+	const struct value *byte = &walker->compared;
+
+	return (walker->insn->id == X86_INS_JE || walker->insn->id == X86_INS_JNE) &&
+	       byte->kind == VALUE_LOADED && byte->address.tls_slot && byte->size == 1 &&
+	       !byte->mask && !byte->address.coefficient;
+}
+
 /* A conditional jump: only after a byte of thread-local state is it worth a look. */
 static enum step conditional_jump(struct walker *walker, uint64_t *next)
 {
 	const cs_x86_op *op = operand(walker, 0);
 	uint64_t target = op && op->type == X86_OP_IMM ? (uint64_t)op->imm : 0;
 	bool jump_if_zero = walker->insn->id == X86_INS_JE;
-	uint64_t zero_side = jump_if_zero ? target : *next;
 
-	if ((walker->insn->id != X86_INS_JE && walker->insn->id != X86_INS_JNE) ||
-	    walker->compared.kind != VALUE_LOADED || !walker->compared.address.tls_slot ||
-	    walker->compared.size != 1 || walker->compared.address.coefficient || walker->looking)
+	if (!op || op->type != X86_OP_IMM)
+		return STEP_STOP; /* a far jump */
+	if (walker->insn->id == X86_INS_LOOP || walker->insn->id == X86_INS_LOOPE ||
+	    walker->insn->id == X86_INS_LOOPNE || walker->insn->id == X86_INS_XBEGIN)
+		walker->reg[RAX] = walker->reg[RCX] = (struct value){0};
+	if (walker->looking || !may_be_guard(walker) ||
+	    !look_at_uninitialised_side(walker, jump_if_zero ? target : *next,
+					jump_if_zero ? *next : target)) {
+		unsure(walker);
 		return STEP_NEXT;
-	if (!look_at_uninitialised_side(walker, zero_side))
-		return STEP_NEXT;
+	}
 	{
 		struct value at = {.kind = VALUE_ADDRESS, .address = walker->compared.address};
 
@@ -380,7 +475,9 @@ static struct value masked(struct value value, const cs_x86_op *by)
 	if (value.kind != VALUE_LOADED || !by || by->type != X86_OP_IMM || by->imm <= 0 ||
 	    by->imm > 255)
 		return (struct value){0};
-	value.mask = (uint8_t)by->imm;
+	value.mask = (uint8_t)(by->imm & (value.mask ? value.mask : 255));
+	if (!value.mask)
+		return (struct value){0};
 	return value;
 }
 
@@ -411,10 +508,12 @@ static bool compute(struct walker *walker)
 	switch (walker->insn->id) {
 	case X86_INS_MOV:
 	case X86_INS_MOVZX:
-	case X86_INS_MOVSX:
-	case X86_INS_MOVSXD:
 	case X86_INS_MOVABS:
 		write_operand(walker, a, read_operand(walker, b));
+		return true;
+	case X86_INS_MOVSX:
+	case X86_INS_MOVSXD:
+		write_operand(walker, a, read_signed(walker, b));
 		return true;
 	case X86_INS_LEA:
 		write_operand(walker, a, memory_address(walker, &b->mem));
@@ -447,11 +546,38 @@ static bool compute(struct walker *walker)
 	}
 }
 
-/* An instruction of no interest: what it writes is unknown from here on. */
+/* Instructions that write to registers of which Capstone 4 does not tell. */
+static bool has_hidden_results(unsigned int id)
+{
+	switch (id) {
+	case X86_INS_CMPXCHG:
+	case X86_INS_CMPXCHG8B:
+	case X86_INS_CMPXCHG16B:
+	case X86_INS_ENTER:
+	case X86_INS_XLATB:
+	case X86_INS_PCMPESTRI:
+	case X86_INS_PCMPISTRI:
+	case X86_INS_VPCMPESTRI:
+	case X86_INS_VPCMPISTRI:
+	case X86_INS_RDPMC:
+	case X86_INS_RDTSCP:
+	case X86_INS_XGETBV:
+	case X86_INS_CPUID:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * An instruction of no interest: what it writes is unknown from here on. Not all that Capstone says
+ * of reads and writes is right, so every register that it names is taken as written.
+ */
 static void forget_written(struct walker *walker)
 {
+	const bool reads_only = walker->insn->id == X86_INS_PUSH || walker->insn->id == X86_INS_NOP;
 	cs_regs read, written;
-	uint8_t read_count, written_count;
+	uint8_t read_count = 0, written_count = 0;
 
 	for (int i = 0; i < walker->insn->detail->x86.op_count; i++) {
 		const cs_x86_op *op = operand(walker, i);
@@ -461,9 +587,13 @@ static void forget_written(struct walker *walker)
 		if (op->type == X86_OP_MEM && (op->access & CS_AC_WRITE))
 			write_operand(walker, op, (struct value){0});
 	}
-	if (cs_regs_access(walker->capstone, walker->insn, read, &read_count, written,
+	for (int i = 0; i < walker->insn->detail->x86.op_count && !reads_only; i++)
+		if (operand(walker, i)->type == X86_OP_REG)
+			set_register(walker, operand(walker, i)->reg, (struct value){0});
+	if (has_hidden_results(walker->insn->id) ||
+	    cs_regs_access(walker->capstone, walker->insn, read, &read_count, written,
 			   &written_count))
-		return;
+		memset(walker->reg, 0, sizeof(walker->reg));
 	for (int i = 0; i < written_count; i++)
 		set_register(walker, written[i], (struct value){0});
 }
@@ -484,6 +614,18 @@ static bool keeps_flags(unsigned int id)
 	}
 }
 
+/* What does not go on to the next instruction, or comes back with registers of its own. */
+static bool is_end(const struct walker *walker)
+{
+	static const uint8_t groups[] = {CS_GRP_RET, CS_GRP_IRET, CS_GRP_INT, CS_GRP_CALL,
+					 CS_GRP_PRIVILEGE};
+
+	for (size_t i = 0; i < sizeof(groups); i++)
+		if (cs_insn_group(walker->capstone, walker->insn, groups[i]))
+			return true;
+	return walker->insn->id == X86_INS_UD2 || walker->insn->id == X86_INS_UD0;
+}
+
 static enum step execute(struct walker *walker, uint64_t *next, int depth)
 {
 	const cs_x86_op *op = operand(walker, 0);
@@ -491,6 +633,7 @@ static enum step execute(struct walker *walker, uint64_t *next, int depth)
 	if (walker->insn->id == X86_INS_RET)
 		return STEP_RETURN;
 	if (walker->insn->id == X86_INS_CALL) {
+		walker->compared = (struct value){0};
 		call_operand(walker, op, depth);
 		return STEP_NEXT;
 	}
@@ -502,6 +645,8 @@ static enum step execute(struct walker *walker, uint64_t *next, int depth)
 	}
 	if (cs_insn_group(walker->capstone, walker->insn, CS_GRP_JUMP))
 		return conditional_jump(walker, next);
+	if (is_end(walker))
+		return STEP_STOP;
 	if (!keeps_flags(walker->insn->id))
 		walker->compared = (struct value){0};
 	if (!compute(walker))
@@ -528,7 +673,7 @@ static enum step walk_function(struct walker *walker, uint64_t address, int dept
 		uint64_t next = address;
 		enum step step;
 
-		if (!code ||
+		if (!code || (walker->looking && address == walker->join) ||
 		    !cs_disasm_iter(walker->capstone, &code, &available, &next, walker->insn))
 			return STEP_STOP;
 		step = execute(walker, &next, depth);
@@ -563,7 +708,12 @@ static void keep_result(struct walker *walker)
 
 int code_walk(const struct elf_image *image, uint64_t address, struct code_trace *trace)
 {
-	struct walker walker = {.image = image, .trace = trace, .left = MAX_INSTRUCTIONS};
+	struct walker walker = {
+		.image = image,
+		.trace = trace,
+		.left = MAX_INSTRUCTIONS,
+		.lookups = MAX_LOOKUPS,
+	};
 	size_t available;
 
 	memset(trace, 0, sizeof(*trace));
@@ -577,6 +727,8 @@ int code_walk(const struct elf_image *image, uint64_t address, struct code_trace
 	walker.reg[RSI] = (struct value){.kind = VALUE_ADDRESS, .address.coefficient = 1};
 	if (walker.insn && walk_function(&walker, address, 0) == STEP_RETURN)
 		keep_result(&walker);
+	if (!trace->unsure)
+		trace->straight = trace->count;
 	if (walker.insn)
 		cs_free(walker.insn, 1);
 	cs_close(&walker.capstone);

@@ -7,7 +7,8 @@
  * coefficient * mode key". So a value is either such a sum, or what was loaded from one, or
  * unknown. The walk follows calls to functions of the same file (get_tls_state), takes the
  * initialised side of initialiser guards and records every access to thread-local memory.
- * An instruction that is not known makes its result unknown, never wrong.
+ * An instruction that is not known makes its result unknown, never wrong. At any other branch, and
+ * behind a call that leads elsewhere, it goes straight on but says so.
  */
 #ifndef GRADWATCH_INSPECT_CODE_H
 #define GRADWATCH_INSPECT_CODE_H
@@ -28,8 +29,9 @@ struct code_address {
 enum code_access_kind {
 	CODE_LOAD, /* includes comparisons */
 	CODE_STORE,
-	CODE_GUARD,   /* the byte that tells whether the state is initialised */
-	CODE_INITIAL, /* a constant stored on the uninitialised side of a guard */
+	CODE_GUARD,         /* the byte that tells whether the state is initialised */
+	CODE_INITIAL,       /* a constant stored on the uninitialised side of a guard */
+	CODE_INITIAL_OTHER, /* something else stored there */
 };
 
 struct code_access {
@@ -45,6 +47,9 @@ struct code_access {
 struct code_trace {
 	struct code_access access[CODE_MAX_ACCESSES];
 	size_t count;
+	size_t straight;     /* of them come before that about which one cannot be sure */
+	bool unsure_initial; /* the same on the uninitialised side of a guard */
+	bool unsure;        /* a branch that is not a guard, or a call that could not be followed */
 	bool returned;      /* the path came to its end */
 	bool result_loaded; /* and returns what was loaded by `result` */
 	struct code_access result;

@@ -85,10 +85,28 @@ static int find_segments(struct elf_image *image)
 	for (int i = 0; segment(image, i, &header); i++) {
 		if (header.p_type == PT_LOAD && in_file(image, header.p_offset, header.p_filesz))
 			loads++;
-		if (header.p_type == PT_TLS)
-			image->tls_size = header.p_memsz;
+		if (header.p_type != PT_TLS)
+			continue;
+		image->tls_size = header.p_memsz;
+		image->tls_image = header.p_offset;
+		image->tls_image_size = header.p_filesz;
 	}
 	return loads ? 0 : -ENOEXEC;
+}
+
+/* Ends with a 0, so that a name can be taken from any place: elf_strptr would look each time. */
+static int find_strings(struct elf_image *image, size_t section)
+{
+	Elf_Scn *strings = elf_getscn(image->elf, section);
+	GElf_Shdr header;
+
+	if (!strings || !gelf_getshdr(strings, &header) || header.sh_type != SHT_STRTAB ||
+	    !header.sh_size || !in_file(image, header.sh_offset, header.sh_size) ||
+	    image->data[header.sh_offset + header.sh_size - 1])
+		return -ENOEXEC;
+	image->strings = (const char *)image->data + header.sh_offset;
+	image->strings_size = header.sh_size;
+	return 0;
 }
 
 static int find_symbols(struct elf_image *image)
@@ -104,8 +122,7 @@ static int find_symbols(struct elf_image *image)
 			return -ENOEXEC;
 		image->symbols = elf_getdata(section, NULL);
 		image->symbol_count = header.sh_size / sizeof(Elf64_Sym);
-		image->string_section = header.sh_link;
-		return image->symbols ? 0 : -ENOEXEC;
+		return image->symbols ? find_strings(image, header.sh_link) : -ENOEXEC;
 	}
 	return -ENOENT;
 }
@@ -139,9 +156,7 @@ void elf_image_close(struct elf_image *image)
 
 static const char *symbol_name(const struct elf_image *image, const GElf_Sym *symbol)
 {
-	const char *name = elf_strptr(image->elf, image->string_section, symbol->st_name);
-
-	return name ? name : "";
+	return symbol->st_name < image->strings_size ? image->strings + symbol->st_name : "";
 }
 
 int elf_image_function(const struct elf_image *image, const char *prefix,
@@ -299,7 +314,7 @@ static bool build_id_of(Elf_Data *data, char *out, size_t size)
 
 		if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != sizeof("GNU") ||
 		    memcmp((const char *)data->d_buf + name_at, "GNU", sizeof("GNU")) ||
-		    2 * note.n_descsz + 1 > size)
+		    note.n_descsz > (size - 1) / 2)
 			continue;
 		for (size_t i = 0; i < note.n_descsz; i++)
 			snprintf(out + 2 * i, 3, "%02x", bytes[i]);

@@ -17,8 +17,10 @@ struct elf_image {
 	size_t size;
 	Elf_Data *symbols; /* .dynsym */
 	size_t symbol_count;
-	size_t string_section; /* of .dynsym */
-	uint64_t tls_size;     /* PT_TLS memsz, 0: none */
+	const char *strings; /* of .dynsym, ended */
+	size_t strings_size;
+	uint64_t tls_size;                  /* PT_TLS memsz, 0: none */
+	uint64_t tls_image, tls_image_size; /* what the block begins with, in the file; 0 follows */
 };
 
 /* A function of .dynsym that is defined in the file. */

@@ -4,7 +4,8 @@
  * returns a bit of, and must be what GradMode::set_enabled stores to. The PROXY slot is what the
  * keyed functions index with the key; two of unset_mode, get_mode and set_mode must agree, and the
  * step must be the size of std::optional<std::shared_ptr>. The mode stack is the pair of pointers
- * whose difference stack_len computes. All must be in this module's own thread-local block.
+ * whose difference stack_len computes and to whose second push_onto_stack goes. All must be in this
+ * module's own thread-local block.
  *
  * Layouts: c10/core/GradMode.h, c10/core/AutogradState.h, c10/core/impl/TorchDispatchModeTLS.h of
  * PyTorch 1.13 - 2.14; libstdc++'s std::optional (value, then "engaged" byte) and std::vector
@@ -73,8 +74,8 @@ static int to_offset(struct finder *finder, const struct code_address *address, 
 	struct code_address at = *address;
 	uint64_t result, slot;
 
-	at.constant += plus;
-	if (code_block_offset(finder->image, &at, &result, &slot) ||
+	at.constant = (int64_t)((uint64_t)at.constant + (uint64_t)plus);
+	if (at.coefficient || code_block_offset(finder->image, &at, &result, &slot) ||
 	    result > finder->image->tls_size || finder->image->tls_size - result < size ||
 	    result >= GW_NO_OFFSET)
 		return doubt(finder, "an offset lies outside this library's thread-local block");
@@ -89,14 +90,62 @@ static int guard_offset(struct finder *finder, uint32_t *offset)
 	const struct code_access *guard = find_access(&finder->trace, CODE_GUARD, 1, NULL);
 
 	*offset = GW_NO_OFFSET;
-	return guard ? to_offset(finder, &guard->address, 0, 1, offset) : 0;
+	if (!guard)
+		return 0;
+	for (size_t i = 0; i < finder->trace.count; i++)
+		if (finder->trace.access[i].kind == CODE_GUARD &&
+		    !same_address(&finder->trace.access[i].address, &guard->address))
+			return doubt(finder, "there are several guards");
+	return to_offset(finder, &guard->address, 0, 1, offset);
+}
+
+/* The same for the mode functions, which must all have the one guard. */
+static int mode_guard_offset(struct finder *finder, bool first)
+{
+	uint32_t offset, *known = &finder->plan->abi.tls_mode_guard;
+	int code = guard_offset(finder, &offset);
+
+	if (!code && !first && offset != *known)
+		return doubt(finder, "the mode functions have different guards");
+	*known = offset;
+	return code;
+}
+
+/* The byte as it is before anyone stores to it: by the guarded initialiser, or by the file. */
+static bool initial_byte(const struct finder *finder, const struct code_address *at, int64_t *byte)
+{
+	const struct elf_image *image = finder->image;
+	const struct gw_plan *abi = &finder->plan->abi;
+	bool known = false;
+
+	for (size_t i = 0; i < finder->trace.count; i++) {
+		const struct code_access *access = &finder->trace.access[i];
+		uint64_t into = (uint64_t)at->constant - (uint64_t)access->address.constant;
+
+		if ((access->kind != CODE_INITIAL && access->kind != CODE_INITIAL_OTHER) ||
+		    access->address.tls_slot != at->tls_slot || into >= access->size)
+			continue;
+		known = access->kind == CODE_INITIAL && into < 8 && !access->address.coefficient;
+		*byte = known ? access->value >> (8 * into) : 0;
+	}
+	if (known)
+		return !finder->trace.unsure_initial;
+	if (abi->tls_grad_guard != GW_NO_OFFSET)
+		return false;
+	*byte = 0;
+	if (abi->tls_grad >= image->tls_image_size)
+		return true;
+	if (image->tls_image > image->size || abi->tls_grad >= image->size - image->tls_image)
+		return false;
+	*byte = image->data[image->tls_image + abi->tls_grad];
+	return true;
 }
 
 static int find_grad(struct finder *finder)
 {
 	struct gw_plan *abi = &finder->plan->abi;
-	const struct code_access *initial;
 	struct code_access grad;
+	int64_t initial;
 	int code;
 
 	code = walk(finder, "_ZN3c108GradMode10is_enabledEv");
@@ -108,23 +157,25 @@ static int find_grad(struct finder *finder)
 		return doubt(finder, "GradMode::is_enabled does not return a bit of a "
 				     "thread-local byte");
 	abi->grad_mask = grad.mask;
-	initial = find_access(&finder->trace, CODE_INITIAL, 1, &grad.address);
-	abi->grad_default = initial ? !!(initial->value & grad.mask) : 1;
+	if (finder->trace.unsure)
+		return doubt(finder, "GradMode::is_enabled does more than that");
 	code = to_offset(finder, &grad.address, 0, 1, &abi->tls_grad);
 	if (!code)
 		code = guard_offset(finder, &abi->tls_grad_guard);
 	if (code)
 		return code;
+	if (initial_byte(finder, &grad.address, &initial))
+		abi->grad_default = !!(initial & grad.mask);
 	walk(finder, "_ZN3c108GradMode11set_enabledEb");
 	if (!find_access(&finder->trace, CODE_STORE, 1, &grad.address))
 		return doubt(finder, "GradMode::set_enabled does not store where is_enabled reads");
 	return 0;
 }
 
-/* The byte that a keyed function finds by its key. */
+/* The byte that a keyed function finds by its key, whichever path it takes then. */
 static bool keyed_byte(const struct code_trace *trace, struct code_address *address)
 {
-	for (size_t i = 0; i < trace->count; i++) {
+	for (size_t i = 0; i < trace->straight; i++) {
 		const struct code_access *access = &trace->access[i];
 
 		if (access->size == 1 && access->address.coefficient &&
@@ -155,8 +206,7 @@ static int find_keyed(struct finder *finder)
 			flag = other;
 		else if (!same_address(&flag, &other))
 			return doubt(finder, "the keyed mode functions disagree");
-		agree++;
-		code = guard_offset(finder, &abi->tls_mode_guard);
+		code = mode_guard_offset(finder, agree++ == 0);
 		if (code)
 			return code;
 	}
@@ -172,34 +222,55 @@ static int find_keyed(struct finder *finder)
 	return code;
 }
 
-/* Two adjacent pointers that are loaded: begin and end. */
+/* Two adjacent pointers that are loaded, whichever path is taken: begin and end. Only one such. */
 static const struct code_access *pointer_pair(const struct code_trace *trace)
 {
-	for (size_t i = 0; i < trace->count; i++) {
-		struct code_address end = trace->access[i].address;
+	const struct code_access *pair = NULL;
 
-		end.constant += 8;
-		if (trace->access[i].kind == CODE_LOAD && trace->access[i].size == 8 &&
-		    find_access(trace, CODE_LOAD, 8, &end))
-			return &trace->access[i];
+	for (size_t i = 0; i < trace->straight; i++) {
+		const struct code_access *begin = &trace->access[i];
+		struct code_address end = begin->address;
+		size_t j = 0;
+
+		if (begin->kind != CODE_LOAD || begin->size != 8)
+			continue;
+		end.constant = (int64_t)((uint64_t)end.constant + 8);
+		while (j < trace->straight &&
+		       !(trace->access[j].kind == CODE_LOAD && trace->access[j].size == 8 &&
+			 same_address(&trace->access[j].address, &end)))
+			j++;
+		if (j == trace->straight)
+			continue;
+		if (pair && !same_address(&pair->address, &begin->address))
+			return NULL;
+		pair = begin;
 	}
-	return NULL;
+	return pair;
 }
 
 static int find_stack(struct finder *finder)
 {
-	const struct code_access *begin;
+	struct gw_plan *abi = &finder->plan->abi;
+	const struct code_access *pair;
+	struct code_address begin, end;
 	int code;
 
 	if (walk(finder, OFFSETS_MODE_TLS "9stack_lenE"))
 		return doubt(finder, "TorchDispatchModeTLS::stack_len is missing");
-	begin = pointer_pair(&finder->trace);
-	if (!begin)
+	pair = pointer_pair(&finder->trace);
+	if (!pair)
 		return doubt(finder, "TorchDispatchModeTLS::stack_len does not subtract pointers");
-	code = to_offset(finder, &begin->address, 0, 16, &finder->plan->abi.tls_stack);
+	begin = end = pair->address;
+	end.constant = (int64_t)((uint64_t)end.constant + 8);
+	code = to_offset(finder, &begin, 0, 16, &abi->tls_stack);
 	if (!code)
-		code = guard_offset(finder, &finder->plan->abi.tls_mode_guard);
-	return code;
+		code = mode_guard_offset(finder, true);
+	if (code)
+		return code;
+	walk(finder, OFFSETS_MODE_TLS "15push_onto_stackE");
+	if (!find_access(&finder->trace, CODE_LOAD, 8, &end))
+		return doubt(finder, "TorchDispatchModeTLS::push_onto_stack uses another stack");
+	return mode_guard_offset(finder, false);
 }
 
 /* The smallest piece of the block that holds all that a probe reads. */

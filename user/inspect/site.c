@@ -18,15 +18,19 @@
 static bool is_emulated(csh capstone, const cs_insn *insn)
 {
 	const cs_x86 *x86 = &insn->detail->x86;
-	bool immediate = x86->op_count == 1 && x86->operands[0].type == X86_OP_IMM;
 
-	if (insn->id == X86_INS_PUSH)
-		return x86->operands[0].type == X86_OP_REG && x86->operands[0].size == 8;
+	if (insn->id == X86_INS_PUSH) /* from %r8 on with one prefix, and only this one */
+		return (insn->size == 1 || (insn->size == 2 && insn->bytes[0] == 0x41)) &&
+		       insn->bytes[insn->size - 1] >> 3 == 0x50 >> 3;
 	if (insn->id == X86_INS_NOP)
 		return insn->size == 1;
-	if (insn->id == X86_INS_CALL || cs_insn_group(capstone, insn, CS_GRP_JUMP))
-		return immediate && x86->prefix[0] == 0 && x86->prefix[2] == 0;
-	return false;
+	if (insn->id != X86_INS_CALL && !cs_insn_group(capstone, insn, CS_GRP_JUMP))
+		return false;
+	if (x86->op_count != 1 || x86->operands[0].type != X86_OP_IMM || x86->prefix[0] ||
+	    x86->prefix[2] || x86->prefix[3])
+		return false;
+	return x86->opcode[0] == 0xe8 || x86->opcode[0] == 0xe9 || x86->opcode[0] == 0xeb ||
+	       x86->opcode[0] >> 4 == 7 || (x86->opcode[0] == 0x0f && x86->opcode[1] >> 4 == 8);
 }
 
 /* Whether one may probe behind this instruction: it runs once per call and keeps the arguments. */

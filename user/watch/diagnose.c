@@ -95,6 +95,11 @@ bool diagnose_btf(void)
 	return access("/sys/kernel/btf/vmlinux", R_OK) == 0;
 }
 
+bool diagnose_uprobes(void)
+{
+	return access("/sys/bus/event_source/devices/uprobe/type", R_OK) == 0;
+}
+
 void diagnose_bpf(struct err *err, int code, const char *what)
 {
 	char missing[128], lockdown[32];
@@ -118,6 +123,14 @@ void diagnose_bpf(struct err *err, int code, const char *what)
 		err_set(err, code,
 			"%s: this kernel has no BTF (/sys/kernel/btf/vmlinux); use a kernel built "
 			"with CONFIG_DEBUG_INFO_BTF",
+			what);
+		return;
+	}
+	if (!diagnose_uprobes()) {
+		err_set(err, code,
+			"%s: this kernel has no uprobes "
+			"(/sys/bus/event_source/devices/uprobe); use a kernel built with "
+			"CONFIG_UPROBE_EVENTS",
 			what);
 		return;
 	}

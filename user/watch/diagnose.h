@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 
-/* Fills err->text for a failure of `what` with code; looks at capabilities, lockdown and BTF. */
+/* Fills err->text for a failure of `what` with code; looks at capabilities, lockdown, BTF and uprobes. */
 void diagnose_bpf(struct err *err, int code, const char *what);
 
 /*
@@ -26,7 +26,8 @@ void diagnose_lockdown(char *mode, size_t size);
  */
 bool diagnose_initial_pid_namespace(void);
 
-/* Whether the kernel carries its own BTF. */
+/* Whether the kernel carries its own BTF, and whether it has uprobes for perf events. */
 bool diagnose_btf(void);
+bool diagnose_uprobes(void);
 
 #endif
