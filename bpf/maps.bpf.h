@@ -98,14 +98,26 @@ static __always_inline struct gw_open_trace *trace_at(struct gw_thread *thread, 
 }
 _Static_assert((GW_MAX_NESTING & (GW_MAX_NESTING - 1)) == 0, "a mask");
 
-/* A uprobe program can be preempted by another one on the same CPU: the add must be atomic. */
-static __always_inline void count(enum gw_counter counter)
+/* This CPU's counters; a NULL can only be the verifier's. */
+static __always_inline struct gw_counters *counters_get(void)
 {
 	__u32 zero = 0;
-	struct gw_counters *all = bpf_map_lookup_elem(&counters, &zero);
+
+	return bpf_map_lookup_elem(&counters, &zero);
+}
+
+/* A uprobe program can be preempted by another one on the same CPU: the add must be atomic. */
+static __always_inline void counters_add(struct gw_counters *all, enum gw_counter counter)
+{
+	__sync_fetch_and_add(&all->count[counter], 1);
+}
+
+static __always_inline void count(enum gw_counter counter)
+{
+	struct gw_counters *all = counters_get();
 
 	if (all)
-		__sync_fetch_and_add(&all->count[counter], 1);
+		counters_add(all, counter);
 }
 
 #endif

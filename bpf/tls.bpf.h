@@ -36,7 +36,7 @@ struct tls_state {
 	__u8 grad;           /* grad mode is on */
 	__u8 functional;     /* the infra slot above PROXY is taken */
 	__u8 tracing;        /* a ProxyTorchDispatchMode is in force */
-	struct mode_ref ref; /* it, when tracing */
+	struct mode_ref ref; /* it, when tracing: complete after tls_resolve() */
 };
 
 /*
@@ -107,10 +107,7 @@ static __always_inline void tls_decode(const struct tls_span *span, struct tls_s
 	if (plan.mode_api == GW_MODES_KEYED) {
 		state->functional = span_u8(span, plan.tls_functional_flag);
 		state->tracing = span_u8(span, plan.tls_proxy_flag);
-		if (state->tracing) {
-			state->ref.holder = span_u64(span, plan.tls_proxy_slot);
-			state->ref.mode = user_word(state->ref.holder);
-		}
+		state->ref.holder = span_u64(span, plan.tls_proxy_slot);
 	} else if (plan.mode_api == GW_MODES_STACK) {
 		__u64 begin = span_u64(span, plan.tls_stack);
 		__u64 end = span_u64(span, plan.tls_stack + 8);
@@ -136,6 +133,13 @@ static __always_inline enum tls_result tls_read(struct gw_thread *thread, __u64 
 		return TLS_UNREADABLE;
 	tls_decode(&span, state);
 	return TLS_READ;
+}
+
+/* Reads what only those need who deal with the mode object: most hits do not. */
+static __always_inline void tls_resolve(struct tls_state *state)
+{
+	if (!state->ref.mode)
+		state->ref.mode = user_word(state->ref.holder);
 }
 
 /*

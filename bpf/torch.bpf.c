@@ -63,55 +63,59 @@ static __always_inline bool state_get(struct gw_thread *thread, __u64 base, stru
 	return false;
 }
 
+/* The grad mode changes in a trace: which session's, and is it a trace at all? */
+static __always_inline void set_enabled_in_trace(struct gw_counters *all, struct gw_thread *thread,
+						 struct tls_state *state, struct change *change)
+{
+	struct gw_session *session;
+
+	tls_resolve(state);
+	/* Only now, as it is dear: anyone may put a mode of his own into the slot. */
+	if (change->certain && plan.mode_api == GW_MODES_KEYED &&
+	    !python_is_proxy_mode(python_type(state->ref.mode))) {
+		counters_add(all, GW_OUTSIDE);
+		return;
+	}
+	if (thread) {
+		change->session = session_of(thread, &state->ref, plan.file_id);
+		session = bpf_map_lookup_elem(&sessions, &change->session);
+		if (session)
+			session->violations++;
+	}
+	change->mode = state->ref.mode;
+	emit_violation(change);
+}
+
 /* c10::GradMode::set_enabled(bool enabled) */
 SEC("uprobe")
 int set_enabled(struct pt_regs *ctx)
 {
 	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_SET_ENABLED];
-	__u8 to = PT_REGS_PARM1(ctx) & 1;
+	struct gw_counters *all = counters_get();
 	struct tls_state state = {};
-	struct change change = {};
+	struct change change = {.file_id = plan.file_id, .to = PT_REGS_PARM1(ctx) & 1};
 	struct gw_thread *thread;
-	bool certain;
 
-	count(GW_HITS);
+	if (!all)
+		return 0;
+	counters_add(all, GW_HITS);
 	if (thread_get(&thread) == WATCHED_NO) {
-		count(GW_FILTERED);
+		counters_add(all, GW_FILTERED);
 		return 0;
 	}
-	certain = state_get(thread, base, &state);
+	change.certain = state_get(thread, base, &state);
+	change.from = state.grad;
 	if (thread)
-		track_grad(thread, to);
+		track_grad(thread, change.to);
 	if (!state.tracing) {
-		count(GW_OUTSIDE);
+		counters_add(all, GW_OUTSIDE);
 		if (thread && thread->depth) /* rare, and the time to notice that a trace is over */
 			session_drop_dead(thread);
-		return 0;
+	} else if (change.from == change.to) {
+		counters_add(all, GW_REDUNDANT);
+	} else {
+		set_enabled_in_trace(all, thread, &state, &change);
 	}
-	if (state.grad == to) {
-		count(GW_REDUNDANT);
-		return 0;
-	}
-	/* Only now, as it is dear: anyone may put a mode of his own into the slot. */
-	if (certain && plan.mode_api == GW_MODES_KEYED &&
-	    !python_is_proxy_mode(python_type(state.ref.mode))) {
-		count(GW_OUTSIDE);
-		return 0;
-	}
-	if (thread) {
-		struct gw_session *session;
-
-		change.session = session_of(thread, &state.ref, plan.file_id);
-		session = bpf_map_lookup_elem(&sessions, &change.session);
-		if (session)
-			session->violations++;
-	}
-	change.mode = state.ref.mode;
-	change.file_id = plan.file_id;
-	change.from = state.grad;
-	change.to = to;
-	change.certain = certain;
-	emit_violation(&change);
 	return 0;
 }
 
@@ -144,11 +148,13 @@ int set_mode(struct pt_regs *ctx)
 }
 
 /* The mode in force is about to be popped. */
-static __always_inline void pop_in_force(struct gw_thread *thread, const struct tls_state *state,
+static __always_inline void pop_in_force(struct gw_thread *thread, struct tls_state *state,
 					 bool for_operator)
 {
-	if (state->tracing)
-		session_pop(thread, state->ref.mode, for_operator);
+	if (!state->tracing)
+		return;
+	tls_resolve(state);
+	session_pop(thread, state->ref.mode, for_operator);
 }
 
 /* TorchDispatchModeTLS::unset_mode(key); the result is returned through the first argument */
