@@ -12,8 +12,8 @@
 #include "inspect/offsets.h"
 #include "inspect/site.h"
 
-/* libc10.so has 0.5 to 2 MB; a program with PyTorch linked in has more. */
-#define MAX_FILE (1ll << 30)
+/* libc10.so has 0.5 to 2 MB, with debug information 30. */
+#define MAX_FILE (256ll << 20)
 
 /*
  * Where to probe, by the way a build keeps its modes. By prefix of the mangled name, since the
@@ -146,7 +146,7 @@ int inspect_plan_fd(int fd, struct inspect_plan *plan, char *reason, size_t reas
 		return code;
 	}
 	if (!S_ISREG(file.st_mode) || file.st_size > MAX_FILE) {
-		str_format(reason, reason_size, "not a regular file of at most 1 GiB");
+		str_format(reason, reason_size, "not a regular file of at most 256 MiB");
 		return S_ISREG(file.st_mode) ? -EFBIG : -ENOEXEC;
 	}
 	/* A copy, not a mapping: whoever may write the file could cut it off under our eyes. */

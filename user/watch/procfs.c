@@ -142,7 +142,7 @@ bool procfs_is_candidate(const char *path)
 	const char *name = strrchr(path, '/');
 
 	name = name ? name + 1 : path;
-	return strstr(name, "c10") || strstr(name, "torch");
+	return strstr(name, "c10") != NULL;
 }
 
 /* start-end perms offset dev inode path; returns whether it is an executable candidate */

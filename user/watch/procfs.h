@@ -33,8 +33,10 @@ int procfs_identity(pid_t pid, char comm[17], uint32_t *uid, uint32_t *ns_pid);
 int procfs_exe(pid_t pid, char *path, size_t size);
 
 /*
- * Calls visit for each executable file mapping whose file name makes it a candidate for libtorch
- * (contains "c10" or "torch"), until it returns non-zero, which is passed on.
+ * Calls visit for each executable file mapping whose file name makes it a candidate for the
+ * library with the grad-mode setter, until it returns non-zero, which is passed on. That is
+ * libc10.so in every PyTorch from 1.13 to 2.14, whatever auditwheel or a distribution adds to the
+ * name; its siblings have up to 2 GB and need not be read to know that it is not in them.
  */
 int procfs_candidates(pid_t pid, int (*visit)(void *context, const struct procfs_mapping *mapping),
 		      void *context);

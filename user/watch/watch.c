@@ -105,13 +105,24 @@ static int open_rooms(struct watch *watch, struct err *err)
 	return code;
 }
 
+/* A process that ended before it was in the map would never leave it. */
+static int watch_pid(struct watch *watch, uint32_t pid, struct err *err)
+{
+	uint64_t start_time;
+	int code = programs_watch(watch->programs, pid, watch->config->follow, err);
+
+	if (!code && procfs_start_time((pid_t)pid, &start_time))
+		code = err_set(err, -ESRCH, "process %u has just ended", pid);
+	return code;
+}
+
 static int watch_targets(struct watch *watch, struct err *err)
 {
 	const struct watch_config *config = watch->config;
 	int code = 0;
 
 	for (size_t i = 0; i < config->pid_count && !code; i++)
-		code = programs_watch(watch->programs, config->pids[i], config->follow, err);
+		code = watch_pid(watch, config->pids[i], err);
 	if (!code && config->command) {
 		code = spawn_prepare(&watch->spawn, config->command, err);
 		if (!code)
