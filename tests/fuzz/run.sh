@@ -20,13 +20,14 @@ clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 seed() { # name flags...
 	name=$1
 	shift
-	gcc -shared -fPIC -nostdlib -O2 "$@" "$here/seed.c" -o "$build/corpus/$name"
+	gcc -shared -fPIC -nostdlib -s -O2 "$@" "$here/libc10.c" -o "$build/corpus/$name"
 }
 seed keyed -DKEYED
+seed keyed-guarded -DKEYED -DGUARDED -fvisibility=hidden
 seed keyed-cet -DKEYED -fcf-protection=full
 seed keyed-desc -DKEYED -mtls-dialect=gnu2
 seed keyed-noplt -DKEYED -fno-plt -Wl,-z,now
-seed stack -DSTACK
+seed stack -DSTACK -DGUARDED
 seed stack-ie -DSTACK -ftls-model=initial-exec
 seed none
 head -c 64 "$build/corpus/none" >"$build/corpus/header"

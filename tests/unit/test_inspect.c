@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * user/inspect: plans of libraries that are compiled here, against what their code does when it
+ * runs. A plan that is certain must be right, whatever the compiler and its options.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "elf_fixture.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define MODES        "_ZN3c104impl20TorchDispatchModeTLS"
+
+/* --- the truth ---------------------------------------------------------------------------------
+ */
+
+static void *function(void *handle, const char *name)
+{
+	void *address = dlsym(handle, name);
+
+	assert_non_null(address);
+	return address;
+}
+
+/* The library's thread-local block, of which the plan's offsets are. */
+static uint8_t *block_of(void *handle)
+{
+	void *block = NULL;
+
+	assert_int_equal(dlinfo(handle, RTLD_DI_TLS_DATA, &block), 0);
+	return block;
+}
+
+static int grad_mode(const struct gw_plan *abi, const uint8_t *block)
+{
+	if (!block || (abi->tls_grad_guard != GW_NO_OFFSET && !block[abi->tls_grad_guard]))
+		return abi->grad_default;
+	return !!(block[abi->tls_grad] & abi->grad_mask);
+}
+
+static void check_grad(void *handle, const struct gw_plan *abi)
+{
+	_Bool (*is_enabled)(void) = function(handle, "_ZN3c108GradMode10is_enabledEv");
+	void (*set_enabled)(_Bool) = function(handle, "_ZN3c108GradMode11set_enabledEb");
+	int before = grad_mode(abi, block_of(handle));
+
+	assert_int_equal(before, is_enabled());
+	for (int i = 0; i < 4; i++) {
+		set_enabled(i & 1);
+		assert_int_equal(grad_mode(abi, block_of(handle)), i & 1);
+		assert_int_equal(is_enabled(), i & 1);
+	}
+	if (abi->tls_grad_guard != GW_NO_OFFSET)
+		assert_int_equal(block_of(handle)[abi->tls_grad_guard], 1);
+}
+
+static void check_keyed(void *handle, const struct gw_plan *abi)
+{
+	void (*set_mode)(void **, int) = function(handle, MODES "8set_modeERKvNS0_1KE");
+	void (*unset_mode)(void **, int) = function(handle, MODES "10unset_modeENS0_1KE");
+	void *mode = &mode, *out;
+	const uint8_t *block = block_of(handle);
+
+	assert_int_equal(block[abi->tls_mode_guard], 0);
+	for (int key = 0; key < 3; key++) {
+		set_mode(&mode, key);
+		assert_int_equal(block[abi->tls_mode_guard], 1);
+		assert_int_equal(block[abi->tls_proxy_flag], key == 1);
+		assert_int_equal(block[abi->tls_functional_flag], key == 2);
+		if (key == 1)
+			assert_memory_equal(block + abi->tls_proxy_slot, &mode, sizeof(mode));
+		unset_mode(&out, key);
+		assert_ptr_equal(out, mode);
+		assert_int_equal(block[abi->tls_proxy_flag], 0);
+		assert_int_equal(block[abi->tls_functional_flag], 0);
+	}
+	assert_int_equal(abi->tls_stack, GW_NO_OFFSET);
+}
+
+static void check_stack(void *handle, const struct gw_plan *abi)
+{
+	void (*push)(void **) = function(handle, MODES "15push_onto_stackESt10shared_ptr");
+	void (*pop)(void **) = function(handle, MODES "9pop_stackEv");
+	const uint8_t *block = block_of(handle);
+	void *mode = &mode, *out;
+	char *range[2];
+
+	assert_int_equal(block[abi->tls_mode_guard], 0);
+	for (int i = 0; i < 5; i++) {
+		push(&mode);
+		assert_int_equal(block[abi->tls_mode_guard], 1);
+		memcpy(range, block + abi->tls_stack, sizeof(range));
+		assert_int_equal(range[1] - range[0], 16 * (i + 1));
+		assert_memory_equal(range[0], &mode, sizeof(mode));
+	}
+	pop(&out);
+	memcpy(range, block + abi->tls_stack, sizeof(range));
+	assert_int_equal(range[1] - range[0], 16 * 4);
+	assert_int_equal(abi->tls_proxy_flag, GW_NO_OFFSET);
+}
+
+static void check_span(const struct gw_plan *abi)
+{
+	const uint32_t offsets[] = {abi->tls_grad, abi->tls_grad_guard, abi->tls_mode_guard,
+				    abi->tls_proxy_flag, abi->tls_functional_flag};
+	uint32_t end = abi->tls_span + abi->tls_span_size;
+
+	assert_in_range(abi->tls_span_size, 1, GW_SPAN_MAX);
+	for (size_t i = 0; i < COUNT(offsets); i++)
+		if (offsets[i] != GW_NO_OFFSET)
+			assert_in_range(offsets[i], abi->tls_span, end - 1);
+	if (abi->tls_proxy_slot != GW_NO_OFFSET)
+		assert_in_range(abi->tls_proxy_slot, abi->tls_span, end - 8);
+	if (abi->tls_stack != GW_NO_OFFSET)
+		assert_in_range(abi->tls_stack, abi->tls_span, end - 16);
+}
+
+/* Runs the library. The module id is what the loader put into the word that the plan names. */
+static void check_live(const struct library *library, const struct gw_plan *abi)
+{
+	void *handle = dlopen(library->path, RTLD_NOW | RTLD_LOCAL);
+	struct link_map *map;
+	size_t module = 0;
+
+	assert_non_null(handle);
+	assert_int_equal(dlinfo(handle, RTLD_DI_LINKMAP, &map), 0);
+	assert_int_equal(dlinfo(handle, RTLD_DI_TLS_MODID, &module), 0);
+	assert_int_equal(*(const uint64_t *)(map->l_addr + abi->module_slot), module);
+	check_span(abi);
+	check_grad(handle, abi);
+	if (abi->mode_api == GW_MODES_KEYED)
+		check_keyed(handle, abi);
+	if (abi->mode_api == GW_MODES_STACK)
+		check_stack(handle, abi);
+	dlclose(handle);
+}
+
+/* A site lies in its function, and the file has there what the plan says. */
+static void check_sites(const struct library *library, const struct inspect_plan *plan)
+{
+	for (int i = 0; i < GW_SITE_MAX; i++) {
+		const struct inspect_site *site = &plan->site[i];
+		const uint8_t *bytes = library->data + site->file_offset;
+
+		assert_true(plan->abi.site_address[i] == site->address);
+		if (!site->address)
+			continue;
+		assert_true(site->file_offset < library->size);
+		assert_in_range(site->address - site->function, 0, 32);
+		assert_true(site->symbol[0] && site->insn[0]);
+		assert_string_not_equal(inspect_site_name((enum gw_site)i), "?");
+		if (!strncmp(site->insn, "push ", 5))
+			assert_true((bytes[0] & 0xf8) == 0x50 ||
+				    (bytes[0] == 0x41 && (bytes[1] & 0xf8) == 0x50));
+		if (!strncmp(site->insn, "call ", 5))
+			assert_int_equal(bytes[0], 0xe8);
+		if (!strncmp(site->insn, "endbr64", 7))
+			assert_memory_equal(bytes, "\xf3\x0f\x1e\xfa", 4);
+		if (site->kind == INSPECT_INSN_STEPPED)
+			assert_true(site->address == site->function);
+	}
+	assert_true(plan->abi.site_address[GW_SITE_SET_ENABLED]);
+}
+
+/* Builds, plans, runs. Returns whether the plan is certain. */
+static bool examine(const char *compiler, const char *flags, struct inspect_plan *plan)
+{
+	struct library library;
+
+	memset(plan, 0, sizeof(*plan));
+	if (!library_build(&library, compiler, flags, LIBC10))
+		return false;
+	assert_int_equal(plan_of(library.data, library.size, plan), 0);
+	check_sites(&library, plan);
+	assert_int_equal(!plan->abi.certain, plan->doubt[0] != '\0');
+	if (plan->abi.certain)
+		check_live(&library, &plan->abi);
+	library_free(&library);
+	return plan->abi.certain;
+}
+
+/* --- shapes ------------------------------------------------------------------------------------
+ */
+
+static void test_shapes(void **state)
+{
+	static const char *const flags[] = {
+		"-DKEYED",
+		"-DKEYED -DGUARDED",
+		"-DKEYED -DGUARDED -DPADDING=100",
+		"-DKEYED -fvisibility=hidden",
+		"-DKEYED -DGUARDED -fvisibility=hidden",
+		"-DKEYED -DGUARDED -fvisibility=hidden -ftls-model=global-dynamic",
+		"-DKEYED -DGUARDED -fno-plt",
+		"-DKEYED -DGUARDED -fno-plt -Wl,-z,now",
+		"-DKEYED -DGUARDED -O3",
+		"-DKEYED -DGUARDED -s -Wl,--hash-style=gnu",
+		"-DSTACK",
+		"-DSTACK -DGUARDED -DPADDING=7",
+		"-DSTACK -DGUARDED -fvisibility=hidden",
+		"-DSTACK -DGUARDED -fvisibility=hidden -ftls-model=global-dynamic",
+		"-DSTACK -DGUARDED -fcf-protection=full",
+	};
+	struct inspect_plan plan;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(flags); i++) {
+		if (!examine("gcc", flags[i], &plan))
+			fail_msg("%s: %s", flags[i], plan.doubt);
+		assert_int_equal(plan.abi.tls_grad_guard == GW_NO_OFFSET,
+				 !strstr(flags[i], "GUARDED"));
+	}
+}
+
+/* Not all of these can be understood, but none may be misunderstood. */
+static void test_options(void **state)
+{
+	static const char *const compilers[] = {"gcc", "clang"};
+	static const char *const shapes[] = {"-DKEYED -DGUARDED", "-DSTACK -DGUARDED", "-DKEYED",
+					     "-DKEYED -DGUARDED -DDEFAULT=0 -fvisibility=hidden",
+					     "-DKEYED -DTWO_PATHS"};
+	static const char *const options[] = {"-O0",
+					      "-O1",
+					      "-Os",
+					      "-O3 -march=haswell",
+					      "-fstack-protector-all",
+					      "-mcmodel=large",
+					      "-fno-omit-frame-pointer",
+					      "-mtls-dialect=gnu2",
+					      "-ftls-model=initial-exec",
+					      "-ftls-model=local-dynamic"};
+	struct inspect_plan plan;
+	int certain = 0;
+
+	(void)state;
+	for (size_t c = 0; c < COUNT(compilers); c++)
+		for (size_t s = 0; s < COUNT(shapes); s++)
+			for (size_t o = 0; o < COUNT(options); o++) {
+				char flags[256];
+
+				snprintf(flags, sizeof(flags), "%s %s", shapes[s], options[o]);
+				certain += examine(compilers[c], flags, &plan);
+			}
+	assert_true(certain >= 10);
+}
+
+/* The value before the state is there is the library's, not an assumption. */
+static void test_default(void **state)
+{
+	static const struct {
+		const char *flags;
+		int value;
+	} cases[] = {
+		{"-DKEYED -DGUARDED -DDEFAULT=1", 1},
+		{"-DKEYED -DGUARDED -DDEFAULT=0", 0},
+		{"-DKEYED -DGUARDED -DBY_PIECES", 1},
+		{"-DKEYED -DGUARDED -DDEFAULT=2", 0},
+		{"-DKEYED -DINITIAL=1", 1},
+		{"-DKEYED -DINITIAL=0", 0},
+		{"-DKEYED -DINITIAL=6 -DPADDING=300", 0},
+	};
+	struct inspect_plan plan;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		assert_true(examine("gcc", cases[i].flags, &plan) || strstr(plan.doubt, "wide"));
+		assert_int_equal(plan.abi.grad_default, cases[i].value);
+	}
+}
+
+static void test_endbr(void **state)
+{
+	struct inspect_plan plan;
+
+	(void)state;
+	assert_true(examine("gcc", "-DKEYED -fcf-protection=full", &plan));
+	assert_true(plan.site[0].address == plan.site[0].function + 4);
+	assert_int_equal(plan.site[0].kind, INSPECT_INSN_EMULATED);
+	assert_true(examine("gcc", "-DKEYED -fcf-protection=none", &plan));
+	assert_true(plan.site[0].address == plan.site[0].function);
+}
+
+static void test_doubts(void **state)
+{
+	static const struct {
+		const char *flags, *doubt;
+	} cases[] = {
+		{"-DKEYED -mtls-dialect=gnu2", "TLS descriptors"},
+		{"-DKEYED -ftls-model=initial-exec", "thread pointer"},
+		{"-DKEYED -DSTORES_ELSEWHERE", "does not store where is_enabled reads"},
+		{"-DKEYED -DDISAGREE", "disagree"},
+		{"-DKEYED -DTWO_PATHS", "does more than that"},
+		{"-DKEYED -DNO_IS_ENABLED", "is_enabled is missing"},
+		{"-DKEYED -DPADDING=100000 -Wl,--sort-section=name", ""},
+		{"", "push and pop dispatch modes are missing"},
+	};
+	struct inspect_plan plan;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		bool certain = examine("gcc", cases[i].flags, &plan);
+
+		assert_true(!certain || !cases[i].doubt[0]);
+		if (!strstr(plan.doubt, cases[i].doubt))
+			fail_msg("%s: %s", cases[i].flags, plan.doubt);
+		assert_true(plan.abi.site_address[GW_SITE_SET_ENABLED]);
+	}
+}
+
+static void test_no_setter(void **state)
+{
+	struct inspect_plan plan;
+	struct library library;
+
+	(void)state;
+	assert_true(library_build(&library, "gcc", "-DKEYED -DNO_SET_ENABLED", LIBC10));
+	assert_int_equal(plan_of(library.data, library.size, &plan), -ENOENT);
+	library_free(&library);
+}
+
+static void test_names(void **state)
+{
+	struct inspect_plan plan;
+	struct library library;
+	char id[65];
+
+	(void)state;
+	memset(id, 'a', 40);
+	id[40] = '\0';
+	assert_true(library_build(&library, "gcc",
+				  "-DSTACK -Wl,-soname,libc10.so "
+				  "-Wl,--build-id=0xaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+				  LIBC10));
+	assert_int_equal(plan_of(library.data, library.size, &plan), 0);
+	assert_string_equal(plan.soname, "libc10.so");
+	assert_string_equal(plan.build_id, id);
+	library_free(&library);
+	assert_string_equal(inspect_site_name(GW_SITE_MAX), "?");
+}
+
+/* Any number of copies of libc10.so: GRADWATCH_TEST_LIBS=path:path... */
+static void test_real(void **state)
+{
+	char *libraries = getenv("GRADWATCH_TEST_LIBS"), *rest = NULL;
+	char reason[256];
+
+	(void)state;
+	if (!libraries || !(libraries = strdup(libraries)))
+		skip();
+	for (char *path = strtok_r(libraries, ":", &rest); path;
+	     path = strtok_r(NULL, ":", &rest)) {
+		struct inspect_plan plan;
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		assert_true(fd >= 0);
+		assert_int_equal(inspect_plan_fd(fd, &plan, reason, sizeof(reason)), 0);
+		close(fd);
+		if (!plan.abi.certain)
+			fail_msg("%s: %s", path, plan.doubt);
+		check_span(&plan.abi);
+		assert_int_equal(plan.site[GW_SITE_SET_ENABLED].kind, INSPECT_INSN_EMULATED);
+		assert_int_equal(plan.abi.grad_default, 1);
+	}
+	free(libraries);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_shapes),  cmocka_unit_test(test_options),
+		cmocka_unit_test(test_default), cmocka_unit_test(test_endbr),
+		cmocka_unit_test(test_doubts),  cmocka_unit_test(test_no_setter),
+		cmocka_unit_test(test_names),   cmocka_unit_test(test_real),
+	};
+
+	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
+}
