@@ -47,8 +47,10 @@ struct thread_struct {
 	long unsigned int fsbase;
 };
 
+/* Whole, since it is an element of an array: its size is the step. */
 struct upid {
 	int nr;
+	struct pid_namespace *ns;
 };
 
 struct pid {

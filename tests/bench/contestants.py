@@ -44,9 +44,13 @@ class Contestant:
         raise NotImplementedError
 
     def start(self):
-        self.output = tempfile.TemporaryFile()
+        self.output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by kill()
+        # It must not stay attached if this process is killed.
         self.process = subprocess.Popen(
-            self.command(), stdin=subprocess.PIPE, stdout=self.output, stderr=subprocess.STDOUT
+            ["setpriv", "--pdeathsig", "INT", "--", *self.command()],
+            stdin=subprocess.PIPE,
+            stdout=self.output,
+            stderr=subprocess.STDOUT,
         )
         deadline = time.monotonic() + PATIENCE
         while self.ready not in self.text():
@@ -144,12 +148,11 @@ class Bpftrace(Contestant):
             [f"{ROOT}/tools/bpftrace/make.sh", str(pid)],
             env=dict(os.environ, GRADWATCH_PLAN=os.path.abspath(f"{build}/bench/plan")),
             stdout=subprocess.PIPE,
+            text=True,
         )
         if made.returncode:
             raise Failure("tools/bpftrace/make.sh failed")
-        self.script = tempfile.NamedTemporaryFile(suffix=".bt")
-        self.script.write(made.stdout)
-        self.script.flush()
+        self.script = made.stdout
 
     def command(self):
-        return ["bpftrace", "-B", "line", self.script.name]
+        return ["bpftrace", "-B", "line", "-e", self.script]

@@ -38,12 +38,14 @@ class Target:
         self.version = tuple(int(part) for part in name.split("-")[1].split("."))
         self.keyed = self.version >= (2, 2)  # builds with slots for modes
 
-    def command(self, tmp, program, *arguments):
+    def command(self, tmp, program, *arguments, environment=None):
         """What runs a program of tests/programs; tmp is a folder that it can write to."""
+        # By env, so that nothing before the program gets the additional variables.
+        more = [f"{name}={value}" for name, value in (environment or {}).items()]
+        inside = ["env", *more, self.python()] if more else [self.python()]
         if not self.in_root:
-            return [self.python(), str(PROGRAMS / program), *arguments]
-        inside = [self.python(), f"/mnt/programs/{program}", *arguments]
-        return self.wrap(tmp, inside)
+            return [*inside, str(PROGRAMS / program), *arguments]
+        return self.wrap(tmp, [*inside, f"/mnt/programs/{program}", *arguments])
 
     def python(self):
         """The interpreter, as processes of the target see it."""

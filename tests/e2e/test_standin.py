@@ -5,7 +5,6 @@ The stand-in knows what is right since it is the library: its driver asks it for
 the modes in force before each call. Here those answers and gradwatch's events are put side by side.
 """
 
-import collections
 import contextlib
 import json
 import os
@@ -15,121 +14,108 @@ import signal
 import subprocess
 import sys
 import threading
-import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 GRADWATCH = os.environ.get("GRADWATCH_BINARY", "")
-STANDIN = Path(os.environ.get("GRADWATCH_STANDIN", ""))
+STANDIN = Path(os.environ.get("GRADWATCH_STANDIN", "/nonexistent"))
 DRIVER = Path(__file__).resolve().parent.parent / "standin" / "driver.py"
 PATIENCE = 30  # seconds
 READABLE = ["keyed", "pairs", "stack", "endbr64"]
-CALLS = int(os.environ.get("GRADWATCH_STANDIN_CALLS", "1500"))
+UNREADABLE = ["tlsdesc"]
 
 pytestmark = pytest.mark.skipif(
-    not GRADWATCH or not STANDIN.is_dir(), reason="GRADWATCH_BINARY and GRADWATCH_STANDIN are unset"
+    not GRADWATCH or not STANDIN.is_dir(), reason="GRADWATCH_BINARY or GRADWATCH_STANDIN is not set"
 )
 
 
 class Reader:
-    """JSON Lines of a stream, read by a thread of its own so that waiting can have an end."""
+    """The JSON Lines of a program, read by a thread of its own so that waiting can have an end."""
 
-    def __init__(self, stream):
+    def __init__(self, open_stream):
         self.seen = []
         self.lines = queue.Queue()
-        self.thread = threading.Thread(target=self._read, args=(stream,), daemon=True)
-        self.thread.start()
+        threading.Thread(target=self._read, args=(open_stream,), daemon=True).start()
 
-    def _read(self, stream):
-        for line in stream:
-            self.lines.put(json.loads(line))
+    def _read(self, open_stream):
+        with open_stream() as stream:
+            for line in stream:
+                self.lines.put(json.loads(line))
         self.lines.put(None)
 
-    def take(self, deadline):
-        record = self.lines.get(timeout=max(0.01, deadline - time.monotonic()))
+    def take(self):
+        """The next record, None at the end."""
+        try:
+            record = self.lines.get(timeout=PATIENCE)
+        except queue.Empty:
+            raise AssertionError(f"nothing in {PATIENCE} s after {self.seen[-5:]}") from None
         if record is not None:
             self.seen.append(record)
         return record
 
-    def wait_for(self, kind, **fields):
-        """The next record of that kind with these fields."""
-        deadline = time.monotonic() + PATIENCE
-        with contextlib.suppress(queue.Empty):
-            while (record := self.take(deadline)) is not None:
-                if record["type"] == kind and fields.items() <= record.items():
-                    return record
-        raise AssertionError(f"no {kind} {fields} among {self.seen[-5:]}")
+    def wait_for(self, kind):
+        while (record := self.take()) is not None:
+            if record["type"] == kind:
+                return record
+        raise AssertionError(f"ended without '{kind}': {self.seen[-5:]}")
 
     def rest(self):
-        deadline = time.monotonic() + PATIENCE
-        while self.take(deadline) is not None:
+        while self.take() is not None:
             pass
 
-
-def of_type(records, kind):
-    return [record for record in records if record["type"] == kind]
+    def of(self, kind):
+        return [record for record in self.seen if record["type"] == kind]
 
 
 class Run:
-    """The driver under gradwatch: both take part in one run, their outputs are kept apart."""
+    """The driver, and gradwatch around it or, with attach(), beside it."""
 
-    def __init__(self, variant, attach):
-        driver = [sys.executable, str(DRIVER), str(STANDIN / variant / "libc10.so")]
-        pipe = subprocess.PIPE
+    def __init__(self, folder):
+        self.path = folder / f"driver-{len(list(folder.iterdir()))}"
         self.processes = []
-        if attach:
-            self.driver = self._start(driver, stdin=pipe, stdout=pipe)
-            self.oracle = Reader(self.driver.stdout)
-            self.gradwatch = None
-        else:
-            # Both write JSON Lines: the driver's go to another descriptor.
-            read, write = os.pipe()
-            shell = ["sh", "-c", f'exec "$0" "$@" >&{write}', *driver]
-            self.gradwatch = self._start(
-                [GRADWATCH, "--json", "--", *shell],
-                stdin=pipe,
-                stdout=pipe,
-                stderr=pipe,
-                pass_fds=[write],
-            )
-            os.close(write)
-            self.driver = self.gradwatch
-            self.oracle_stream = os.fdopen(read)
-            self.oracle = Reader(self.oracle_stream)
-            self.events = Reader(self.gradwatch.stdout)
-        self.oracle.wait_for("ready")
-        if not attach:
+        self.unwatched = 0  # calls made before gradwatch came
+
+    def start(self, variant, under_gradwatch):
+        driver = [sys.executable, str(DRIVER), str(STANDIN / variant / "libc10.so")]
+        # The driver writes JSON Lines as gradwatch does: a way of its own for them.
+        os.mkfifo(self.path)
+        driver = ["sh", "-c", 'path=$0; exec "$@" >"$path"', str(self.path), *driver]
+        self.oracle = Reader(self.path.open)
+        if under_gradwatch:
+            self.driver = self._start_gradwatch("--", *driver, stdin=subprocess.PIPE)
+            self.oracle.wait_for("ready")
             self.events.wait_for("attached")
+        else:
+            self.driver = self._start(driver, stdin=subprocess.PIPE)
+            self.oracle.wait_for("ready")
 
     def _start(self, command, **options):
         process = subprocess.Popen(command, text=True, **options)
         self.processes.append(process)
         return process
 
-    def attach(self):
-        """Starts to watch the driver that is already running."""
+    def _start_gradwatch(self, *arguments, **options):
         self.gradwatch = self._start(
-            [GRADWATCH, "--json", "--pid", str(self.driver.pid)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            [GRADWATCH, "--json", *arguments], stdout=subprocess.PIPE, **options
         )
-        self.events = Reader(self.gradwatch.stdout)
-        self.events.wait_for("start")
-        self.attached = len(of_type(self.oracle.seen, "set"))
+        self.events = Reader(lambda: self.gradwatch.stdout)
+        return self.gradwatch
 
-    attached = 0  # calls that were made before gradwatch watched
+    def attach(self):
+        self._start_gradwatch("--pid", str(self.driver.pid))
+        self.events.wait_for("start")
+        self.unwatched = len(self.oracle.of("set"))
 
     def do(self, *commands):
-        """Runs commands in the driver, and waits for the last."""
-        for command in commands:
-            self.driver.stdin.write(command + "\n")
+        """Has the driver run commands, and waits until all of them are done."""
+        self.driver.stdin.write("".join(command + "\n" for command in commands))
         self.driver.stdin.flush()
-        for command in commands:
-            self.oracle.wait_for("done", command=command.split(" ", 1)[-1 if "@" in command else 0:][0] if "@" in command else command)
+        for _ in commands:
+            self.oracle.wait_for("done")
 
     def finish(self):
-        """Ends both; the exit status of gradwatch must be good."""
         self.driver.stdin.close()
         self.oracle.rest()
         if self.driver is not self.gradwatch:
@@ -143,3 +129,166 @@ class Run:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             process.wait()
+            with contextlib.suppress(BrokenPipeError):
+                if process.stdin:
+                    process.stdin.close()
+
+    def calls(self):
+        return self.oracle.of("set")[self.unwatched :]
+
+
+@pytest.fixture
+def standin(tmp_path):
+    """Makes runs, and ends them whatever happens."""
+    runs = []
+
+    def make(variant, under_gradwatch=True):
+        runs.append(Run(tmp_path))
+        runs[-1].start(variant, under_gradwatch)
+        return runs[-1]
+
+    yield make
+    for run in runs:
+        run.kill()
+
+
+def unmatched(calls, events):
+    """What is left when each event is put to the violating call it happened in."""
+    waiting = [call for call in calls if call["violation"]]
+    extra = []
+    for event in events:
+        for call in waiting:
+            if (
+                call["tid"] == event["tid"]
+                and call["before_ns"] <= event["mono_ns"] <= call["after_ns"]
+                and (call["from"], call["to"]) == (event["from"], event["to"])
+            ):
+                waiting.remove(call)
+                break
+        else:
+            extra.append(event)
+    return waiting, extra
+
+
+def check(run, certain=True):
+    """Every verdict equal, none missing, none extra; and the ledger says the same."""
+    calls, events = run.calls(), run.events.of("violation")
+    assert unmatched(calls, events) == ([], [])
+    assert {event["certain"] for event in events} <= {certain}
+    kinds = Counter(
+        "reported" if call["violation"] else "redundant" if call["in_trace"] else "outside_trace"
+        for call in calls
+    )
+    (end,) = run.events.of("end")
+    ledger = {key: count for key, count in end["ledger"].items() if count}
+    assert ledger == {"hits": len(calls), **kinds}
+    return events
+
+
+def random_commands(seed, count, kinds, restore):
+    """A random life of the main thread and three others; all modes are left at the end."""
+    dice = random.Random(seed)
+    depth = Counter()
+    commands = []
+    for _ in range(count):
+        thread = dice.choice(["", "@a ", "@b ", "@c "])
+        step = dice.choices(["set", "push", "pop", "operator", "restore"], [10, 3, 2, 3, 2])[0]
+        if step == "push" and depth[thread] < 4:
+            commands.append(f"{thread}push {dice.choice(kinds)}")
+            depth[thread] += 1
+        elif step == "pop" and depth[thread]:
+            commands.append(f"{thread}pop")
+            depth[thread] -= 1
+        elif step == "operator":
+            commands.append(f"{thread}operator")
+        elif step == "set" or (step == "restore" and restore):
+            commands.append(f"{thread}{step} {dice.randrange(2)}")
+    for thread, left in depth.items():
+        commands += [f"{thread}pop"] * left
+    return commands
+
+
+PROXIES = ["proxy", "proxy", "derived"]
+ALL_KINDS = [*PROXIES, "functional", "other"]
+NESTED = (
+    "set 0; set 1; push; set 0; set 0; operator; set 1; push other; set 0; "
+    "push; operator; set 1; pop; set 0; pop; pop; set 1; set 1"
+)
+
+
+@pytest.mark.parametrize("variant", READABLE + UNREADABLE)
+def test_nested(standin, variant):
+    run = standin(variant)
+    run.do(*NESTED.split("; "))
+    run.finish()
+    events = check(run, certain=variant in READABLE)
+    assert [(event["from"], event["to"]) for event in events] == [
+        (True, False),
+        (False, True),
+        (True, False),
+        (False, True),
+        (True, False),
+    ]
+    assert all(event["trace"] for event in events)
+
+
+@pytest.mark.parametrize("variant", READABLE)
+def test_random(standin, variant):
+    run = standin(variant)
+    run.do(*random_commands(1, 1500, ALL_KINDS, restore=True))
+    run.do("random 1500 2", "together 4 300 3")
+    run.finish()
+    assert len(check(run)) > 100
+
+
+@pytest.mark.parametrize("variant", UNREADABLE)
+def test_random_tracked(standin, variant):
+    """Without the thread's own state: right as long as nobody changes it behind the probes."""
+    run = standin(variant)
+    run.do(*random_commands(4, 1500, ALL_KINDS, restore=False))
+    run.finish()
+    assert len(check(run, certain=False)) > 50
+
+
+@pytest.mark.parametrize("variant", READABLE)
+def test_attach_in_mid_trace(standin, variant):
+    """Right from the first event, in threads that were there before."""
+    run = standin(variant, under_gradwatch=False)
+    run.do("set 0", "push", "@a push", "@a set 0", "@b restore 0", "@c push other")
+    run.attach()
+    run.do("set 0", "set 1", "@a set 0", "@a set 1", "@b set 0", "@b set 1", "@c set 0", "set 0")
+    run.do("pop", "set 1", "@a end", "@b push", "@b set 0", "random 200 5")
+    run.finish()
+    assert len(check(run)) > 4
+
+
+@pytest.mark.parametrize("variant", READABLE)
+def test_attach_at_random_moments(standin, variant):
+    for seed in range(3):
+        commands = random_commands(seed, 300, ALL_KINDS, restore=True)
+        moment = random.Random(seed).randrange(20, 200)
+        run = standin(variant, under_gradwatch=False)
+        run.do(*commands[:moment])
+        run.attach()
+        run.do(*commands[moment:])
+        run.finish()
+        check(run)
+
+
+@pytest.mark.parametrize("variant", ["keyed", "pairs", "endbr64"])
+def test_another_class_in_the_slot(standin, variant):
+    """Only a ProxyTorchDispatchMode makes a trace, whoever took its slot."""
+    run = standin(variant)
+    run.do("push impostor", "set 0", "set 1", "operator", "set 0", "pop", "set 1")
+    run.finish()
+    assert run.events.of("violation") == []
+
+
+@pytest.mark.parametrize("variant", READABLE)
+def test_thread_that_ends_within_a_trace(standin, variant):
+    run = standin(variant)
+    for _ in range(5):  # thread numbers and their memory are used again
+        run.do("@a set 0", "@a push", "@a set 1", "@a operator", "@a set 0", "@a end")
+        run.do("@b set 0", "@b set 1", "@b end")
+    run.finish()
+    assert len(check(run)) == 10

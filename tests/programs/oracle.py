@@ -7,6 +7,8 @@ by name at the call, and notes each call that really reaches c10::GradMode::set_
 * With a torch-function mode in force, the builtin does not act itself. It hands the call to the
   mode, which usually looks the function up again and calls it: the inner call is the one that
   acts, and a call without an inner one was swallowed.
+* The program must not let the garbage collector run by itself: it may close a generator between
+  two lines of the replacement, and that may change the grad mode. collect() does it in between.
 * The verdict is that of the rule: a ProxyTorchDispatchMode that is not in pre-dispatch is engaged
   on the C++ side, and the grad mode is another one after the call than before.
 
@@ -15,6 +17,7 @@ is not told the argument, it slows tracing several times, and Dynamo of some ver
 the hook. Dynamo knows the function by name in `torch._C`, so the replacement passes for it.
 """
 
+import gc
 import json
 import threading
 import time
@@ -52,10 +55,14 @@ def _is_tracing(mode):
     return isinstance(mode, ProxyTorchDispatchMode) and not getattr(mode, "pre_dispatch", False)
 
 
+def modes():
+    """The modes that tracing ones are among, innermost last."""
+    return [_keyed_mode()] if keyed() else _stacked_modes()
+
+
 def tracing():
     """Whether a ProxyTorchDispatchMode is engaged on this thread's C++ side."""
-    modes = [_keyed_mode()] if keyed() else _stacked_modes()
-    return any(_is_tracing(mode) for mode in modes)
+    return any(_is_tracing(mode) for mode in modes())
 
 
 def _hands_over():
@@ -94,9 +101,10 @@ def set_grad_enabled(*args, **kwargs):
     result = real_set_grad_enabled(*args, **kwargs)
     after_ns = time.monotonic_ns()
     now = is_grad_enabled()
-    if getattr(_thread, "noted", 0) != inside:
+    # Without a mode, inner calls are of something else: a generator that was collected here.
+    if handed_over and getattr(_thread, "noted", 0) != inside:
         return result
-    _thread.noted = inside + 1
+    _thread.noted = getattr(_thread, "noted", 0) + 1
     swallowed = handed_over
     new = now if swallowed else bool(args[0] if args else next(iter(kwargs.values())))
     calls.append(
@@ -119,7 +127,12 @@ def noted_here():
     return getattr(_thread, "noted", 0)
 
 
+def collect():
+    gc.collect()
+
+
 def install():
+    gc.disable()
     # Graphs print and look up their functions by these names.
     set_grad_enabled.__name__ = set_grad_enabled.__qualname__ = "_set_grad_enabled"
     set_grad_enabled.__module__ = "torch._C"

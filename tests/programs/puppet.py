@@ -11,8 +11,12 @@ done. "@NAME COMMAND" runs in thread NAME, made when first named.
   end                     leave the innermost block or trace; outside of them: end the thread
   raise                   leave the innermost trace by an exception
   operator                one traced operator
+  hold                    keep the mode object of the trace alive
   generator new|next      a generator with a no_grad block around its first yield
-  loop N                  make_fx of the same small function N times; answers with the nodes
+  loop N [keep]           make_fx of the same small function N times; answers with the nodes.
+                          keep: the graphs live on, and nobody collects garbage
+  storm N                 change the grad mode N times, without noting the calls
+  vanish                  end this thread at once, as C code can: nothing is unwound, no answer
   name HEX                set the name of the process
   fork COMMAND;COMMAND    run commands in a forked child; answers with its pid when it has ended
   exec [ARGS]             become a new puppet
@@ -57,6 +61,7 @@ class Thread:
         self.answer = None
         self.x = None
         self.generator = None
+        self.kept = []
 
     def reply(self, **fields):
         say(tid=threading.get_native_id(), pid=os.getpid(), **fields)
@@ -112,14 +117,36 @@ class Thread:
     def do_operator(self):
         self.x = self.x * 2
 
+    def do_hold(self):
+        self.kept.append(oracle.modes()[-1])
+
     def do_generator(self, what):
         if what == "new":
             self.generator = suspended()
         next(self.generator)
 
-    def do_loop(self, count):
-        graphs = [make_fx(small)(torch.ones(2)).graph for _ in range(int(count))]
-        return {"operators": [operators(graph) for graph in graphs]}
+    def do_loop(self, count, *keep):
+        traced = []
+        counts = []
+        for _ in range(int(count)):
+            traced.append(make_fx(small)(torch.ones(2)))
+            counts.append(operators(traced[-1].graph))
+            if not keep:
+                traced.clear()
+                oracle.collect()  # the mode object, which some versions have in a cycle
+        self.kept += traced
+        return {"operators": counts}
+
+    def do_storm(self, count):
+        flip = oracle.real_set_grad_enabled
+        grad = oracle.is_grad_enabled()
+        for _ in range(int(count)):
+            grad = not grad
+            flip(grad)
+
+    def do_vanish(self):
+        # ctypes lets go of the interpreter's lock around the call, so the others go on.
+        ctypes.CDLL(None).syscall(60, 0)  # exit of this thread alone
 
     def do_name(self, name):
         libc = ctypes.CDLL(None)

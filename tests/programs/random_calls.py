@@ -117,6 +117,9 @@ class Program:
             raise Unwind
 
     def statement(self, x, depth):
+        if self.dice.random() < 0.02:  # generators that are closed by nobody in particular
+            self.generators.clear()
+            oracle.collect()
         kind = self.dice.randrange(11)
         if kind < 2:
             return [x * 2, x + 1, x.relu()][self.dice.randrange(3)]
@@ -347,7 +350,24 @@ class Heavy:
                 y = x * 2
             return (x * y).sum()
 
-        make_fx(torch.func.grad(loss))(torch.ones(3))
+        # With the grad mode off outside, functorch changes it in C++ around every operator.
+        with torch.set_grad_enabled(self.dice.random() < 0.5):
+            make_fx(torch.func.grad(loss))(torch.ones(3))
+
+    def function_in_trace(self):
+        """Autograd turns the grad mode off in C++ around the forward of a custom function."""
+
+        class Double(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, x):
+                torch._C._set_grad_enabled(False)
+                return x * 2
+
+            @staticmethod
+            def backward(ctx, gradient):
+                return gradient * 2
+
+        make_fx(Double.apply)(torch.ones(3, requires_grad=True))
 
     def autograd_in_trace(self):
         def body(x):
@@ -398,6 +418,7 @@ class Heavy:
         "compile",
         "functional_gradient",
         "autograd_in_trace",
+        "function_in_trace",
         "engine_thread",
     )
 
@@ -422,6 +443,7 @@ class Scenes:
         else:
             with self.lock:
                 self.ok[name] += 1
+        oracle.collect()
 
 
 @contextlib.contextmanager
@@ -461,6 +483,11 @@ def run_threads(scenes, dice, quota):
             worker.join()
 
 
+def say_progress():
+    """In one write: a monitor may share our standard output."""
+    os.write(1, f"calls {len(oracle.calls)}\n".encode())
+
+
 def wait_for_eof(ended):
     sys.stdin.read()
     ended.set()
@@ -486,10 +513,10 @@ def run(options, goes_on):
         if rounds < options.rounds or options.until_eof:
             for name in heavy.SCENES:
                 scenes.run(name, getattr(heavy, name))
-                print("calls", len(oracle.calls), flush=True)
+                say_progress()
         rounds += 1
         run_threads(scenes, dice, max(500, options.calls / 8))
-        print("calls", len(oracle.calls), flush=True)
+        say_progress()
     return scenes
 
 
@@ -498,7 +525,7 @@ def main():
     torch.set_num_threads(1)
     oracle.install()
     ended = threading.Event()
-    print("ready", os.getpid(), flush=True)
+    os.write(1, f"ready {os.getpid()}\n".encode())
     if options.wait:
         sys.stdin.readline()
     if options.until_eof:
@@ -509,7 +536,7 @@ def main():
     counts = oracle.save(options.log)
     counts.update(ok=scenes.ok, failed=scenes.failed, reasons=scenes.reasons)
     counts.update(torch=torch.__version__, keyed=oracle.keyed())
-    print(json.dumps(counts), flush=True)
+    os.write(1, (json.dumps(counts) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -172,7 +172,7 @@ class Thread:
         self.unwind()
 
     def together(self, threads, count, seed):
-        # A thread must end before the next begins to use its number: all at once, joined at the end.
+        # All at once: a thread that begins after another has ended may get its number.
         started = threading.Barrier(int(threads))
 
         def body(index):

@@ -8,7 +8,8 @@
 
 #include "base/err.h"
 
-/* Fills err->text for a failure of `what` with code; looks at capabilities, lockdown, BTF and uprobes. */
+/* Fills err->text for a failure of `what` with code; looks at capabilities, lockdown, BTF and
+ * uprobes. */
 void diagnose_bpf(struct err *err, int code, const char *what);
 
 /*

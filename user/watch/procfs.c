@@ -94,6 +94,9 @@ int procfs_tgid(pid_t pid, pid_t *tgid)
 
 	if (got < 0)
 		return (int)got;
+	value = status_field(status, "\nState:\t");
+	if (value && (*value == 'Z' || *value == 'X')) /* ended, but not yet reaped */
+		return -ESRCH;
 	value = status_field(status, "\nTgid:\t");
 	if (!value)
 		return -EBADMSG;

@@ -108,10 +108,10 @@ static int open_rooms(struct watch *watch, struct err *err)
 /* A process that ended before it was in the map would never leave it. */
 static int watch_pid(struct watch *watch, uint32_t pid, struct err *err)
 {
-	uint64_t start_time;
+	pid_t tgid;
 	int code = programs_watch(watch->programs, pid, watch->config->follow, err);
 
-	if (!code && procfs_start_time((pid_t)pid, &start_time))
+	if (!code && procfs_tgid((pid_t)pid, &tgid))
 		code = err_set(err, -ESRCH, "process %u has just ended", pid);
 	return code;
 }

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is written where: text, JSON Lines, the log file."""
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import time
+
+import pytest
+
+HOSTILE_NAME = b'\x1b[31m\n\x07\xff"'  # of a process: an escape, a new line, no UTF-8
+EVENT_KEYS = {"v", "type", "time", "mono_ns", "host"}
+WHO = {"pid", "tid", "ns_pid", "ns_tid", "start_ns", "comm", "uid", "exe", "torch"}
+TRACE = {
+    *("trace", "depth", "seen_from_start", "first_push", "first_push_ns", "last_push_ns"),
+    *("last_pop", "last_pop_ns", "pushes", "pops", "operators", "violations"),
+}
+KEYS = {
+    "start": set(),
+    "attached": WHO | {"sites", "certain", "doubt", "armed_after_ns"},
+    "trace_begin": WHO | TRACE,
+    "trace_end": WHO | TRACE | {"reason"},
+    "violation": WHO | {"trace", "from", "to", "certain"},
+    "end": {"processes", "traces", "violations", "lost", "ledger", "counters"},
+}
+
+
+def armed_by_log(gradwatch, process, log, *options, **popen):
+    """Text mode says nothing when it is ready: the log file does."""
+    monitor = gradwatch(*("--pid", process.pid, "--log", log), *options, json_lines=False, **popen)
+    wait_for_lines(monitor, log, "start")
+    return monitor
+
+
+def wait_for_lines(monitor, log, kind, count=1):
+    """Follows the log until so many lines of the type are there."""
+
+    def enough():
+        lines = log.read_text().splitlines() if log.exists() else []
+        return sum(f'"type":"{kind}"' in line for line in lines) >= count
+
+    wait_until(enough, monitor)
+
+
+def wait_until(condition, monitor, timeout=60):
+    """For what a file shows: there is nothing to wait on."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert monitor.alive() and time.monotonic() < end, monitor.stderr
+        time.sleep(0.02)
+
+
+def test_keys_of_all_events(puppet, gradwatch):
+    process = puppet()
+    monitor = gradwatch("--pid", process.pid).armed()
+    process.tell("loop 1")
+    monitor.stop()
+    assert {event["type"] for event in monitor.events} == set(KEYS)
+    for event in monitor.events:
+        assert set(event) == EVENT_KEYS | KEYS[event["type"]]
+    assert [event["type"] for event in monitor.events][-1] == "end"
+    for event in monitor.events:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z", event["time"])
+    process.end()
+
+
+def test_text_of_a_pipe(puppet, gradwatch, tmp_path):
+    process = puppet()
+    monitor = armed_by_log(gradwatch, process, tmp_path / "log", "-v")
+    process.tell("loop 1")
+    process.end()
+    status = monitor.wait()
+    text = "\n".join(monitor.rest())
+    assert status == 0
+    assert "\x1b" not in text + monitor.stderr
+    assert text.count("VIOLATION") == 2
+    assert "grad mode on -> off" in text and "grad mode off -> on" in text
+    assert f"[{process.pid}]" in text
+    assert re.search(r"trace \d+ began", text) and re.search(r"trace \d+ ended", text)
+    monitor.check_balance()
+    assert "1 process, 1 trace, 2 violations, 0 lost\n" in monitor.stderr
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_text_of_a_terminal(puppet, gradwatch, tmp_path, environment, coloured):
+    ours, theirs = os.openpty()
+    process = puppet()
+    monitor = armed_by_log(
+        *(gradwatch, process, tmp_path / "log"), stdout=theirs, env={**os.environ, **environment}
+    )
+    os.close(theirs)
+    process.tell("loop 1")
+    process.end()
+    monitor.wait()
+    text = read_all(ours)
+    assert b"VIOLATION" in text
+    assert (b"\x1b[" in text) == coloured
+
+
+def read_all(fd):
+    data = b""
+    try:
+        while chunk := os.read(fd, 65536):
+            data += chunk
+    except OSError:  # EIO: the other side of a terminal is closed
+        pass
+    os.close(fd)
+    return data
+
+
+def test_hostile_name_of_a_process(puppet, gradwatch, tmp_path):
+    process = puppet()
+    monitor = armed_by_log(gradwatch, process, tmp_path / "log", "-v")
+    process.tell(f"name {HOSTILE_NAME.hex()}")
+    process.tell("loop 1")
+    process.end()
+    monitor.wait()
+    text = "\n".join(monitor.rest())
+    assert text.count("VIOLATION") == 2
+    assert all(character.isprintable() or character == "\n" for character in text)
+    assert r"\x1b[31m" in text
+    # A new line would make more lines: each still has its time.
+    assert all(re.match(r"\d\d:\d\d:\d\d\.\d{3}  ", line) for line in text.splitlines())
+    for line in (tmp_path / "log").read_text().splitlines():
+        event = json.loads(line)
+        if event["type"] == "violation":
+            assert event["comm"] == HOSTILE_NAME.decode(errors="replace")
+
+
+def test_log_has_the_same_lines(puppet, gradwatch, tmp_path):
+    log = tmp_path / "log"
+    log.write_text('{"old":"line"}\n')
+    log.chmod(0o640)
+    process = puppet()
+    monitor = gradwatch("--pid", process.pid, "--log", log).armed()
+    process.tell("loop 2")
+    process.end()
+    monitor.finish()
+    lines = log.read_text().splitlines()
+    assert lines[0] == '{"old":"line"}'  # appended
+    assert [json.loads(line) for line in lines[1:]] == monitor.events
+    assert stat.S_IMODE(log.stat().st_mode) == 0o640  # whose file it is decides
+
+
+def test_new_log_is_private(puppet, gradwatch, tmp_path):
+    log = tmp_path / "log"
+    process = puppet()
+    before = os.umask(0)
+    try:
+        monitor = armed_by_log(gradwatch, process, log)
+    finally:
+        os.umask(before)
+    monitor.signal(signal.SIGINT)
+    assert monitor.wait() == 0
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    process.end()
+
+
+def test_log_is_reopened(puppet, gradwatch, tmp_path):
+    log, rotated = tmp_path / "log", tmp_path / "log.1"
+    process = puppet()
+    monitor = armed_by_log(gradwatch, process, log)
+    process.tell("loop 1")
+    wait_for_lines(monitor, log, "violation", 2)
+    wait_for_lines(monitor, log, "trace_end")
+    log.rename(rotated)
+    monitor.signal(signal.SIGHUP)
+    wait_until(log.exists, monitor)
+    process.tell("loop 1")
+    process.end()
+    assert monitor.wait() == 0
+    old = [json.loads(line)["type"] for line in rotated.read_text().splitlines()]
+    new = [json.loads(line)["type"] for line in log.read_text().splitlines()]
+    assert old.count("violation") == new.count("violation") == 2
+    assert "start" in old and new[-1] == "end"
+
+
+def test_log_that_cannot_be_opened(binary, tmp_path):
+    target = tmp_path / "target"
+    target.write_text("")
+    link = tmp_path / "link"
+    link.symlink_to(target)
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path, tmp_path / "none" / "log", link, tmp_path / "fifo"):
+        result = subprocess.run(
+            [binary, "--log", path, "--", "true"], capture_output=True, text=True, timeout=60
+        )
+        (line,) = result.stderr.splitlines()
+        assert result.returncode == 2
+        assert line.startswith("gradwatch: error: cannot append to log file") and str(path) in line
+
+
+def test_reader_that_goes_away(puppet, gradwatch):
+    """As with `gradwatch ... | head -1`: an orderly end."""
+    reading, writing = os.pipe()
+    process = puppet()
+    monitor = gradwatch("--pid", process.pid, stdout=writing)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        assert b'"type":"' in pipe.readline()
+    process.tell("loop 1")
+    assert monitor.wait() == 0
+    assert "ledger: " in monitor.stderr
+    process.end()
