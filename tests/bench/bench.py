@@ -198,7 +198,7 @@ def main():
     summary = summarise(rounds)
     print(f"{options.target} (torch {target.torch}), {options.rounds} rounds\n")
     print(table(summary, {case: label for case, (label, _, _) in CASES.items()}))
-    print(f"\nViolations reported in a round, of {CHANGES} made:")
+    print(f"\nViolations reported in a round, of {CHANGES} made on purpose:")
     for name, counts in reported.items():
         print(f"  {name}: {min(counts)} - {max(counts)}")
     if options.json:

@@ -134,6 +134,8 @@ class Thread:
             if not keep:
                 traced.clear()
                 oracle.collect()  # the mode object, which some versions have in a cycle
+            # Two mode objects at one address are told apart when the thread is seen in between.
+            oracle.real_set_grad_enabled(oracle.is_grad_enabled())
         self.kept += traced
         return {"operators": counts}
 
