@@ -67,7 +67,7 @@ struct gw_plan {
 	__u32 tls_functional_flag; /* KEYED: "engaged" byte of the slot above PROXY */
 	__u32 tls_stack;           /* vector of shared_ptr: begin, end */
 	__u32 tls_span;            /* start of the one read that holds all of the above */
-	__u32 tls_span_size;       /* its size, 0: read one by one */
+	__u32 tls_span_size;       /* its size; wider than GW_SPAN_MAX: a doubt */
 	__u8 grad_mask;            /* bit of the grad byte */
 	__u8 grad_default;         /* grad mode while the guard is 0 or the block is not there */
 	__u8 certain; /* 1: thread-local state can be read; 0: only tracked by probes */

@@ -76,6 +76,12 @@ _Bool is_enabled(void)
 }
 #endif
 #endif
+#ifdef OVERLOAD
+void overload(void) NAME("_ZN3c108GradMode11set_enabledEbb");
+void overload(void)
+{
+}
+#endif
 #ifndef NO_SET_ENABLED
 void set_enabled(_Bool on) NAME("_ZN3c108GradMode11set_enabledEb");
 void set_enabled(_Bool on)
@@ -128,8 +134,12 @@ void pop_infra(void **out)
 		}
 }
 #endif
+#if defined(STACK) || defined(KEYED)
 #ifdef STACK
 void push_stack(void **mode) NAME(MODES "15push_onto_stackESt10shared_ptr");
+#else
+void push_stack(void **mode) NAME(MODES "30push_non_infra_mode_onto_stackESt10shared_ptr");
+#endif
 void push_stack(void **mode)
 {
 	static void *room[32];
@@ -141,6 +151,8 @@ void push_stack(void **mode)
 	*(void **)stack->end = *mode;
 	stack->end = (char *)stack->end + 16;
 }
+#endif
+#ifdef STACK
 void pop_stack(void **out) NAME(MODES "9pop_stackEv");
 void pop_stack(void **out)
 {
@@ -149,10 +161,17 @@ void pop_stack(void **out)
 	stack->end = (char *)stack->end - 16;
 	*out = *(void **)stack->end;
 }
+#endif
+#if defined(STACK) || defined(KEYED)
+__thread struct modes other_modes;
 long stack_len(void) NAME(MODES "9stack_lenEv");
 long stack_len(void)
 {
+#ifdef STACK_ELSEWHERE
+	struct modes *stack = get_modes() ? &other_modes : 0;
+#else
 	struct modes *stack = get_modes();
+#endif
 	return ((char *)stack->end - (char *)stack->begin) >> 4;
 }
 #endif

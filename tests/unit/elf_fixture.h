@@ -16,7 +16,7 @@
 #include "inspect/plan.h"
 
 struct library {
-	char path[96];
+	char path[512];
 	uint8_t *data;
 	size_t size;
 };
@@ -73,6 +73,31 @@ static bool library_build(struct library *library, const char *compiler, const c
 	}
 	library_read(library, path);
 	return true;
+}
+
+/*
+ * Assembles bodies into functions f0_, f1_, ... of one library, with a thread-local `variable` 64
+ * bytes into the block.
+ */
+__attribute__((unused)) static void library_assemble(struct library *library,
+						     const char *const *bodies, size_t count)
+{
+	char path[96];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/code.s", fixture_directory);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(".section .tbss,\"awT\"\n.zero 64\nvariable: .zero 64\n"
+	      "end: .zero 64\n.text\n",
+	      file);
+	for (size_t i = 0; i < count; i++)
+		fprintf(file,
+			".globl f%zu_\n.type f%zu_,@function\nf%zu_:\n%s\n.size f%zu_, .-f%zu_\n",
+			i, i, i, bodies[i], i, i);
+	fclose(file);
+	if (!library_build(library, "gcc", "-nostdlib", path))
+		fail_msg("assembler: see the log");
 }
 
 static void library_free(struct library *library)

@@ -219,6 +219,126 @@ static void test_open_strings(void **state)
 	free(copy);
 }
 
+/* Makes *library longer by size bytes, and returns where they begin. */
+static uint64_t lengthen(struct library *library, size_t size)
+{
+	uint64_t start = (library->size + 15) & ~15ull;
+	uint8_t *data = calloc(1, start + size);
+
+	assert_non_null(data);
+	memcpy(data, library->data, library->size);
+	free(library->data);
+	library->data = data;
+	library->size = start + size;
+	return start;
+}
+
+/*
+ * Thousands of sections of one kind over the same megabytes, at an odd address: what is done for
+ * each would take minutes, and gigabytes where libelf makes a copy to align it.
+ */
+static void check_sections(uint32_t kind, const void *filler, size_t filler_size)
+{
+	enum { SECTIONS = 20000, BYTES = 8 << 20 };
+	struct library library;
+	struct inspect_plan plan;
+	uint64_t bytes, table, start;
+	Elf64_Ehdr *header;
+	Elf64_Shdr *section;
+	int kept;
+
+	library_read(&library, keyed.path);
+	bytes = lengthen(&library, BYTES);
+	for (size_t at = 1; at + filler_size < BYTES; at += filler_size)
+		memcpy(library.data + bytes + at, filler, filler_size);
+	kept = ((const Elf64_Ehdr *)library.data)->e_shnum;
+	table = lengthen(&library, (size_t)(kept + SECTIONS) * sizeof(*section));
+	header = (Elf64_Ehdr *)library.data;
+	section = (Elf64_Shdr *)(library.data + table);
+	memcpy(section, library.data + header->e_shoff, (size_t)kept * sizeof(*section));
+	for (int i = 0; i < SECTIONS; i++)
+		section[kept + i] = (Elf64_Shdr){
+			.sh_type = kind,
+			.sh_offset = bytes + 1,
+			.sh_size = BYTES - 1,
+			.sh_addralign = 8,
+			.sh_entsize = filler_size,
+		};
+	header->e_shoff = table;
+	header->e_shnum = (uint16_t)(kept + SECTIONS);
+	start = clock_monotonic();
+	assert_int_equal(plan_of(library.data, library.size, &plan), 0);
+	assert_true(plan.abi.certain);
+	assert_string_equal(plan.soname, "libc10.so");
+	assert_true(clock_monotonic() - start < 5ull * 1000000000);
+	library_free(&library);
+}
+
+static void test_many_sections(void **state)
+{
+	static const Elf64_Rela rela = {.r_offset = 1};
+	static const Elf64_Dyn dyn = {.d_tag = 0x70000000};
+	static const Elf64_Nhdr note = {.n_type = 99};
+
+	(void)state;
+	check_sections(SHT_RELA, &rela, sizeof(rela));
+	check_sections(SHT_DYNAMIC, &dyn, sizeof(dyn));
+	check_sections(SHT_NOTE, &note, sizeof(note));
+}
+
+/* Section 0 can tell of four billion sections; libelf would make room for as many. */
+static void test_extended_numbering(void **state)
+{
+	uint8_t *copy = malloc(keyed.size);
+
+	(void)state;
+	assert_non_null(copy);
+	memcpy(copy, keyed.data, keyed.size);
+	((Elf64_Ehdr *)copy)->e_shnum = 0;
+	assert_non_null(strstr(refused(copy, keyed.size, -ENOEXEC), "too many sections"));
+	free(copy);
+}
+
+/* The program header of this type. */
+static Elf64_Phdr *segment(uint8_t *image, uint32_t type)
+{
+	const Elf64_Ehdr *header = (const Elf64_Ehdr *)image;
+	Elf64_Phdr *segments = (Elf64_Phdr *)(image + header->e_phoff);
+
+	for (int i = 0; i < header->e_phnum; i++)
+		if (segments[i].p_type == type)
+			return &segments[i];
+	fail_msg("no segment of type %u", type);
+	return NULL;
+}
+
+/* The dynamic section tells wrong: every entry at its extremes, or there is none. */
+static void test_dynamic(void **state)
+{
+	static const uint64_t extremes[] = {0, 1, 0x1000, INT64_MAX, UINT64_MAX - 7, UINT64_MAX};
+	uint8_t *copy = malloc(keyed.size);
+	struct inspect_plan plan;
+	Elf64_Phdr *dynamic;
+
+	(void)state;
+	assert_non_null(copy);
+	memcpy(copy, keyed.data, keyed.size);
+	dynamic = segment(copy, PT_DYNAMIC);
+	for (uint64_t i = 0; i < dynamic->p_filesz / sizeof(Elf64_Dyn); i++)
+		for (size_t e = 0; e < COUNT(extremes); e++) {
+			Elf64_Dyn *entries = (Elf64_Dyn *)(copy + dynamic->p_offset);
+			uint64_t right = entries[i].d_un.d_val;
+
+			entries[i].d_un.d_val = extremes[e];
+			check(copy, keyed.size);
+			entries[i].d_un.d_val = right;
+		}
+	dynamic->p_type = PT_NULL;
+	assert_int_equal(plan_of(copy, keyed.size, &plan), 0);
+	assert_true(!plan.abi.certain && !plan.soname[0]);
+	free(copy);
+}
+
 static void check_fd(int fd, int code, const char *word)
 {
 	struct inspect_plan plan;
@@ -247,8 +367,8 @@ static void test_descriptors(void **state)
 
 	snprintf(path, sizeof(path), "%s/file", fixture_directory);
 	check_fd(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), -ENOEXEC, "ELF");
-	assert_int_equal(truncate(path, (256ll << 20) + 1), 0);
-	check_fd(open(path, O_RDONLY | O_CLOEXEC), -EFBIG, "256 MiB");
+	assert_int_equal(truncate(path, (64ll << 20) + 1), 0);
+	check_fd(open(path, O_RDONLY | O_CLOEXEC), -EFBIG, "64 MiB");
 
 	struct inspect_plan plan;
 	char reason[256] = "";
@@ -259,10 +379,11 @@ static void test_descriptors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_not_elf),      cmocka_unit_test(test_machine),
-		cmocka_unit_test(test_truncated),    cmocka_unit_test(test_flipped),
-		cmocka_unit_test(test_header_words), cmocka_unit_test(test_open_strings),
-		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_not_elf),       cmocka_unit_test(test_machine),
+		cmocka_unit_test(test_truncated),     cmocka_unit_test(test_flipped),
+		cmocka_unit_test(test_header_words),  cmocka_unit_test(test_open_strings),
+		cmocka_unit_test(test_many_sections), cmocka_unit_test(test_extended_numbering),
+		cmocka_unit_test(test_dynamic),       cmocka_unit_test(test_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -3,14 +3,13 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
 
-#define MAX_SECTIONS    65536
-#define MAX_SEGMENTS    256
-#define MAX_RELOCATIONS 8000000
+#define MAX_SECTIONS 65536
+#define MAX_SEGMENTS 256
 
 static const char *machine_name(unsigned int machine)
 {
@@ -32,23 +31,24 @@ static const char *machine_name(unsigned int machine)
 	}
 }
 
+/*
+ * On the bytes, before libelf sees them: it allocates for as many sections as the file says that it
+ * has, and "extended numbering" (e_shnum 0) lets it say four billion. No library has 65280
+ * sections.
+ */
 static int check_header(const struct elf_image *image, char *reason, size_t reason_size)
 {
-	const unsigned char *ident = image->data;
-	GElf_Ehdr header;
+	Elf64_Ehdr header;
 
-	if (image->size < sizeof(Elf64_Ehdr) || memcmp(ident, ELFMAG, SELFMAG)) {
+	if (image->size < sizeof(header) || memcmp(image->data, ELFMAG, SELFMAG)) {
 		str_format(reason, reason_size, "not an ELF file, or cut off in its header");
 		return -ENOEXEC;
 	}
-	if (ident[EI_CLASS] != ELFCLASS64 || ident[EI_DATA] != ELFDATA2LSB) {
+	memcpy(&header, image->data, sizeof(header));
+	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB) {
 		str_format(reason, reason_size,
 			   "a 32-bit or big-endian file; only x86_64 can be watched");
 		return -ENOTSUP;
-	}
-	if (elf_kind(image->elf) != ELF_K_ELF || !gelf_getehdr(image->elf, &header)) {
-		str_format(reason, reason_size, "a damaged ELF header: %s", elf_errmsg(-1));
-		return -ENOEXEC;
 	}
 	if (header.e_machine != EM_X86_64) {
 		str_format(reason, reason_size, "built for %s; only x86_64 can be watched",
@@ -59,16 +59,19 @@ static int check_header(const struct elf_image *image, char *reason, size_t reas
 		str_format(reason, reason_size, "not a shared object or program");
 		return -ENOEXEC;
 	}
+	if (header.e_shoff && !header.e_shnum) {
+		str_format(reason, reason_size, "damaged: it has too many sections");
+		return -ENOEXEC;
+	}
 	return 0;
 }
 
-static bool in_file(const struct elf_image *image, uint64_t offset, uint64_t size)
+bool elf_image_holds(const struct elf_image *image, uint64_t offset, uint64_t size)
 {
 	return offset <= image->size && size <= image->size - offset;
 }
 
-/* The segment by number; false when there is none or it does not lie within the file. */
-static bool segment(const struct elf_image *image, int number, GElf_Phdr *header)
+bool elf_image_segment(const struct elf_image *image, int number, GElf_Phdr *header)
 {
 	size_t count;
 
@@ -82,8 +85,9 @@ static int find_segments(struct elf_image *image)
 	GElf_Phdr header;
 	int loads = 0;
 
-	for (int i = 0; segment(image, i, &header); i++) {
-		if (header.p_type == PT_LOAD && in_file(image, header.p_offset, header.p_filesz))
+	for (int i = 0; elf_image_segment(image, i, &header); i++) {
+		if (header.p_type == PT_LOAD &&
+		    elf_image_holds(image, header.p_offset, header.p_filesz))
 			loads++;
 		if (header.p_type != PT_TLS)
 			continue;
@@ -101,7 +105,7 @@ static int find_strings(struct elf_image *image, size_t section)
 	GElf_Shdr header;
 
 	if (!strings || !gelf_getshdr(strings, &header) || header.sh_type != SHT_STRTAB ||
-	    !header.sh_size || !in_file(image, header.sh_offset, header.sh_size) ||
+	    !header.sh_size || !elf_image_holds(image, header.sh_offset, header.sh_size) ||
 	    image->data[header.sh_offset + header.sh_size - 1])
 		return -ENOEXEC;
 	image->strings = (const char *)image->data + header.sh_offset;
@@ -118,7 +122,7 @@ static int find_symbols(struct elf_image *image)
 	while (seen++ < MAX_SECTIONS && (section = elf_nextscn(image->elf, section))) {
 		if (!gelf_getshdr(section, &header) || header.sh_type != SHT_DYNSYM)
 			continue;
-		if (!in_file(image, header.sh_offset, header.sh_size))
+		if (!elf_image_holds(image, header.sh_offset, header.sh_size))
 			return -ENOEXEC;
 		image->symbols = elf_getdata(section, NULL);
 		image->symbol_count = header.sh_size / sizeof(Elf64_Sym);
@@ -133,16 +137,24 @@ int elf_image_open(struct elf_image *image, const void *data, size_t size, char 
 	int code;
 
 	*image = (struct elf_image){.data = data, .size = size};
+	code = check_header(image, reason, reason_size);
+	if (code)
+		return code;
 	elf_version(EV_CURRENT);
 	/* libelf reads only, but its prototype is not const. */
-	image->elf = size ? elf_memory((char *)(uintptr_t)data, size) : NULL;
-	code = check_header(image, reason, reason_size);
+	image->elf = elf_memory((char *)(uintptr_t)data, size);
+	if (!image->elf || elf_kind(image->elf) != ELF_K_ELF) {
+		str_format(reason, reason_size, "a damaged ELF header: %s", elf_errmsg(-1));
+		code = -ENOEXEC;
+	}
 	if (!code && (code = find_segments(image)))
 		str_format(reason, reason_size, "cut off or damaged: no segment lies in the file");
 	if (!code && (code = find_symbols(image))) {
 		str_format(reason, reason_size, "cut off or damaged: no dynamic symbol table");
 		code = -ENOEXEC;
 	}
+	if (!code && (code = elf_image_read_relocations(image)))
+		str_format(reason, reason_size, "out of memory");
 	if (code)
 		elf_image_close(image);
 	return code;
@@ -152,28 +164,35 @@ void elf_image_close(struct elf_image *image)
 {
 	elf_end(image->elf);
 	image->elf = NULL;
+	free(image->slots);
+	image->slots = NULL;
+	image->slot_count = 0;
 }
 
-static const char *symbol_name(const struct elf_image *image, const GElf_Sym *symbol)
+const char *elf_image_symbol(const struct elf_image *image, size_t number, GElf_Sym *symbol)
 {
+	if (number >= image->symbol_count || !gelf_getsym(image->symbols, (int)number, symbol))
+		return NULL;
 	return symbol->st_name < image->strings_size ? image->strings + symbol->st_name : "";
 }
 
-int elf_image_function(const struct elf_image *image, const char *prefix,
+int elf_image_function(const struct elf_image *image, const char *wanted,
 		       struct elf_function *function)
 {
-	size_t length = strlen(prefix);
+	size_t length = strlen(wanted);
+	bool prefix = length && wanted[length - 1] == '*';
 	GElf_Sym symbol;
 
-	for (size_t i = 0; i < image->symbol_count; i++) {
-		const char *name;
+	length = prefix ? length - 1 : length + 1; /* the whole: with the 0 at the end */
 
-		if (!gelf_getsym(image->symbols, (int)i, &symbol))
+	for (size_t i = 0; i < image->symbol_count; i++) {
+		const char *name = elf_image_symbol(image, i, &symbol);
+
+		if (!name)
 			break;
 		if (symbol.st_shndx == SHN_UNDEF || GELF_ST_TYPE(symbol.st_info) != STT_FUNC)
 			continue;
-		name = symbol_name(image, &symbol);
-		if (strncmp(name, prefix, length))
+		if (strncmp(name, wanted, length))
 			continue;
 		*function = (struct elf_function){name, symbol.st_value, symbol.st_size};
 		return 0;
@@ -185,11 +204,12 @@ int elf_image_function(const struct elf_image *image, const char *prefix,
 static bool load_of(const struct elf_image *image, uint64_t address, GElf_Phdr *header,
 		    uint64_t *into)
 {
-	for (int i = 0; segment(image, i, header); i++) {
+	for (int i = 0; elf_image_segment(image, i, header); i++) {
 		if (header->p_type != PT_LOAD || address < header->p_vaddr)
 			continue;
 		*into = address - header->p_vaddr;
-		if (*into < header->p_memsz && in_file(image, header->p_offset, header->p_filesz))
+		if (*into < header->p_memsz &&
+		    elf_image_holds(image, header->p_offset, header->p_filesz))
 			return true;
 	}
 	return false;
@@ -219,6 +239,17 @@ const uint8_t *elf_image_code(const struct elf_image *image, uint64_t address, s
 	return image->data + header.p_offset + into;
 }
 
+const uint8_t *elf_image_bytes(const struct elf_image *image, uint64_t address, uint64_t size)
+{
+	GElf_Phdr header;
+	uint64_t into;
+
+	if (!load_of(image, address, &header, &into) || into >= header.p_filesz ||
+	    header.p_filesz - into < size)
+		return NULL;
+	return image->data + header.p_offset + into;
+}
+
 int elf_image_word(const struct elf_image *image, uint64_t address, uint64_t *word)
 {
 	GElf_Phdr header;
@@ -230,113 +261,4 @@ int elf_image_word(const struct elf_image *image, uint64_t address, uint64_t *wo
 	if (into + sizeof(*word) <= header.p_filesz)
 		memcpy(word, image->data + header.p_offset + into, sizeof(*word));
 	return 0;
-}
-
-static void describe_relocation(const struct elf_image *image, const GElf_Rela *rela,
-				struct elf_relocation *relocation)
-{
-	size_t index = GELF_R_SYM(rela->r_info);
-	GElf_Sym symbol;
-
-	*relocation = (struct elf_relocation){
-		.type = GELF_R_TYPE(rela->r_info),
-		.addend = rela->r_addend,
-		.symbol = "",
-	};
-	if (!index || index >= image->symbol_count ||
-	    !gelf_getsym(image->symbols, (int)index, &symbol))
-		return;
-	relocation->symbol = symbol_name(image, &symbol);
-	relocation->defined = symbol.st_shndx != SHN_UNDEF;
-	relocation->value = symbol.st_value;
-}
-
-int elf_image_relocation(const struct elf_image *image, uint64_t address,
-			 struct elf_relocation *relocation)
-{
-	Elf_Scn *section = NULL;
-	GElf_Shdr header;
-	int seen = 0;
-
-	while (seen++ < MAX_SECTIONS && (section = elf_nextscn(image->elf, section))) {
-		Elf_Data *data;
-		GElf_Rela rela;
-
-		if (!gelf_getshdr(section, &header) || header.sh_type != SHT_RELA ||
-		    !in_file(image, header.sh_offset, header.sh_size))
-			continue;
-		data = elf_getdata(section, NULL);
-		for (int i = 0; data && i < MAX_RELOCATIONS && gelf_getrela(data, i, &rela); i++) {
-			if (rela.r_offset != address)
-				continue;
-			describe_relocation(image, &rela, relocation);
-			return 0;
-		}
-	}
-	return -ENOENT;
-}
-
-void elf_image_soname(const struct elf_image *image, char *out, size_t size)
-{
-	Elf_Scn *section = NULL;
-	GElf_Shdr header;
-	GElf_Dyn entry;
-	int seen = 0;
-
-	out[0] = '\0';
-	while (seen++ < MAX_SECTIONS && (section = elf_nextscn(image->elf, section))) {
-		Elf_Data *data;
-
-		if (!gelf_getshdr(section, &header) || header.sh_type != SHT_DYNAMIC)
-			continue;
-		data = elf_getdata(section, NULL);
-		for (int i = 0; data && gelf_getdyn(data, i, &entry) && entry.d_tag != DT_NULL;
-		     i++) {
-			const char *name;
-
-			if (entry.d_tag != DT_SONAME)
-				continue;
-			name = elf_strptr(image->elf, header.sh_link, entry.d_un.d_val);
-			if (name)
-				str_format(out, size, "%s", name);
-		}
-	}
-}
-
-/* Looks for NT_GNU_BUILD_ID in the notes of one section. */
-static bool build_id_of(Elf_Data *data, char *out, size_t size)
-{
-	size_t offset = 0, name_at, text_at;
-	GElf_Nhdr note;
-
-	while ((offset = gelf_getnote(data, offset, &note, &name_at, &text_at)) > 0) {
-		const uint8_t *bytes = (const uint8_t *)data->d_buf + text_at;
-
-		if (note.n_type != NT_GNU_BUILD_ID || note.n_namesz != sizeof("GNU") ||
-		    memcmp((const char *)data->d_buf + name_at, "GNU", sizeof("GNU")) ||
-		    note.n_descsz > (size - 1) / 2)
-			continue;
-		for (size_t i = 0; i < note.n_descsz; i++)
-			snprintf(out + 2 * i, 3, "%02x", bytes[i]);
-		return true;
-	}
-	return false;
-}
-
-void elf_image_build_id(const struct elf_image *image, char *out, size_t size)
-{
-	Elf_Scn *section = NULL;
-	GElf_Shdr header;
-	int seen = 0;
-
-	out[0] = '\0';
-	while (seen++ < MAX_SECTIONS && (section = elf_nextscn(image->elf, section))) {
-		Elf_Data *data;
-
-		if (!gelf_getshdr(section, &header) || header.sh_type != SHT_NOTE)
-			continue;
-		data = elf_getdata(section, NULL);
-		if (data && build_id_of(data, out, size))
-			return;
-	}
 }

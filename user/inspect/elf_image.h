@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Safe questions to an ELF image in memory: symbols, code, relocations. libelf parses the tables;
- * addresses are translated through the program headers, as the loader does.
+ * Safe questions to an ELF image in memory: symbols, code, relocations. What the loader uses is
+ * found as the loader finds it, through the program headers: wheels are processed by patchelf,
+ * which moves segments about, and a hostile file can have 65535 sections that all lie over the same
+ * bytes. Only .dynsym, whose length the loader need not know, is looked for among the sections.
+ * Everything is read once and at most as long as the file is, so the time that a file takes is
+ * bounded by its size.
  */
 #ifndef GRADWATCH_INSPECT_ELF_IMAGE_H
 #define GRADWATCH_INSPECT_ELF_IMAGE_H
@@ -19,6 +23,8 @@ struct elf_image {
 	size_t symbol_count;
 	const char *strings; /* of .dynsym, ended */
 	size_t strings_size;
+	struct elf_slot *slots; /* relocated words, sorted by address; owned */
+	size_t slot_count;
 	uint64_t tls_size;                  /* PT_TLS memsz, 0: none */
 	uint64_t tls_image, tls_image_size; /* what the block begins with, in the file; 0 follows */
 };
@@ -28,6 +34,14 @@ struct elf_function {
 	const char *name; /* the image's */
 	uint64_t address;
 	uint64_t size; /* 0: not told */
+};
+
+/* A word that the loader fills in: what is kept of a dynamic relocation. */
+struct elf_slot {
+	uint64_t address;
+	int64_t addend;
+	uint32_t type;
+	uint32_t symbol; /* number in .dynsym, 0: none */
 };
 
 /* A dynamic relocation and the symbol it names. */
@@ -40,16 +54,28 @@ struct elf_relocation {
 };
 
 /*
- * Checks the header and finds the tables. 0, -ENOEXEC or -ENOTSUP (see inspect/plan.h) with the
- * cause in reason. data must outlive the image.
+ * Checks the header and finds the tables. 0, -ENOEXEC, -ENOTSUP (see inspect/plan.h) or -ENOMEM
+ * with the cause in reason. data must outlive the image.
  */
 int elf_image_open(struct elf_image *image, const void *data, size_t size, char *reason,
 		   size_t reason_size);
 void elf_image_close(struct elf_image *image);
 
-/* The first defined function whose name starts with prefix. -ENOENT when there is none. */
-int elf_image_function(const struct elf_image *image, const char *prefix,
+/* Whether size bytes from an offset on are in the file. */
+bool elf_image_holds(const struct elf_image *image, uint64_t offset, uint64_t size);
+
+/* The program header by number; false when there is none. */
+bool elf_image_segment(const struct elf_image *image, int number, GElf_Phdr *header);
+
+/*
+ * The first defined function of this name, or, for a name that ends in '*', whose name starts so:
+ * in mangled names the argument types come last. -ENOENT when there is none.
+ */
+int elf_image_function(const struct elf_image *image, const char *name,
 		       struct elf_function *function);
+
+/* A symbol of .dynsym by number, and its name ("" for a bad one; the image's); NULL: none. */
+const char *elf_image_symbol(const struct elf_image *image, size_t number, GElf_Sym *symbol);
 
 /* File offset of an address; -ENOENT when no segment holds it. */
 int elf_image_offset(const struct elf_image *image, uint64_t address, uint64_t *offset);
@@ -57,10 +83,19 @@ int elf_image_offset(const struct elf_image *image, uint64_t address, uint64_t *
 /* The bytes from an address of an executable segment on: *available of them. NULL: none. */
 const uint8_t *elf_image_code(const struct elf_image *image, uint64_t address, size_t *available);
 
+/* size bytes that the file holds for an address; NULL when they are not all in one segment. */
+const uint8_t *elf_image_bytes(const struct elf_image *image, uint64_t address, uint64_t size);
+
 /* The word that the file holds for an address (0 in .bss). */
 int elf_image_word(const struct elf_image *image, uint64_t address, uint64_t *word);
 
-/* The dynamic relocation of the word at an address; -ENOENT when there is none. */
+/* Called by elf_image_open: reads the dynamic relocations. -ENOMEM. */
+int elf_image_read_relocations(struct elf_image *image);
+
+/*
+ * The dynamic relocation of the word at an address; -ENOENT when there is none of the types by
+ * which functions and thread-local variables are found (JUMP_SLOT, GLOB_DAT, DTPMOD64, DTPOFF64).
+ */
 int elf_image_relocation(const struct elf_image *image, uint64_t address,
 			 struct elf_relocation *relocation);
 

@@ -21,6 +21,7 @@
 
 #define OPTIONAL_SHARED_PTR 24 /* sizeof(std::optional<std::shared_ptr<T>>) */
 #define OPTIONAL_ENGAGED    16 /* its "engaged" byte */
+#define VECTOR              24 /* sizeof(std::vector<T>) */
 
 struct finder {
 	const struct elf_image *image;
@@ -40,13 +41,13 @@ static int doubt(struct finder *finder, const char *what)
 }
 
 /* Walks the function with this name; -ENOENT when the build has none. */
-static int walk(struct finder *finder, const char *prefix)
+static int walk(struct finder *finder, const char *name)
 {
 	struct elf_function function;
 	int code;
 
 	memset(&finder->trace, 0, sizeof(finder->trace));
-	code = elf_image_function(finder->image, prefix, &function);
+	code = elf_image_function(finder->image, name, &function);
 	return code ? code : code_walk(finder->image, function.address, &finder->trace);
 }
 
@@ -190,9 +191,9 @@ static bool keyed_byte(const struct code_trace *trace, struct code_address *addr
 static int find_keyed(struct finder *finder)
 {
 	static const char *const functions[] = {
-		OFFSETS_MODE_TLS "10unset_modeE",
-		OFFSETS_MODE_TLS "8get_modeE",
-		OFFSETS_MODE_TLS "8set_modeE",
+		OFFSETS_MODE_TLS "10unset_modeE*",
+		OFFSETS_MODE_TLS "8get_modeE*",
+		OFFSETS_MODE_TLS "8set_modeE*",
 	};
 	struct gw_plan *abi = &finder->plan->abi;
 	struct code_address flag = {0}, other;
@@ -255,7 +256,7 @@ static int find_stack(struct finder *finder)
 	struct code_address begin, end;
 	int code;
 
-	if (walk(finder, OFFSETS_MODE_TLS "9stack_lenE"))
+	if (walk(finder, OFFSETS_MODE_TLS "9stack_lenE*"))
 		return doubt(finder, "TorchDispatchModeTLS::stack_len is missing");
 	pair = pointer_pair(&finder->trace);
 	if (!pair)
@@ -267,10 +268,29 @@ static int find_stack(struct finder *finder)
 		code = mode_guard_offset(finder, true);
 	if (code)
 		return code;
-	walk(finder, OFFSETS_MODE_TLS "15push_onto_stackE");
+	walk(finder, OFFSETS_MODE_TLS "15push_onto_stackE*");
 	if (!find_access(&finder->trace, CODE_LOAD, 8, &end))
 		return doubt(finder, "TorchDispatchModeTLS::push_onto_stack uses another stack");
 	return mode_guard_offset(finder, false);
+}
+
+/*
+ * Keyed builds have a stack as well, for the modes without a key. No verdict depends on it, so it
+ * is left out if it is not where it should be: the first member, right before the slots.
+ */
+static void find_keyed_stack(struct finder *finder)
+{
+	struct gw_plan *abi = &finder->plan->abi;
+	const struct code_access *pair;
+	uint64_t offset, slot;
+
+	if (walk(finder, OFFSETS_MODE_TLS "9stack_lenE*"))
+		return;
+	pair = pointer_pair(&finder->trace);
+	if (pair && !pair->address.coefficient &&
+	    !code_block_offset(finder->image, &pair->address, &offset, &slot) &&
+	    abi->tls_proxy_slot - offset == VECTOR + GW_MODE_KEY_PROXY * OPTIONAL_SHARED_PTR)
+		abi->tls_stack = (uint32_t)offset;
 }
 
 /* The smallest piece of the block that holds all that a probe reads. */
@@ -293,6 +313,11 @@ static int find_span(struct finder *finder)
 			start = parts[i].offset;
 		if (parts[i].offset + parts[i].size > end)
 			end = parts[i].offset + parts[i].size;
+	}
+	if (end - start > GW_SPAN_MAX && abi->mode_api == GW_MODES_KEYED &&
+	    abi->tls_stack != GW_NO_OFFSET) {
+		abi->tls_stack = GW_NO_OFFSET; /* the one part that one can do without */
+		return find_span(finder);
 	}
 	if (end - start > GW_SPAN_MAX)
 		return doubt(finder, "the thread-local state is spread too wide");
@@ -318,6 +343,8 @@ int offsets_find(const struct elf_image *image, struct inspect_plan *plan)
 		code = find_stack(&finder);
 	else if (!code)
 		code = doubt(&finder, "the functions that push and pop dispatch modes are missing");
+	if (!code && abi->mode_api == GW_MODES_KEYED)
+		find_keyed_stack(&finder);
 	if (!code)
 		code = find_span(&finder);
 	abi->certain = !code;

@@ -12,28 +12,29 @@
 #include "inspect/offsets.h"
 #include "inspect/site.h"
 
-/* libc10.so has 0.5 to 2 MB, with debug information 30. */
-#define MAX_FILE (256ll << 20)
+/* libc10.so has 0.5 to 2 MB, with debug information 30. The time that a file takes grows with it.
+ */
+#define MAX_FILE (64ll << 20)
 
 /*
- * Where to probe, by the way a build keeps its modes. By prefix of the mangled name, since the
- * argument types changed over the versions.
+ * Where to probe, by the way a build keeps its modes. The mode functions by the start of the
+ * mangled name, since their argument types changed over the versions.
  */
 static const struct {
 	const char *name;   /* for people */
-	const char *prefix; /* of the symbol */
+	const char *symbol; /* see elf_image_function */
 	unsigned int apis;  /* bit set of enum gw_mode_api */
 } sites[GW_SITE_MAX] = {
 #define ANY   (1u << GW_MODES_NONE | 1u << GW_MODES_KEYED | 1u << GW_MODES_STACK)
 #define KEYED (1u << GW_MODES_KEYED)
 #define STACK (1u << GW_MODES_STACK)
 	[GW_SITE_SET_ENABLED] = {"set_enabled", "_ZN3c108GradMode11set_enabledEb", ANY},
-	[GW_SITE_SET_MODE] = {"set_mode", OFFSETS_MODE_TLS "8set_modeE", KEYED},
-	[GW_SITE_UNSET_MODE] = {"unset_mode", OFFSETS_MODE_TLS "10unset_modeE", KEYED},
+	[GW_SITE_SET_MODE] = {"set_mode", OFFSETS_MODE_TLS "8set_modeE*", KEYED},
+	[GW_SITE_UNSET_MODE] = {"unset_mode", OFFSETS_MODE_TLS "10unset_modeE*", KEYED},
 	[GW_SITE_POP_INFRA] = {"pop_highest_infra_mode",
-			       OFFSETS_MODE_TLS "22pop_highest_infra_modeE", KEYED},
-	[GW_SITE_PUSH_STACK] = {"push_onto_stack", OFFSETS_MODE_TLS "15push_onto_stackE", STACK},
-	[GW_SITE_POP_STACK] = {"pop_stack", OFFSETS_MODE_TLS "9pop_stackE", STACK},
+			       OFFSETS_MODE_TLS "22pop_highest_infra_modeE*", KEYED},
+	[GW_SITE_PUSH_STACK] = {"push_onto_stack", OFFSETS_MODE_TLS "15push_onto_stackE*", STACK},
+	[GW_SITE_POP_STACK] = {"pop_stack", OFFSETS_MODE_TLS "9pop_stackE*", STACK},
 };
 
 const char *inspect_site_name(enum gw_site site)
@@ -45,7 +46,7 @@ static bool has(const struct elf_image *image, enum gw_site site)
 {
 	struct elf_function function;
 
-	return !elf_image_function(image, sites[site].prefix, &function);
+	return !elf_image_function(image, sites[site].symbol, &function);
 }
 
 static enum gw_mode_api find_api(const struct elf_image *image)
@@ -64,7 +65,7 @@ static int choose_sites(const struct elf_image *image, struct inspect_plan *plan
 		int code;
 
 		if (!(sites[i].apis >> plan->abi.mode_api & 1) ||
-		    elf_image_function(image, sites[i].prefix, &function))
+		    elf_image_function(image, sites[i].symbol, &function))
 			continue;
 		code = site_choose(image, &function, &plan->site[i]);
 		if (code == -ENOMEM)
@@ -146,7 +147,7 @@ int inspect_plan_fd(int fd, struct inspect_plan *plan, char *reason, size_t reas
 		return code;
 	}
 	if (!S_ISREG(file.st_mode) || file.st_size > MAX_FILE) {
-		str_format(reason, reason_size, "not a regular file of at most 256 MiB");
+		str_format(reason, reason_size, "not a regular file of at most 64 MiB");
 		return S_ISREG(file.st_mode) ? -EFBIG : -ENOEXEC;
 	}
 	/* A copy, not a mapping: whoever may write the file could cut it off under our eyes. */

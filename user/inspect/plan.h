@@ -45,13 +45,16 @@ struct inspect_plan {
  *   -ENOEXEC  not an ELF shared object, truncated, or damaged
  *   -ENOTSUP  another architecture or byte order
  *   -ENOENT   a good file without c10::GradMode::set_enabled
+ *   -ENOMEM
  * A plan whose thread-local offsets could not be found is a success with plan->doubt set.
  */
 int inspect_plan(const void *data, size_t size, struct inspect_plan *plan, char *reason,
 		 size_t reason_size);
 
-/* The same for an open file. It is size-capped and mapped; -EFBIG, or the errno of the system call,
- * come in addition. The descriptor stays the caller's. */
+/*
+ * The same for an open file of at most 64 MiB, which is read into memory. -EFBIG, or the errno of
+ * the system call, come in addition. The descriptor stays the caller's.
+ */
 int inspect_plan_fd(int fd, struct inspect_plan *plan, char *reason, size_t reason_size);
 
 /* A short name for a site, as used in doctor's table and in events: "set_enabled", ... */

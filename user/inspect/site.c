@@ -3,7 +3,9 @@
  * A uprobe costs a tenth where the kernel emulates the instruction under it instead of stepping
  * over a copy of it: push of a register, jumps and calls with an immediate, and the one-byte nop
  * (Linux arch/x86/kernel/uprobes.c: push_setup_xol_ops, branch_setup_xol_ops). `endbr64`, with
- * which hardened builds begin, is not among them, so one goes on to what follows.
+ * which hardened builds begin, is not among them, so one goes on to what follows: as long as it
+ * runs exactly once per call, with the arguments still in %rdi and %rsi. Some functions have no
+ * such place (GCC 15 may save registers with mov instead of push), and are probed at their entry.
  */
 #include "inspect/site.h"
 
@@ -13,7 +15,8 @@
 
 #include "base/str.h"
 
-#define MAX_PROLOGUE 8 /* instructions */
+#define MAX_PROLOGUE 8    /* instructions */
+#define MAX_BODY     8192 /* bytes of a function that are searched for jumps back */
 
 static bool is_emulated(csh capstone, const cs_insn *insn)
 {
@@ -69,18 +72,47 @@ static void take(struct inspect_site *site, const cs_insn *insn, enum inspect_in
 	str_format(site->insn, sizeof(site->insn), "%s %s", insn->mnemonic, insn->op_str);
 }
 
+/* Whether a jump of the function leads behind its entry, but not behind `last`: a loop begins
+ * there. */
+static bool is_looped(csh capstone, cs_insn *insn, const uint8_t *code, size_t size, uint64_t entry,
+		      uint64_t last)
+{
+	uint64_t address = entry;
+
+	if (size > MAX_BODY)
+		size = MAX_BODY;
+	while (cs_disasm_iter(capstone, &code, &size, &address, insn)) {
+		const cs_x86_op *to = &insn->detail->x86.operands[0];
+
+		/* `loop` and the like are in the second group only, calls as well */
+		if ((cs_insn_group(capstone, insn, CS_GRP_JUMP) ||
+		     cs_insn_group(capstone, insn, CS_GRP_BRANCH_RELATIVE)) &&
+		    to->type == X86_OP_IMM && (uint64_t)to->imm > entry &&
+		    (uint64_t)to->imm <= last)
+			return true;
+	}
+	return false;
+}
+
 static void search(csh capstone, cs_insn *insn, const uint8_t *code, size_t size,
 		   struct inspect_site *site)
 {
+	const uint8_t *body = code;
 	uint64_t address = site->function;
+	size_t body_size = size;
 
 	for (int i = 0; i < MAX_PROLOGUE; i++) {
+		struct inspect_site entry = *site;
+
 		if (!cs_disasm_iter(capstone, &code, &size, &address, insn))
 			return;
 		if (i == 0)
 			take(site, insn, INSPECT_INSN_STEPPED);
 		if (is_emulated(capstone, insn)) {
 			take(site, insn, INSPECT_INSN_EMULATED);
+			if (i && is_looped(capstone, insn, body, body_size, site->function,
+					   site->address))
+				*site = entry;
 			return;
 		}
 		if (!keeps_arguments(insn))

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* user/inspect/site: which instruction of a prologue is probed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "elf_fixture.h"
+#include "inspect/site.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct {
+	const char *code;
+	int offset; /* of the probed instruction */
+	bool emulated;
+} cases[] = {
+	/* what the kernel emulates */
+	{"pushq %rbx\nret", 0, true},
+	{"pushq %r15\nret", 0, true},
+	{"nop\nret", 0, true},
+	{"jmp 1f\nnop\n1: ret", 0, true},
+	{"jmp f0_@PLT", 0, true},
+	{"call f0_@PLT\nret", 0, true},
+	{"jne 1f\nnop\n1: ret", 0, true},
+	{".byte 0x0f, 0x85, 0, 0, 0, 0\nret", 0, true}, /* jne, 32 bits */
+	/* and what it does not */
+	{"ret", 0, false},
+	{"pushq $1\nret", 0, false},
+	{"pushq (%rdi)\nret", 0, false},
+	{"pushw %bx\nret", 0, false},
+	{".byte 0x48, 0x53\nret", 0, false}, /* push %rbx with a prefix too much */
+	{".byte 0xff, 0xf3\nret", 0, false}, /* push %rbx, the long form */
+	{".byte 0x66, 0x90\nret", 0, false},
+	{"nopl (%rax)\nret", 0, false}, /* older kernels do not */
+	{"call *%rax\nret", 0, false},
+	{"jmp *(%rax)", 0, false},
+	{".byte 0x66, 0xe8, 0, 0, 0, 0\nret", 0, false},
+	{"jrcxz 1f\n1: ret", 0, false},
+	{"subq $8, %rsp\nret", 0, false},
+	{".byte 0x06", 0, false}, /* no instruction */
+	/* behind what runs once and leaves the arguments alone */
+	{"endbr64\npushq %rbx\nret", 4, true},
+	{"endbr64\nsubq $8, %rsp\ncall f0_@PLT\nret", 8, true},
+	{"pxor %xmm0, %xmm0\npushq %rbp\nret", 4, true},
+	{"movl %edi, %eax\npushq %rbx\nret", 2, true},
+	{"xorl %eax, %eax\njmp f0_@PLT", 2, true},
+	{"endbr64\nmovq (%rdi), %rax\npushq %rbx\nret", 7, true},
+	/* not behind what does not */
+	{"endbr64\nmovl %esi, %edi\npushq %rbx\nret", 0, false},
+	{"endbr64\nxorl %esi, %esi\npushq %rbx\nret", 0, false},
+	{"endbr64\nleaq 8(%rdi), %rdi\npushq %rbx\nret", 0, false},
+	{"endbr64\nmovq %rbx, -8(%rsp)\npushq %rbx\nret", 0, false},
+	{"endbr64\nret\npushq %rbx", 0, false},
+	{"endbr64\nsyscall\npushq %rbx\nret", 0, false},
+	{"endbr64\nsubq $8, %rdi\npushq %rbx\nret", 0, false},
+	{"endbr64\nxchgq %rdi, %rax\npushq %rbx\nret", 0, false},
+	/* a loop: what is in it runs more than once per call */
+	{"endbr64\n1: jne 1b\nret", 0, false},
+	{"endbr64\n1: movq (%rdi), %rax\ncall f0_@PLT\ntestq %rax, %rax\njne 1b\nret", 0, false},
+	{"endbr64\n2: jmp 1f\nnop\n1: loop 2b\nret", 0, false},
+	{"1: pushq %rbx\npopq %rbx\njmp 1b", 0, true},
+	{"endbr64\npushq %rbx\n1: jne 1b\nret", 4, true},
+};
+
+static void test_sites(void **state)
+{
+	static const char *bodies[COUNT(cases)];
+	struct library library;
+	struct elf_image image;
+	char reason[256];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		bodies[i] = cases[i].code;
+	library_assemble(&library, bodies, COUNT(cases));
+	assert_int_equal(elf_image_open(&image, library.data, library.size, reason, sizeof(reason)),
+			 0);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct inspect_site site = {0};
+		struct elf_function function;
+		uint64_t offset;
+		char name[16];
+
+		snprintf(name, sizeof(name), "f%zu_", i);
+		assert_int_equal(elf_image_function(&image, name, &function), 0);
+		assert_int_equal(site_choose(&image, &function, &site), 0);
+		if (site.address - site.function != (uint64_t)cases[i].offset ||
+		    (site.kind == INSPECT_INSN_EMULATED) != cases[i].emulated)
+			fail_msg("%s: +%d, %s", cases[i].code, (int)(site.address - site.function),
+				 site.kind == INSPECT_INSN_EMULATED ? "emulated" : "stepped");
+		assert_string_equal(site.symbol, name);
+		assert_int_equal(elf_image_offset(&image, site.address, &offset), 0);
+		assert_true(site.file_offset == offset);
+	}
+	elf_image_close(&image);
+	library_free(&library);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sites),
+	};
+
+	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
+}
