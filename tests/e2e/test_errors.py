@@ -6,9 +6,11 @@ import signal
 import struct
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
-from processes import Process
+from processes import DEADLINE, Process
 
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"]
 MAP_A_FILE = """
@@ -94,6 +96,26 @@ def test_process_that_ended_but_is_not_reaped(binary):
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     error_of(run(binary, "--pid", child.pid))
     child.wait()
+
+
+LEADERLESS = """
+import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(600,)).start()
+print("ready", flush=True)
+ctypes.CDLL(None).syscall(60, 0)  # the leader's thread alone
+"""
+
+
+def test_process_whose_leader_has_ended(gradwatch):
+    """Its state is that of one that waits to be reaped, but its other threads run."""
+    process = Process([sys.executable, "-c", LEADERLESS])
+    assert process.line() == "ready"
+    status = Path(f"/proc/{process.pid}/status")
+    end = time.monotonic() + DEADLINE
+    while "State:\tZ" not in status.read_text():
+        assert time.monotonic() < end, "the leader did not end"
+    monitor = gradwatch("--pid", process.pid).armed()
+    monitor.stop()
 
 
 def test_one_of_several_processes_is_wrong(binary, puppet):

@@ -180,7 +180,8 @@ static void print_limits(const struct inspect_plan *plan)
 		printf("modes: told apart by their Python class (this build has no mode keys)\n");
 	else
 		printf("modes: the PROXY slot of the keyed dispatch modes\n");
-	printf("not seen: inference_mode and C++ guards (they do not call the setter); changes in "
+	printf("not seen: inference_mode and C++ state guards (they do not call the setter); "
+	       "changes in "
 	       "pre-dispatch traces (exempt)\n");
 }
 

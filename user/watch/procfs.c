@@ -86,6 +86,16 @@ static const char *status_field(const char *status, const char *name)
 	return at ? at + strlen(name) : NULL;
 }
 
+/* Ended, but not yet reaped. A leader that has ended while other threads run looks like it. */
+static bool is_over(const char *status)
+{
+	const char *state = status_field(status, "\nState:\t");
+	const char *threads = status_field(status, "\nThreads:\t");
+
+	return state && (*state == 'Z' || *state == 'X') &&
+	       (!threads || strtol(threads, NULL, 10) <= 1);
+}
+
 int procfs_tgid(pid_t pid, pid_t *tgid)
 {
 	char status[4096];
@@ -94,8 +104,7 @@ int procfs_tgid(pid_t pid, pid_t *tgid)
 
 	if (got < 0)
 		return (int)got;
-	value = status_field(status, "\nState:\t");
-	if (value && (*value == 'Z' || *value == 'X')) /* ended, but not yet reaped */
+	if (is_over(status))
 		return -ESRCH;
 	value = status_field(status, "\nTgid:\t");
 	if (!value)
