@@ -127,7 +127,7 @@ $(BUILD)/standin/.complete: $(wildcard tests/standin/*) | $(BUILD)/deps-test
 bench: all ## side by side: unprobed, empty probe, gradwatch, bpftrace
 	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) run
 
-fuzz: ## fuzz the ELF reader for FUZZ_SECONDS (default 60)
+fuzz: ## fuzz the ELF reader and the suppression parser, each for FUZZ_SECONDS (60)
 	$(Q)tests/fuzz/run.sh $(BUILD)/fuzz $(or $(FUZZ_SECONDS),60)
 
 # --- upkeep --------------------------------------------------------------------------------------
