@@ -200,6 +200,42 @@ int elf_image_function(const struct elf_image *image, const char *wanted,
 	return -ENOENT;
 }
 
+int elf_image_object(const struct elf_image *image, const char *name, uint64_t *address)
+{
+	GElf_Sym symbol;
+
+	for (size_t i = 0; i < image->symbol_count; i++) {
+		const char *its = elf_image_symbol(image, i, &symbol);
+
+		if (!its)
+			break;
+		if (symbol.st_shndx == SHN_UNDEF || GELF_ST_TYPE(symbol.st_info) != STT_OBJECT ||
+		    strcmp(its, name) != 0)
+			continue;
+		*address = symbol.st_value;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+int elf_image_text(const struct elf_image *image, uint64_t *address, uint64_t *offset, bool *fixed)
+{
+	GElf_Ehdr header;
+	GElf_Phdr load;
+
+	if (!gelf_getehdr(image->elf, &header))
+		return -ENOEXEC;
+	*fixed = header.e_type == ET_EXEC;
+	for (int i = 0; elf_image_segment(image, i, &load); i++) {
+		if (load.p_type != PT_LOAD || !(load.p_flags & PF_X))
+			continue;
+		*address = load.p_vaddr & ~(uint64_t)0xfff;
+		*offset = load.p_offset & ~(uint64_t)0xfff;
+		return 0;
+	}
+	return -ENOENT;
+}
+
 /* The PT_LOAD that holds an address, with how far into it the address is. */
 static bool load_of(const struct elf_image *image, uint64_t address, GElf_Phdr *header,
 		    uint64_t *into)

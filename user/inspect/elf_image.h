@@ -77,6 +77,15 @@ int elf_image_function(const struct elf_image *image, const char *name,
 /* A symbol of .dynsym by number, and its name ("" for a bad one; the image's); NULL: none. */
 const char *elf_image_symbol(const struct elf_image *image, size_t number, GElf_Sym *symbol);
 
+/* The address of a data object of .dynsym with this name. -ENOENT when there is none. */
+int elf_image_object(const struct elf_image *image, const char *name, uint64_t *address);
+
+/*
+ * What tells the load address of a running image: the link-time address of the page at which its
+ * first executable segment starts, and that page's offset in the file. *fixed: it is not moved.
+ */
+int elf_image_text(const struct elf_image *image, uint64_t *address, uint64_t *offset, bool *fixed);
+
 /* File offset of an address; -ENOENT when no segment holds it. */
 int elf_image_offset(const struct elf_image *image, uint64_t address, uint64_t *offset);
 

@@ -4,17 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/str.h"
 #include "inspect/elf_image.h"
+#include "inspect/file.h"
 #include "inspect/offsets.h"
 #include "inspect/site.h"
-
-/* libc10.so has 0.5 to 2 MB, with debug information 30. The time that a file takes grows with it.
- */
-#define MAX_FILE (64ll << 20)
 
 /*
  * Where to probe, by the way a build keeps its modes. The mode functions by the start of the
@@ -115,50 +110,17 @@ int inspect_plan(const void *data, size_t size, struct inspect_plan *plan, char 
 	return code;
 }
 
-static ssize_t read_all(int fd, char *data, size_t size)
-{
-	size_t done = 0;
-
-	while (done < size) {
-		ssize_t got = pread(fd, data + done, size - done, (off_t)done);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0)
-			break; /* it became shorter */
-		done += (size_t)got;
-	}
-	return (ssize_t)done;
-}
-
 int inspect_plan_fd(int fd, struct inspect_plan *plan, char *reason, size_t reason_size)
 {
-	struct stat file;
-	ssize_t got;
+	size_t size;
 	char *data;
 	int code;
 
 	memset(plan, 0, sizeof(*plan));
-	if (fstat(fd, &file)) {
-		code = -errno;
-		str_format(reason, reason_size, "%s", strerror(-code));
+	code = inspect_file_read(fd, &data, &size, reason, reason_size);
+	if (code)
 		return code;
-	}
-	if (!S_ISREG(file.st_mode) || file.st_size > MAX_FILE) {
-		str_format(reason, reason_size, "not a regular file of at most 64 MiB");
-		return S_ISREG(file.st_mode) ? -EFBIG : -ENOEXEC;
-	}
-	/* A copy, not a mapping: whoever may write the file could cut it off under our eyes. */
-	data = malloc((size_t)file.st_size + 1);
-	got = data ? read_all(fd, data, (size_t)file.st_size) : -ENOMEM;
-	if (got < 0) {
-		str_format(reason, reason_size, "cannot be read: %s", strerror((int)-got));
-		code = (int)got;
-	} else {
-		code = inspect_plan(data, (size_t)got, plan, reason, reason_size);
-	}
+	code = inspect_plan(data, size, plan, reason, reason_size);
 	free(data);
 	return code;
 }
