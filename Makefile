@@ -34,7 +34,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check check-unit check-sanitize check-e2e check-torch bench fuzz fmt lint \
+.PHONY: all help demo check check-unit check-sanitize check-e2e check-torch coverage bench fuzz fmt lint \
 	compile_commands install clean deps
 
 all: $(BUILD)/gradwatch ## build gradwatch
@@ -54,6 +54,14 @@ $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	$(say) SKEL $@
 	$(Q)mkdir -p $(@D)
 	$(Q)PATH=$$PATH:/usr/sbin:/sbin bpftool gen skeleton $< name $*_bpf > $@
+
+# What the tests have seen on which PyTorch, for doctor.
+$(BUILD)/coverage.inc: user/cli/coverage.tsv
+	$(say) GEN $@
+	$(Q)mkdir -p $(@D)
+	$(Q)sed -e 's/[\\"]/\\&/g' -e 's/\t/\\t/g' -e 's/.*/"&",/' $< > $@
+
+$(BUILD)/user/cli/coverage.o: $(BUILD)/coverage.inc
 
 $(BUILD)/%.o: %.c | $(SKELS) $(BUILD)/deps
 	$(say) CC $@
@@ -123,6 +131,10 @@ $(BUILD)/standin/.complete: $(wildcard tests/standin/*) | $(BUILD)/deps-test
 	$(say) STANDIN $(@D)
 	$(Q)tests/standin/build.sh $(@D)
 	$(Q)touch $@
+
+coverage: ## write what is seen on which torch build, for doctor and README (large downloads)
+	$(Q)GRADWATCH_WRITE_COVERAGE=1 $(MAKE) --no-print-directory check-torch PYTEST_ARGS="-k what_is_seen"
+	$(Q)tools/coverage.sh
 
 bench: all ## side by side: unprobed, empty probe, gradwatch, bpftrace
 	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) run

@@ -9,40 +9,32 @@
 
 #include "maps.bpf.h"
 #include "session.bpf.h"
+#include "stack.bpf.h"
 
 struct change {
 	__u64 session;
 	__u64 mode;
+	__u64 operators;  /* of the session so far */
+	__u64 violations; /* the same */
 	__u32 file_id;
-	__u8 from;
+	__u16 type; /* enum gw_record_type */
+	__u8 from;  /* GW_STATE_ bits */
 	__u8 to;
 	__u8 certain;
 };
 
-/* Sends a violation; it is in the ledger as reported or as lost. */
-static __noinline int emit_violation(const struct change *change)
+static __always_inline void fill_record(struct gw_event_record *record, const struct change *change,
+					__u64 lost)
 {
-	__u32 zero = 0;
 	__u64 pid_tid = bpf_get_current_pid_tgid();
-	struct gw_shared *numbers = bpf_map_lookup_elem(&shared, &zero);
-	struct gw_violation *record;
 
-	if (!change || !numbers)
-		return 0;
-	record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
-	if (!record) {
-		count(GW_LOST);
-		__sync_fetch_and_add(&numbers->lost, 1);
-		return 0;
-	}
-	__builtin_memset(record, 0, sizeof(*record));
-	record->header.type = GW_RECORD_VIOLATION;
+	record->header.type = change->type;
 	record->header.version = GW_ABI_VERSION;
-	record->header.size = sizeof(*record);
-	record->header.time = bpf_ktime_get_ns();
-	record->header.lost = numbers->lost;
+	record->header.lost = lost;
 	record->session = change->session;
 	record->mode = change->mode;
+	record->operators = change->operators;
+	record->violations = change->violations;
 	session_identify(&record->start_time, &record->ns_pid, &record->ns_tid);
 	record->pid = pid_tid >> 32;
 	record->tid = (__u32)pid_tid;
@@ -52,9 +44,61 @@ static __noinline int emit_violation(const struct change *change)
 	record->to = change->to;
 	record->certain = change->certain;
 	bpf_get_current_comm(record->comm, sizeof(record->comm));
+}
+
+/* Sends the record of a walk with its frames; returns whether there was room. */
+static __always_inline bool send_walk(struct gw_walk *walk, const struct change *change, __u64 time,
+				      __u64 lost)
+{
+	__u64 frames = walk->record.frames;
+	__u64 size;
+
+	fill_record(&walk->record, change, lost);
+	if (frames > GW_MAX_FRAMES)
+		return false;
+	size = sizeof(walk->record) + frames * sizeof(struct gw_frame);
+	walk->record.header.size = size;
+	walk->record.header.time = time;
+	return !bpf_ringbuf_output(&ring, &walk->record, size, 0);
+}
+
+/* The same without a stack, when there is no room to walk one. */
+static __always_inline bool send_bare(const struct change *change, __u64 time, __u64 lost)
+{
+	struct gw_event_record *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
+
+	if (!record)
+		return false;
+	__builtin_memset(record, 0, sizeof(*record));
+	fill_record(record, change, lost);
+	record->header.size = sizeof(*record);
+	record->header.time = time;
+	record->stack = GW_STACK_BUSY;
 	bpf_ringbuf_submit(record, 0);
-	count(GW_REPORTED);
-	return 0;
+	return true;
+}
+
+/* Sends a record with the Python stack; one that finds no room is counted as lost. */
+static __noinline bool emit(const struct change *change)
+{
+	__u32 zero = 0;
+	struct gw_shared *numbers = bpf_map_lookup_elem(&shared, &zero);
+	__u64 time = bpf_ktime_get_ns();
+	struct gw_walk *walk;
+	bool sent;
+
+	if (!change || !numbers)
+		return false;
+	walk = walk_begin();
+	if (walk) {
+		sent = send_walk(walk, change, time, numbers->lost);
+		walk_end();
+	} else {
+		sent = send_bare(change, time, numbers->lost);
+	}
+	if (!sent && change->type == GW_RECORD_VIOLATION)
+		__sync_fetch_and_add(&numbers->lost, 1);
+	return sent;
 }
 
 #endif

@@ -16,6 +16,8 @@ struct gw_open_trace {
 	__u64 session; /* id, 0: the session map was full */
 	__u64 mode;
 	__u64 holder;
+	__u64 entries; /* times it was entered and not left: decompositions enter it again */
+	__u64 stash;   /* the holder that the C++ guard round an operator took away, 0: none */
 };
 
 /*
@@ -27,13 +29,16 @@ struct gw_open_trace {
  */
 struct gw_thread {
 	__u64 block;
-	__u64 base;  /* load address of the file that `block` belongs to */
-	__u64 modes; /* tracked, for builds whose state cannot be read: see tls.bpf.h */
+	__u64 base;        /* load address of the file that `block` belongs to */
+	__u64 modes;       /* tracked, for builds whose state cannot be read: see tls.bpf.h */
+	__u64 next_record; /* see throttle.bpf.h */
 	__u32 file_id;
-	__u8 grad_known; /* tracked */
-	__u8 grad;       /* tracked */
-	__u8 depth;      /* entries of trace[] in use */
-	__u8 pad;
+	__u8 grad_known;    /* tracked */
+	__u8 grad;          /* tracked */
+	__u8 depth;         /* entries of trace[] in use */
+	__u8 expected;      /* GW_STATE_ bits as last known in a trace: see drift.bpf.h */
+	__u8 tell_operator; /* the next operator's stack is wanted: it names the changed scope */
+	__u8 pad[7];
 	struct gw_open_trace trace[GW_MAX_NESTING];
 };
 
@@ -43,6 +48,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct gw_process);
 } processes SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GW_MAX_PROCESSES);
+	__type(key, __u32);
+	__type(value, struct gw_interpreter);
+} interpreters SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -72,6 +84,7 @@ struct {
 /* Numbers that have to be the same on all CPUs. */
 struct gw_shared {
 	__u64 last_session;
+	__u64 last_code;
 	__u64 lost;
 };
 
@@ -86,6 +99,54 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, GW_RING_BYTES);
 } ring SEC(".maps");
+
+/* A walk over a thread's Python stack: see stack.bpf.h. */
+#define CODE_BYTES 144 /* of a code object: holds all fields that are looked at */
+
+struct gw_walk {
+	__u64 frame; /* next to look at, 0: none */
+	struct gw_interpreter interpreter;
+	__u8 raw[128];
+	__u8 code[CODE_BYTES];
+	struct gw_event_record record;
+	struct gw_frame frames[GW_MAX_FRAMES];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GW_MAX_WALKS);
+	__type(key, __u32);
+	__type(value, struct gw_walk);
+} walks SEC(".maps");
+
+/* A value of zeros to make a walk from: it is too large for the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct gw_walk);
+} no_walk SEC(".maps");
+
+/* A code object that was told: the same address may be another one later. */
+struct code_key {
+	__u64 address;
+	__u32 pid;
+	__u32 pad;
+};
+
+struct code_known {
+	__u64 id;
+	__u64 file, name, lines;
+	__u32 first_line;
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, GW_MAX_CODES);
+	__type(key, struct code_key);
+	__type(value, struct code_known);
+} codes SEC(".maps");
 
 /*
  * An open trace of a thread by number. The mask is what the verifier sees the bound by; without

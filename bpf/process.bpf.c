@@ -24,6 +24,18 @@ static __always_inline void forget_thread(__u32 tid, enum gw_end_reason reason)
 	bpf_map_delete_elem(&threads, &tid);
 }
 
+/* A forked child has its parent's memory, so its Python is where the parent's is. */
+static __always_inline void inherit_interpreter(__u32 pid, __u32 child_pid)
+{
+	struct gw_interpreter *interpreter = bpf_map_lookup_elem(&interpreters, &pid);
+	struct gw_interpreter copy;
+
+	if (!interpreter)
+		return;
+	copy = *interpreter;
+	bpf_map_update_elem(&interpreters, &child_pid, &copy, BPF_ANY);
+}
+
 /* sched_process_fork(parent, child): children of followed processes are watched from birth. */
 SEC("raw_tp/sched_process_fork")
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
@@ -37,6 +49,7 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 
 	if (child_pid == pid) /* a thread */
 		return 0;
+	inherit_interpreter(pid, child_pid);
 	process = bpf_map_lookup_elem(&processes, &pid);
 	if (!process || !process->follow)
 		return 0;
@@ -54,9 +67,12 @@ SEC("raw_tp/sched_process_exec")
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)ctx->args[0];
+	__u32 pid;
 
 	forget_thread((__u32)ctx->args[1], GW_END_EXEC);
 	forget_thread(BPF_CORE_READ(task, pid), GW_END_EXEC);
+	pid = BPF_CORE_READ(task, tgid);
+	bpf_map_delete_elem(&interpreters, &pid);
 	return 0;
 }
 
@@ -68,7 +84,9 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	__u32 pid = BPF_CORE_READ(task, tgid);
 
 	forget_thread(BPF_CORE_READ(task, pid), GW_END_EXIT);
-	if (BPF_CORE_READ(task, signal, live.counter) == 0) /* the last thread of its process */
+	if (BPF_CORE_READ(task, signal, live.counter) == 0) { /* the last thread of its process */
 		bpf_map_delete_elem(&processes, &pid);
+		bpf_map_delete_elem(&interpreters, &pid);
+	}
 	return 0;
 }

@@ -2,11 +2,15 @@
 /*
  * Trace sessions: which ProxyTorchDispatchMode objects a thread is tracing with.
  *
- * A mode is popped and pushed back around every traced operator, so a pop ends nothing. A session
- * is therefore tied to its mode object: it goes on when the same object is pushed again, and is
- * over when the object is gone, when a mode below it on the thread comes back in its place, or
- * when the thread ends. Nested traces are a small stack per thread. Sessions live in a map that
- * user space sweeps, so that pushes and pops send nothing.
+ * A session is one entry of a mode: from `__enter__` to `__exit__`. In between the mode is popped
+ * and pushed back around every traced operator, put aside by Python code, and entered again to
+ * decompose an operator, so what a push or a pop means is told by the Python frames that it comes
+ * from (peek.bpf.h). Nested traces are a small stack per thread. Sessions live in a map that user
+ * space sweeps, so that pushes and pops send nothing.
+ *
+ * Where the frames cannot be read, a session is tied to its mode object: it goes on when the same
+ * object is pushed again, and is over when the object is gone, when a mode below it on the thread
+ * comes back in its place, or when the thread ends. A mode that is never left also ends so.
  *
  * Operators are counted by pops: with mode keys, only the C++ guard that hands an operator to its
  * mode calls pop_highest_infra_mode. Builds without keys have one way to pop; there every push of
@@ -20,12 +24,14 @@
 #include <bpf/bpf_helpers.h>
 
 #include "maps.bpf.h"
+#include "peek.bpf.h"
 #include "python.bpf.h"
 
 /* A mode that is in force: the object and the SafePyObject that holds it. */
 struct mode_ref {
 	__u64 holder;
 	__u64 mode;
+	__u64 above; /* modes of other kinds that lie on it (builds without keys) */
 };
 
 static __always_inline void session_identify(__u64 *start_time, __u32 *ns_pid, __u32 *ns_tid)
@@ -60,30 +66,40 @@ static __always_inline void session_end_all(const struct gw_thread *thread,
 			session_end(thread->trace[i].session, reason);
 }
 
+/* What a session begins with. */
+struct session_start {
+	struct mode_ref ref;
+	__u32 file_id;
+	__u8 from_start; /* this is its first push, not our first sight */
+	__u8 state;      /* GW_STATE_ bits */
+	__u8 depth;
+};
+
 /* Makes a session and returns its id, 0 when the map is full. */
-static __noinline __u64 session_new(const struct mode_ref *ref, __u32 file_id, __u8 from_start,
-				    __u8 depth)
+static __noinline __u64 session_new(const struct session_start *start)
 {
 	struct gw_session session = {};
 	__u32 zero = 0;
 	__u64 pid_tid = bpf_get_current_pid_tgid();
 	struct gw_shared *numbers = bpf_map_lookup_elem(&shared, &zero);
 
-	if (!numbers || !ref)
+	if (!numbers || !start)
 		return 0;
 	session.id = __sync_fetch_and_add(&numbers->last_session, 1) + 1;
-	session.mode = ref->mode;
-	session.holder = ref->holder;
-	session.mode_type = python_type(ref->mode);
+	session.mode = start->ref.mode;
+	session.holder = start->ref.holder;
+	session.mode_type = python_type(start->ref.mode);
 	session.first_push = session.last_push = bpf_ktime_get_ns();
-	session.pushes = from_start;
+	session.pushes = start->from_start;
 	session.pid = pid_tid >> 32;
 	session.tid = (__u32)pid_tid;
 	session_identify(&session.start_time, &session.ns_pid, &session.ns_tid);
 	session.uid = (__u32)bpf_get_current_uid_gid();
-	session.file_id = file_id;
-	session.seen_from_start = from_start;
-	session.depth = depth;
+	session.file_id = start->file_id;
+	session.seen_from_start = start->from_start;
+	session.depth = start->depth;
+	session.state_begin = start->state;
+	session.state_end = GW_STATE_UNKNOWN;
 	bpf_get_current_comm(session.comm, sizeof(session.comm));
 	if (bpf_map_update_elem(&sessions, &session.id, &session, BPF_NOEXIST)) {
 		count(GW_SESSIONS_FULL);
@@ -144,76 +160,90 @@ static __always_inline void session_make_room(struct gw_thread *thread)
 }
 
 /* Opens a trace on the thread and returns its session id. */
-static __always_inline __u64 session_open(struct gw_thread *thread, const struct mode_ref *ref,
-					  __u32 file_id, __u8 from_start)
+static __always_inline __u64 session_open(struct gw_thread *thread, struct session_start *start)
 {
 	struct gw_open_trace *trace;
 
 	session_drop_dead(thread);
 	session_make_room(thread);
+	start->depth = thread->depth;
+	thread->expected = start->state;
 	trace = trace_at(thread, thread->depth);
-	trace->session = session_new(ref, file_id, from_start, thread->depth);
-	trace->mode = ref->mode;
-	trace->holder = ref->holder;
+	trace->session = session_new(start);
+	trace->mode = start->ref.mode;
+	trace->holder = start->ref.holder;
+	trace->stash = 0;
+	trace->entries = 1;
 	thread->depth++;
 	return trace->session;
 }
 
-/* A ProxyTorchDispatchMode was pushed: its session goes on, or a new one begins. */
-static __always_inline void session_push(struct gw_thread *thread, const struct mode_ref *ref,
-					 __u32 file_id, bool counts_as_operator)
+/* The open session of a mode on a thread, with its index; NULL: none, or it is over. */
+static __always_inline struct gw_session *session_get(struct gw_thread *thread, __u64 mode,
+						      int *index)
 {
-	int index = session_find(thread, ref->mode);
-	struct gw_session *session = NULL;
-	__u64 id;
-
-	if (index >= 0) {
-		id = trace_at(thread, index)->session;
-		session = bpf_map_lookup_elem(&sessions, &id);
-	}
-	if (!session || session->end_reason) { /* new, or user space has closed it as idle */
-		session_open(thread, ref, file_id, 1);
-		return;
-	}
-	session_unwind(thread, index + 1);
-	session->pushes++;
-	session->last_push = bpf_ktime_get_ns();
-	session->operators += counts_as_operator;
-}
-
-/* A mode was popped. */
-static __always_inline void session_pop(struct gw_thread *thread, __u64 mode,
-					bool counts_as_operator)
-{
-	int index = session_find(thread, mode);
 	struct gw_session *session;
 	__u64 id;
 
-	if (index < 0)
-		return;
-	id = trace_at(thread, index)->session;
+	*index = session_find(thread, mode);
+	if (*index < 0)
+		return NULL;
+	id = trace_at(thread, *index)->session;
 	session = bpf_map_lookup_elem(&sessions, &id);
+	return session && !session->end_reason ? session : NULL;
+}
+
+/*
+ * A ProxyTorchDispatchMode was pushed. Returns whether that begins a session, which is then to be
+ * opened; else the mode's session goes on.
+ */
+static __always_inline bool session_push(struct gw_thread *thread, __u64 mode, enum peek peek,
+					 bool counts_as_operator)
+{
+	struct gw_session *session;
+	int index;
+
+	session = session_get(thread, mode, &index);
+	if (!session)
+		return true;
+	if (peek == PEEK_ENTER)
+		trace_at(thread, index)->entries++;
+	else if (peek == PEEK_UNKNOWN)
+		session_unwind(thread, index + 1);
+	session->pushes++;
+	session->last_push = bpf_ktime_get_ns();
+	session->operators += counts_as_operator;
+	return false;
+}
+
+/* A mode was popped, which may be the end of its session. state: GW_STATE_ bits. */
+static __always_inline void session_pop(struct gw_thread *thread, __u64 mode, enum peek peek,
+					bool counts_as_operator, __u8 state)
+{
+	struct gw_session *session;
+	int index;
+
+	session = session_get(thread, mode, &index);
 	if (!session)
 		return;
 	session->pops++;
 	session->operators += counts_as_operator;
 	session->last_pop = bpf_ktime_get_ns();
+	if (peek != PEEK_EXIT || --trace_at(thread, index)->entries)
+		return;
+	session->state_end = state;
+	session_unwind(thread, index + 1);
+	session_end(session->id, GW_END_LEFT);
+	thread->depth = index;
 }
 
-/* The session of a mode that is in force, made if this is the first we see of it. */
-static __always_inline __u64 session_of(struct gw_thread *thread, const struct mode_ref *ref,
-					__u32 file_id)
+/* The session of a mode that is in force, 0: none yet. */
+static __always_inline __u64 session_of(struct gw_thread *thread, __u64 mode)
 {
-	int index = session_find(thread, ref->mode);
+	int index;
+	struct gw_session *session = session_get(thread, mode, &index);
 
-	if (index >= 0) {
-		__u64 id = trace_at(thread, index)->session;
-		struct gw_session *session = bpf_map_lookup_elem(&sessions, &id);
-
-		if (session && !session->end_reason)
-			return id;
-	}
-	return session_open(thread, ref, file_id, 0);
+	return session ? session->id : 0;
 }
 
 #endif

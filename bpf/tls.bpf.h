@@ -34,6 +34,7 @@ enum tls_result {
 
 struct tls_state {
 	__u8 grad;           /* grad mode is on */
+	__u8 inference;      /* inference mode is on */
 	__u8 functional;     /* the infra slot above PROXY is taken */
 	__u8 tracing;        /* a ProxyTorchDispatchMode is in force */
 	struct mode_ref ref; /* it, when tracing: complete after tls_resolve() */
@@ -83,6 +84,7 @@ static __noinline bool tls_find_proxy(__u64 begin, __u64 end, struct mode_ref *r
 			return false;
 		ref->holder = user_word(end);
 		ref->mode = ref->holder ? user_word(ref->holder) : 0;
+		ref->above = i;
 		if (python_is_proxy_mode(python_type(ref->mode)))
 			return true;
 	}
@@ -98,10 +100,17 @@ struct tls_span {
 #define span_u64(span, offset)                                                                     \
 	(*(const __u64 *)((const __u8 *)(span)->word + ((offset)-plan.tls_span)))
 
+/* c10/core/AutogradState.h (1.13 - 2.14): the inference mode is the bit above the grad mode. */
+static __always_inline void tls_decode_grad(__u8 bits, struct tls_state *state)
+{
+	state->grad = !!(bits & plan.grad_mask);
+	state->inference = !!(bits & plan.grad_mask << 1);
+}
+
 static __always_inline void tls_decode(const struct tls_span *span, struct tls_state *state)
 {
 	if (plan.tls_grad_guard == GW_NO_OFFSET || span_u8(span, plan.tls_grad_guard))
-		state->grad = !!(span_u8(span, plan.tls_grad) & plan.grad_mask);
+		tls_decode_grad(span_u8(span, plan.tls_grad), state);
 	if (plan.tls_mode_guard != GW_NO_OFFSET && !span_u8(span, plan.tls_mode_guard))
 		return;
 	if (plan.mode_api == GW_MODES_KEYED) {
@@ -191,6 +200,8 @@ static __always_inline void track_state(struct gw_thread *thread, struct tls_sta
 		state->tracing = thread->modes >> GW_MODE_KEY_PROXY & 1;
 	else
 		state->tracing = thread->modes != 0;
+	if (plan.mode_api == GW_MODES_STACK)
+		state->ref.above = !(thread->modes & 1);
 	if (state->tracing && thread->depth) {
 		const struct gw_open_trace *trace = trace_at(thread, thread->depth - 1);
 

@@ -14,11 +14,11 @@
 #include <bpf/bpf_tracing.h>
 
 #include "gradwatch/abi.h"
-#include "emit.bpf.h"
 #include "maps.bpf.h"
 #include "python.bpf.h"
 #include "session.bpf.h"
 #include "tls.bpf.h"
+#include "trace.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -63,27 +63,18 @@ static __always_inline bool state_get(struct gw_thread *thread, __u64 base, stru
 	return false;
 }
 
-/* The grad mode changes in a trace: which session's, and is it a trace at all? */
-static __always_inline void set_enabled_in_trace(struct gw_counters *all, struct gw_thread *thread,
-						 struct tls_state *state, struct change *change)
+/* In a trace, as it seems: what becomes of this call? */
+static __always_inline enum gw_counter judge(struct gw_thread *thread, struct tls_state *state,
+					     __u8 to, bool certain)
 {
-	struct gw_session *session;
-
+	if (state->grad == to)
+		return GW_REDUNDANT;
 	tls_resolve(state);
 	/* Only now, as it is dear: anyone may put a mode of his own into the slot. */
-	if (change->certain && plan.mode_api == GW_MODES_KEYED &&
-	    !python_is_proxy_mode(python_type(state->ref.mode))) {
-		counters_add(all, GW_OUTSIDE);
-		return;
-	}
-	if (thread) {
-		change->session = session_of(thread, &state->ref, plan.file_id);
-		session = bpf_map_lookup_elem(&sessions, &change->session);
-		if (session)
-			session->violations++;
-	}
-	change->mode = state->ref.mode;
-	emit_violation(change);
+	if (certain && plan.mode_api == GW_MODES_KEYED &&
+	    !python_is_proxy_mode(python_type(state->ref.mode)))
+		return GW_OUTSIDE;
+	return trace_change(thread, state, to, certain);
 }
 
 /* c10::GradMode::set_enabled(bool enabled) */
@@ -93,8 +84,9 @@ int set_enabled(struct pt_regs *ctx)
 	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_SET_ENABLED];
 	struct gw_counters *all = counters_get();
 	struct tls_state state = {};
-	struct change change = {.file_id = plan.file_id, .to = PT_REGS_PARM1(ctx) & 1};
+	__u8 to = PT_REGS_PARM1(ctx) & 1;
 	struct gw_thread *thread;
+	bool certain;
 
 	if (!all)
 		return 0;
@@ -103,19 +95,16 @@ int set_enabled(struct pt_regs *ctx)
 		counters_add(all, GW_FILTERED);
 		return 0;
 	}
-	change.certain = state_get(thread, base, &state);
-	change.from = state.grad;
+	certain = state_get(thread, base, &state);
 	if (thread)
-		track_grad(thread, change.to);
-	if (!state.tracing) {
-		counters_add(all, GW_OUTSIDE);
-		if (thread && thread->depth) /* rare, and the time to notice that a trace is over */
-			session_drop_dead(thread);
-	} else if (change.from == change.to) {
-		counters_add(all, GW_REDUNDANT);
-	} else {
-		set_enabled_in_trace(all, thread, &state, &change);
+		track_grad(thread, to);
+	if (state.tracing) {
+		counters_add(all, judge(thread, &state, to, certain));
+		return 0;
 	}
+	counters_add(all, GW_OUTSIDE);
+	if (thread && thread->depth) /* rare, and the time to notice that a trace is over */
+		session_drop_dead(thread);
 	return 0;
 }
 
@@ -126,10 +115,26 @@ static __always_inline void argument_mode(__u64 shared_ptr, struct mode_ref *ref
 	ref->mode = ref->holder ? user_word(ref->holder) : 0;
 }
 
+/* A ProxyTorchDispatchMode is about to be pushed. */
+static __always_inline void push(struct gw_thread *thread, __u64 base, const struct mode_ref *ref,
+				 bool counts_as_operator)
+{
+	enum peek peek = trace_push_meaning(thread, ref);
+	struct tls_state state = {};
+	bool certain;
+
+	if (!session_push(thread, ref->mode, peek, counts_as_operator))
+		return;
+	certain = state_get(thread, base, &state);
+	state.ref = *ref;
+	trace_open(thread, &state, peek != PEEK_OTHER, certain);
+}
+
 /* TorchDispatchModeTLS::set_mode(const std::shared_ptr<...> &mode, TorchDispatchModeKey key) */
 SEC("uprobe")
 int set_mode(struct pt_regs *ctx)
 {
+	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_SET_MODE];
 	__u32 key = (__u8)PT_REGS_PARM2(ctx);
 	struct gw_thread *thread;
 	struct mode_ref ref;
@@ -143,18 +148,8 @@ int set_mode(struct pt_regs *ctx)
 		return 0;
 	argument_mode(PT_REGS_PARM1(ctx), &ref);
 	if (ref.mode)
-		session_push(thread, &ref, plan.file_id, false);
+		push(thread, base, &ref, false);
 	return 0;
-}
-
-/* The mode in force is about to be popped. */
-static __always_inline void pop_in_force(struct gw_thread *thread, struct tls_state *state,
-					 bool for_operator)
-{
-	if (!state->tracing)
-		return;
-	tls_resolve(state);
-	session_pop(thread, state->ref.mode, for_operator);
 }
 
 /* TorchDispatchModeTLS::unset_mode(key); the result is returned through the first argument */
@@ -171,8 +166,9 @@ int unset_mode(struct pt_regs *ctx)
 	if (thread_get(&thread) == WATCHED_NO || !thread)
 		return 0;
 	if (key == GW_MODE_KEY_PROXY) {
-		state_get(thread, base, &state);
-		pop_in_force(thread, &state, false);
+		bool certain = state_get(thread, base, &state);
+
+		trace_pop(thread, &state, false, certain);
 	}
 	track_key(thread, key, false);
 	return 0;
@@ -185,12 +181,13 @@ int pop_highest_infra_mode(struct pt_regs *ctx)
 	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_POP_INFRA];
 	struct tls_state state = {};
 	struct gw_thread *thread;
+	bool certain;
 
 	if (thread_get(&thread) == WATCHED_NO || !thread)
 		return 0;
-	state_get(thread, base, &state);
+	certain = state_get(thread, base, &state);
 	if (!state.functional)
-		pop_in_force(thread, &state, true);
+		trace_pop(thread, &state, true, certain);
 	track_pop_highest(thread);
 	return 0;
 }
@@ -199,6 +196,7 @@ int pop_highest_infra_mode(struct pt_regs *ctx)
 SEC("uprobe")
 int push_onto_stack(struct pt_regs *ctx)
 {
+	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_PUSH_STACK];
 	struct gw_thread *thread;
 	struct mode_ref ref;
 	bool proxy;
@@ -209,7 +207,7 @@ int push_onto_stack(struct pt_regs *ctx)
 	proxy = python_is_proxy_mode(python_type(ref.mode));
 	track_stack_push(thread, proxy);
 	if (proxy)
-		session_push(thread, &ref, plan.file_id, true);
+		push(thread, base, &ref, true);
 	return 0;
 }
 
@@ -220,11 +218,13 @@ int pop_stack(struct pt_regs *ctx)
 	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_POP_STACK];
 	struct tls_state state = {};
 	struct gw_thread *thread;
+	bool certain;
 
 	if (thread_get(&thread) == WATCHED_NO || !thread)
 		return 0;
-	state_get(thread, base, &state);
-	pop_in_force(thread, &state, false);
+	certain = state_get(thread, base, &state);
+	if (!state.ref.above)
+		trace_pop(thread, &state, false, certain);
 	track_stack_pop(thread);
 	return 0;
 }

@@ -42,4 +42,5 @@ run cppcheck cppcheck --quiet --error-exitcode=1 --enable=warning,portability,pe
 run ruff "$build/venv/bin/ruff" check -q tests tools
 run "ruff format" "$build/venv/bin/ruff" format -q --check tests tools
 run shellcheck shellcheck --severity=warning tools/*.sh tests/*/*.sh .ci/run
+run "coverage table" tools/coverage.sh --check
 exit $status

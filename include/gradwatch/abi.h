@@ -17,14 +17,20 @@
 #define GW_ABI_VERSION 1
 
 /* Limits. A map that is full is counted (enum gw_counter), never silently ignored. */
-#define GW_MAX_PROCESSES   16384     /* watched process ids */
-#define GW_MAX_THREADS     32768     /* threads that have called a probed function */
-#define GW_MAX_SESSIONS    16384     /* trace sessions not yet collected by user space */
-#define GW_MAX_NESTING     4         /* traces in progress on one thread */
-#define GW_MAX_STACK_MODES 16        /* entries of a dispatch-mode stack that are looked at */
-#define GW_SPAN_MAX        320       /* bytes of thread-local storage read in one go */
+#define GW_MAX_PROCESSES   16384 /* watched process ids */
+#define GW_MAX_THREADS     32768 /* threads that have called a probed function */
+#define GW_MAX_SESSIONS    16384 /* trace sessions not yet collected by user space */
+#define GW_MAX_NESTING     4     /* traces in progress on one thread */
+#define GW_MAX_STACK_MODES 16    /* entries of a dispatch-mode stack that are looked at */
+#define GW_SPAN_MAX        320   /* bytes of thread-local storage read in one go */
+#define GW_MAX_FRAMES      128   /* of a Python stack, innermost first */
+#define GW_MAX_WALKS       256   /* stacks being walked at one time */
+#define GW_MAX_CODES       32768 /* code objects that user space has been told of */
+#define GW_NAME_BYTES      256   /* of a file name or qualified name, as stored by CPython */
+#define GW_LINES_SMALL     448   /* bytes of a line table, in the two sizes of its record */
+#define GW_LINES_LARGE     4000
 #define GW_COMM_LEN        16        /* TASK_COMM_LEN */
-#define GW_RING_BYTES      (1 << 20) /* ring buffer */
+#define GW_RING_BYTES      (4 << 20) /* ring buffer */
 
 /* An offset that a build does not have. */
 #define GW_NO_OFFSET 0xffffffffu
@@ -77,23 +83,99 @@ _Static_assert(sizeof(struct gw_plan) == 8 * GW_SITE_MAX + 8 + 12 * 4, "plan lay
 
 /* Counters of the ledger and of what else can go wrong, one slot each in a per-CPU array. */
 enum gw_counter {
-	GW_HITS,           /* set_enabled was called; the sum of the next five */
+	GW_HITS,           /* set_enabled was called; the sum of the next six */
 	GW_REPORTED,       /* violation delivered to the ring buffer */
 	GW_REDUNDANT,      /* in a trace, but the mode did not change */
 	GW_OUTSIDE,        /* no trace on this thread */
 	GW_FILTERED,       /* not a watched process */
 	GW_LOST,           /* violation, but the ring buffer was full */
+	GW_THROTTLED,      /* violation, counted but not sent: the thread makes too many */
+	GW_DRIFTS,         /* grad or inference mode changed by other ways than the setter */
 	GW_UNREADABLE,     /* thread-local state could not be read: verdict from tracking */
 	GW_THREADS_FULL,   /* thread map full: verdict right, session unknown */
 	GW_SESSIONS_FULL,  /* session map full: verdict right, session unknown */
 	GW_NESTING_FULL,   /* more than GW_MAX_NESTING traces on one thread */
 	GW_PROCESSES_FULL, /* child of a watched process could not be added */
+	GW_CODES_LOST,     /* definition of a code object found the ring buffer full */
+	GW_TRACES_LOST,    /* first stack of a trace found the ring buffer full: kind unknown */
+	GW_DRIFTS_LOST,    /* of these, not sent: the ring buffer was full, or too many */
+	GW_NAMES_LOST,     /* stack of the first operator after a change, not sent */
 	GW_COUNTER_MAX,
 };
 
+/*
+ * How a CPython keeps its stacks: offsets in bytes, GW_NO_FIELD where it has none. Filled by
+ * user/inspect/python.c, which says where each comes from.
+ */
+#define GW_NO_FIELD 0xffff
+
+enum gw_position {
+	GW_POSITION_BYTES,   /* f_lasti, byte offset of the instruction (3.9) */
+	GW_POSITION_UNITS,   /* f_lasti, in units of two bytes (3.10) */
+	GW_POSITION_POINTER, /* address of the instruction (3.11 and later) */
+};
+
+struct gw_python {
+	__u16 version;     /* major << 8 | minor */
+	__u16 key_created; /* _PyRuntime: autoTSSkey */
+	__u16 key;
+	__u16 tstate_thread;  /* PyThreadState: thread_id */
+	__u16 tstate_frame;   /* the current frame, or the cframe that holds it */
+	__u16 cframe_frame;   /* _PyCFrame: current_frame (3.11, 3.12) */
+	__u16 frame_previous; /* the frame object or _PyInterpreterFrame */
+	__u16 frame_code;
+	__u16 frame_position;
+	__u16 frame_owner;   /* 3 and above: not a Python frame */
+	__u16 code_filename; /* PyCodeObject */
+	__u16 code_name;     /* co_qualname, before 3.11 co_name */
+	__u16 code_firstlineno;
+	__u16 code_lines;    /* co_linetable, before 3.10 co_lnotab */
+	__u16 code_bytecode; /* GW_POSITION_POINTER: start of the instructions */
+	__u16 string_ascii;  /* str: data of an ASCII one, and of another compact one */
+	__u16 string_compact;
+	__u16 position; /* enum gw_position */
+};
+_Static_assert(sizeof(struct gw_python) == 36, "python layout");
+
+/* Value of the map of processes with a Python, keyed by pid. */
+struct gw_interpreter {
+	__u64 runtime; /* address of _PyRuntime */
+	struct gw_python python;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct gw_interpreter) == 48, "interpreter layout");
+
+/* Why a stack is missing or ends early. */
+enum gw_stack_status {
+	GW_STACK_WHOLE,
+	GW_STACK_CUT,         /* GW_MAX_FRAMES are there, outer ones are not */
+	GW_STACK_NO_PYTHON,   /* no interpreter is known for the process */
+	GW_STACK_UNSUPPORTED, /* a CPython whose layout is not known */
+	GW_STACK_NO_THREAD,   /* the thread has no PyThreadState */
+	GW_STACK_UNREADABLE,  /* a frame could not be read */
+	GW_STACK_BUSY,        /* too many stacks at one time */
+	GW_STACK_MAX,
+};
+
+struct gw_frame {
+	__u64 code;     /* id of a code record, 0: its definition was lost */
+	__s32 position; /* byte offset of the instruction */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct gw_frame) == 16, "frame layout");
+
+/* What of a thread's state a trace does not record. */
+#define GW_STATE_GRAD      1
+#define GW_STATE_INFERENCE 2
+#define GW_STATE_UNKNOWN   0x80
+
 /* Records of the ring buffer. */
 enum gw_record_type {
-	GW_RECORD_VIOLATION = 1,
+	GW_RECORD_VIOLATION = 1, /* struct gw_event_record: a grad-mode change inside a trace */
+	GW_RECORD_TRACE,         /* struct gw_event_record: a new trace, at its first push */
+	GW_RECORD_CODE,     /* struct gw_code_record: before the first frame that refers to it */
+	GW_RECORD_OPERATOR, /* struct gw_event_record: the first operator traced after a change */
+	GW_RECORD_DRIFT, /* struct gw_event_record: the state at an operator is not as expected */
 };
 
 struct gw_record_header {
@@ -105,29 +187,57 @@ struct gw_record_header {
 };
 _Static_assert(sizeof(struct gw_record_header) == 24, "record header layout");
 
-/* A grad-mode change inside a trace. */
-struct gw_violation {
+/*
+ * Something happened on a thread, with the Python stack at that moment: `frames` times struct
+ * gw_frame follow, innermost first.
+ */
+struct gw_event_record {
 	struct gw_record_header header;
 	__u64 session;    /* trace id, 0: unknown (a map was full) */
 	__u64 mode;       /* address of the Python mode object */
 	__u64 start_time; /* of the process, ns since boot: identity together with pid */
+	__u64 operators;  /* gw_session.operators so far */
+	__u64 violations; /* gw_session.violations so far, with this one: a step is a gap */
 	__u32 pid;
 	__u32 tid;
 	__u32 ns_pid; /* in the innermost pid namespace of the process */
 	__u32 ns_tid;
 	__u32 uid;     /* initial user namespace */
 	__u32 file_id; /* gw_plan.file_id */
-	__u8 from;     /* grad mode before */
-	__u8 to;       /* and after */
+	__u8 from;     /* GW_STATE_ bits before */
+	__u8 to;       /* and after; of a change only the grad mode is known */
 	__u8 certain;  /* read from the thread itself, not tracked */
-	__u8 pad[5];
+	__u8 stack;    /* enum gw_stack_status */
+	__u32 frames;  /* how many follow this structure */
 	char comm[GW_COMM_LEN];
 };
-_Static_assert(sizeof(struct gw_violation) == 24 + 24 + 24 + 8 + GW_COMM_LEN, "violation layout");
+_Static_assert(sizeof(struct gw_event_record) == 24 + 40 + 24 + 8 + GW_COMM_LEN, "event layout");
+
+/* A code object. Strings are raw: `kind` bytes per character, as CPython stores them. */
+struct gw_code_record {
+	struct gw_record_header header;
+	__u64 id;
+	__u32 pid;
+	__u32 first_line;
+	__u32 version;    /* gw_python.version */
+	__u32 line_bytes; /* of lines[] that are filled */
+	__u32 line_total; /* of the table: more than line_bytes when it was cut */
+	__u16 file_bytes;
+	__u16 name_bytes;
+	__u8 file_kind; /* 1, 2 or 4; 0: unreadable */
+	__u8 name_kind;
+	__u8 pad[6];
+	__u8 file[GW_NAME_BYTES];
+	__u8 name[GW_NAME_BYTES];
+	__u8 lines[];
+};
+_Static_assert(sizeof(struct gw_code_record) == 24 + 8 + 5 * 4 + 4 + 8 + 2 * GW_NAME_BYTES,
+	       "code layout");
 
 /* Why a trace session is over; set by BPF where it knows, else found by user space. */
 enum gw_end_reason {
 	GW_END_NONE,     /* still open */
+	GW_END_LEFT,     /* its mode was left: __exit__ */
 	GW_END_GONE,     /* its mode object was freed */
 	GW_END_REPLACED, /* another mode object took its place */
 	GW_END_EXIT,     /* the thread or process ended */
@@ -154,7 +264,8 @@ struct gw_session {
 	__u64 pushes;
 	__u64 pops;
 	__u64 operators;  /* re-pushes after an operator was handled */
-	__u64 violations; /* including lost ones */
+	__u64 violations; /* including those not sent */
+	__u64 throttled;  /* of these, not sent as there were too many */
 	__u32 pid;
 	__u32 tid;
 	__u32 ns_pid;
@@ -164,10 +275,12 @@ struct gw_session {
 	__u8 seen_from_start; /* 0: first seen in mid-trace */
 	__u8 end_reason;      /* enum gw_end_reason */
 	__u8 depth;           /* traces already open on the thread when this one began */
-	__u8 pad[5];
+	__u8 state_begin;     /* GW_STATE_ bits at the first push */
+	__u8 state_end;       /* and when it was left, GW_STATE_UNKNOWN otherwise */
+	__u8 pad[3];
 	char comm[GW_COMM_LEN];
 };
-_Static_assert(sizeof(struct gw_session) == 13 * 8 + 6 * 4 + 8 + GW_COMM_LEN, "session layout");
+_Static_assert(sizeof(struct gw_session) == 14 * 8 + 6 * 4 + 8 + GW_COMM_LEN, "session layout");
 
 /* Value of the map of watched processes, keyed by pid. */
 struct gw_process {

@@ -47,12 +47,27 @@ static struct event make_event(enum event_type type)
 	return event;
 }
 
+static const struct event_frame frames[] = {
+	{"/lib/python3.11/site-packages/torch/autograd/grad_mode.py", "no_grad.__enter__", 83},
+	{"/src/model.py", "Net.forward", 42},
+};
+
+#define STACK                                                                                      \
+	",\"stack_status\":\"cut\","                                                               \
+	"\"user\":{\"file\":\"/src/model.py\",\"function\":\"Net.forward\",\"line\":42},"          \
+	"\"stack\":[{\"file\":\"/lib/python3.11/site-packages/torch/autograd/grad_mode.py\","      \
+	"\"function\":\"no_grad.__enter__\",\"line\":83},"                                         \
+	"{\"file\":\"/src/model.py\",\"function\":\"Net.forward\",\"line\":42}]"
+#define NO_STACK ",\"stack_status\":\"whole\",\"user\":null,\"stack\":[]"
+
 static struct event make_violation(void)
 {
 	struct event event = make_event(EVENT_VIOLATION);
 
 	event.violation.trace = 7;
 	event.violation.from = true;
+	event.violation.kind = TRACE_KIND_EXPORT;
+	event.stack = (struct event_stack){GW_STACK_CUT, 2, frames, 1};
 	event.violation.certain = true;
 	return event;
 }
@@ -102,17 +117,30 @@ static void test_json_plain(void **state)
 						"\"total\":18446744073709551615}\n");
 
 	event = make_event(EVENT_END);
-	event.totals = (struct event_totals){1, 2, 3, 4, {0}};
+	event.totals = (struct event_totals){.processes = 1, .traces = 2, .violations = 3};
+	event.totals.lost = 4;
+	event.totals.infos = 5;
+	event.totals.findings = 6;
+	event.totals.suppressed = 7;
+	for (uint64_t i = 0; i < GW_STACK_MAX; i++)
+		event.totals.stacks[i] = 50 + i;
 	for (uint64_t i = 0; i < GW_COUNTER_MAX; i++)
 		event.totals.counter[i] = 10 + i;
 	check_json(&event,
 		   COMMON("end", "06.118000001",
-			  "1118000001") ",\"processes\":1,\"traces\":2,\"violations\":3,\"lost\":4,"
+			  "1118000001") ",\"processes\":1,\"traces\":2,\"violations\":3,"
+					"\"infos\":5,\"findings\":6,\"suppressed\":7,"
+					"\"drifts\":17,\"lost\":4,"
+					"\"stacks\":{\"whole\":50,\"cut\":51,\"no_python\":52,"
+					"\"unsupported_python\":53,\"no_thread\":54,"
+					"\"unreadable\":55,\"busy\":56},"
 					"\"ledger\":{\"hits\":10,\"reported\":11,\"redundant\":12,"
-					"\"outside_trace\":13,\"filtered\":14,\"lost\":15},"
-					"\"counters\":{\"unreadable\":16,\"threads_full\":17,"
-					"\"sessions_full\":18,\"nesting_full\":19,\"processes_"
-					"full\":20}}\n");
+					"\"outside_trace\":13,\"filtered\":14,\"lost\":15,"
+					"\"throttled\":16},"
+					"\"counters\":{\"unreadable\":18,\"threads_full\":19,"
+					"\"sessions_full\":20,\"nesting_full\":21,\"processes_"
+					"full\":22,\"codes_lost\":23,\"traces_lost\":24,"
+					"\"drifts_lost\":25,\"names_lost\":26}}\n");
 }
 
 static void test_json_attached(void **state)
@@ -137,7 +165,7 @@ static void test_json_attached(void **state)
 
 static void test_json_trace(void **state)
 {
-	static const char *const reason[] = {"unknown", "gone", "replaced", "exit",
+	static const char *const reason[] = {"unknown", "left", "gone",     "replaced", "exit",
 					     "exec",    "idle", "detached", "unknown"};
 	struct event event = make_trace(EVENT_TRACE_BEGIN);
 	char expected[128];
@@ -147,13 +175,14 @@ static void test_json_trace(void **state)
 	event.trace.last_pop_ns = 0;
 	event.trace.depth = 255;
 	check_json(&event, COMMON("trace_begin", "06.000000000", "1000000000") PROCESS
-		   ",\"trace\":7,\"depth\":255,\"seen_from_start\":true,"
+		   ",\"trace\":7,\"kind\":\"unknown\",\"depth\":255,\"seen_from_start\":true,"
 		   "\"first_push\":\"2026-01-02T03:04:06.000000000Z\",\"first_push_ns\":1000000000,"
 		   "\"last_push_ns\":1003000000,\"last_pop\":null,\"last_pop_ns\":null,"
-		   "\"pushes\":13,\"pops\":14,\"operators\":12,\"violations\":2}\n");
+		   "\"pushes\":13,\"pops\":14,\"operators\":12,\"violations\":2" NO_STACK "}\n");
 	event = make_trace(EVENT_TRACE_END);
+	event.trace.kind = TRACE_KIND_MAKE_FX;
 	check_json(&event, COMMON("trace_end", "06.118000001", "1118000001") PROCESS
-		   ",\"trace\":7,\"depth\":0,\"seen_from_start\":true,"
+		   ",\"trace\":7,\"kind\":\"make_fx\",\"depth\":0,\"seen_from_start\":true,"
 		   "\"first_push\":\"2026-01-02T03:04:06.000000000Z\",\"first_push_ns\":1000000000,"
 		   "\"last_push_ns\":1003000000,"
 		   "\"last_pop\":\"2026-01-02T03:04:06.003400000Z\",\"last_pop_ns\":1003400000,"
@@ -178,7 +207,8 @@ static void test_json_violation(void **state)
 
 	(void)state;
 	check_json(&event, COMMON("violation", "06.118000001", "1118000001") PROCESS
-		   ",\"trace\":7,\"from\":true,\"to\":false,\"certain\":true}\n");
+		   ",\"trace\":7,\"kind\":\"export\",\"from\":true,\"to\":false,"
+		   "\"certain\":true,\"info\":false" STACK "}\n");
 
 	/* what could not be read */
 	event = (struct event){.type = EVENT_VIOLATION};
@@ -188,7 +218,8 @@ static void test_json_violation(void **state)
 			  "0") ",\"pid\":0,\"tid\":0,\"ns_pid\":0,\"ns_tid\":0,\"start_ns\":0,"
 			       "\"comm\":\"\",\"uid\":0,\"exe\":null,"
 			       "\"torch\":{\"file\":null,\"version\":null},"
-			       "\"trace\":null,\"from\":false,\"to\":true,\"certain\":false}\n");
+			       "\"trace\":null,\"kind\":\"unknown\",\"from\":false,\"to\":true,"
+			       "\"certain\":false,\"info\":false" NO_STACK "}\n");
 }
 
 /* Whatever is in the strings: one line, which a parser reads back. */
@@ -243,26 +274,146 @@ static const char *printed(const struct event *event, bool colour, int verbosity
 	return text;
 }
 
+/* Each single change: only on request. */
 static void test_text_violation(void **state)
 {
 	struct event event = make_violation();
 
 	(void)state;
-	assert_string_equal(printed(&event, false, 0),
-			    "03:04:06.118  VIOLATION  grad mode on -> off inside a trace  "
+	assert_string_equal(printed(&event, false, 1), "");
+	assert_string_equal(printed(&event, false, 2),
+			    "03:04:06.118  change  grad mode on -> off inside a trace  "
 			    "python3[4711] thread 4712 (pid 7 in its container)  torch 2.13.0  "
-			    "trace 7\n");
-	event.process.tid = event.process.ns_pid = event.process.pid;
-	assert_string_equal(printed(&event, true, 0),
-			    "\033[2m03:04:06.118\033[0m  \033[1;31mVIOLATION\033[0m  "
-			    "grad mode on -> off inside a trace  python3[4711]  torch 2.13.0  "
 			    "trace 7\n");
 	event.violation = (struct event_violation){.to = true};
 	event.process.tid = event.process.ns_pid = 0;
 	event.torch.version[0] = '\0';
-	assert_string_equal(printed(&event, false, 0),
-			    "03:04:06.118  VIOLATION  grad mode off -> on inside a trace  "
+	assert_string_equal(printed(&event, false, 2),
+			    "03:04:06.118  change  grad mode off -> on inside a trace  "
 			    "python3[4711]  torch of unknown version  trace unknown  uncertain\n");
+}
+
+static struct event make_finding(void)
+{
+	struct event event = make_event(EVENT_FINDING);
+
+	event.process.tid = event.process.ns_pid = event.process.pid;
+	event.stack = (struct event_stack){GW_STACK_WHOLE, 2, frames, 1};
+	event.finding = (struct event_finding){
+		.number = 3,
+		.count = 1,
+		.trace = 7,
+		.kind = TRACE_KIND_MAKE_FX,
+		.category = FINDING_SCOPE,
+		.from = GW_STATE_GRAD,
+		.certain = true,
+		.restored = RESTORED_YES,
+		.duration_ns = 214000,
+		.operators = 3,
+		.manager = "no_grad",
+	};
+	return event;
+}
+
+#define HEAD "  make_fx  python3[4711]  torch 2.13.0  trace 7\n"
+#define REMEDY                                                                                     \
+	"    the graph does not record this: put torch.no_grad() round the whole trace, or trace " \
+	"with pre_dispatch=True\n"
+
+static void test_text_finding(void **state)
+{
+	static const struct event_frame decorated = {"/src/rope.py", "Rotary.forward", 9};
+	static const struct event_frame caller = {"/src/main.py", "main", 1};
+	struct event event = make_finding();
+
+	(void)state;
+	assert_string_equal(
+		printed(&event, true, 0),
+		"\033[2m03:04:06.118\033[0m  \033[1;31mVIOLATION\033[0m" HEAD
+		"    grad mode on -> off inside a trace, back on 214.0 us and 3 operators later: "
+		"restored\n"
+		"    model.py:42 in Net.forward\n" REMEDY);
+	event.finding.decorator = true;
+	event.finding.restored = RESTORED_NO;
+	event.finding.operators = 1;
+	assert_string_equal(
+		printed(&event, false, 0),
+		"03:04:06.118  VIOLATION" HEAD
+		"    grad mode on -> off inside a trace, not put back before the trace ended, "
+		"1 operator later\n"
+		"    a function decorated with @no_grad, called at model.py:42 in "
+		"Net.forward\n" REMEDY);
+	event.finding.decorated = &decorated;
+	event.finding.caller = &caller;
+	event.finding.restored = RESTORED_UNKNOWN;
+	assert_string_equal(
+		printed(&event, false, 1),
+		"03:04:06.118  VIOLATION" HEAD
+		"    grad mode on -> off inside a trace, whether it was put back is not known\n"
+		"    Rotary.forward (@no_grad), called at model.py:42 in Net.forward, used at "
+		"main.py:1 in main\n" REMEDY
+		"      /lib/python3.11/site-packages/torch/autograd/grad_mode.py:83 in "
+		"no_grad.__enter__\n"
+		"      /src/model.py:42 in Net.forward\n");
+}
+
+static void test_text_finding_kinds(void **state)
+{
+	struct event event = make_finding();
+
+	(void)state;
+	event.finding.operators = 0;
+	assert_non_null(strstr(printed(&event, false, 0),
+			       "empty scope" HEAD "    grad mode on -> off inside a trace, back on "
+			       "214.0 us and 0 operators later: restored\n"
+			       "    no operator was traced in it, so the graph is not affected\n"
+			       "    model.py:42 in Net.forward\n"));
+	event.finding.category = FINDING_DRIFT;
+	event.finding.to = GW_STATE_INFERENCE;
+	event.finding.operators = 1;
+	assert_non_null(strstr(printed(&event, false, 0),
+			       "DRIFT" HEAD
+			       "    grad mode (with inference mode) on -> off inside a "
+			       "trace (not by the setter: seen at the next operator)"));
+	event.finding.category = FINDING_UNBALANCED;
+	assert_non_null(strstr(printed(&event, false, 0),
+			       "UNBALANCED" HEAD "    the trace began with grad mode on and ended "
+			       "with it off\n    traced at model.py:42 in Net.forward\n"));
+	event.finding.info = true;
+	assert_string_equal(printed(&event, false, 0), "");
+	assert_non_null(strstr(printed(&event, false, 1), "info" HEAD));
+	event.finding.suppression = "known";
+	assert_string_equal(printed(&event, false, 0), "");
+	assert_non_null(strstr(printed(&event, false, 1), "    accepted by known\n"));
+	event = make_finding();
+	event.stack = (struct event_stack){GW_STACK_UNSUPPORTED, 0, NULL, -1};
+	assert_non_null(strstr(printed(&event, false, 0),
+			       "    place unknown: gradwatch does not know the stacks of this "
+			       "version of Python\n"));
+	event.type = EVENT_REPEATED;
+	event.finding.count = 10;
+	assert_string_equal(printed(&event, false, 0),
+			    "03:04:06.118  finding 3 again: 10 times in all\n");
+}
+
+static void test_json_finding(void **state)
+{
+	struct event event = make_finding();
+
+	(void)state;
+	event.process = make_event(EVENT_START).process;
+	event.stack.status = GW_STACK_CUT;
+	check_json(&event, COMMON("finding", "06.118000001", "1118000001") PROCESS
+		   ",\"finding\":3,\"count\":1,\"category\":\"scope\","
+		   "\"severity\":\"violation\",\"trace\":7,\"kind\":\"make_fx\","
+		   "\"from\":{\"grad\":true,\"inference\":false},"
+		   "\"to\":{\"grad\":false,\"inference\":false},\"certain\":true,"
+		   "\"restored\":true,\"duration_ns\":214000,\"operators\":3,\"empty\":false,"
+		   "\"manager\":\"no_grad\",\"autograd\":false,\"decorator\":false,"
+		   "\"decorated\":null,\"caller\":null,\"suppressed_by\":null" STACK "}\n");
+	event.type = EVENT_REPEATED;
+	check_json(&event, COMMON("repeated", "06.118000001",
+				  "1118000001") ",\"finding\":3,\"count\":1}\n");
 }
 
 static void test_text_hostile(void **state)
@@ -274,8 +425,8 @@ static void test_text_hostile(void **state)
 	event.process.tid = event.process.ns_pid = event.process.pid;
 	strcpy(event.process.comm, "\x1b[2J\n\xc2\x9b\xff");
 	strcpy(event.torch.version, "\xe2\x80\xae");
-	assert_string_equal(printed(&event, false, 0),
-			    "03:04:06.118  VIOLATION  grad mode on -> off inside a trace  "
+	assert_string_equal(printed(&event, false, 2),
+			    "03:04:06.118  change  grad mode on -> off inside a trace  "
 			    "\\x1b[2J\\x0a\\xc2\\x9b\\xff[4711]  torch \\xe2\\x80\\xae  trace 7\n");
 
 	/* arrays without NUL */
@@ -386,22 +537,33 @@ static void check_totals(const struct event_totals *totals, const char *expected
 
 static void test_totals(void **state)
 {
-	struct event_totals totals = {1, 3, 4, 0, {570, 4, 10, 556}};
+	struct event_totals totals = {.processes = 1, .traces = 3, .violations = 4, .findings = 1};
 
 	(void)state;
-	check_totals(&totals, "1 process, 3 traces, 4 violations, 0 lost\n"
-			      "ledger: 570 hits = 4 reported + 10 redundant + 556 outside-trace + "
-			      "0 filtered + 0 lost\n");
-	totals = (struct event_totals){0, 1, 1, 1, {2, 1, 0, 0, 0, 1, 0, 2, 0, 3}};
-	check_totals(&totals, "0 processes, 1 trace, 1 violation, 1 lost\n"
+	totals.counter[GW_HITS] = 570;
+	totals.counter[GW_REPORTED] = 3;
+	totals.counter[GW_THROTTLED] = 1;
+	totals.counter[GW_REDUNDANT] = 10;
+	totals.counter[GW_OUTSIDE] = 556;
+	check_totals(&totals, "1 process, 3 traces, 4 violations, 0 lost, 1 finding\n"
+			      "ledger: 570 hits = 3 reported + 10 redundant + 556 outside-trace + "
+			      "0 filtered + 0 lost + 1 throttled\n");
+	totals = (struct event_totals){.traces = 1, .violations = 1, .lost = 1};
+	totals.counter[GW_HITS] = 2;
+	totals.counter[GW_REPORTED] = totals.counter[GW_LOST] = 1;
+	totals.counter[GW_THREADS_FULL] = 2;
+	totals.counter[GW_NESTING_FULL] = 3;
+	check_totals(&totals, "0 processes, 1 trace, 1 violation, 1 lost, 0 findings\n"
 			      "ledger: 2 hits = 1 reported + 0 redundant + 0 outside-trace + "
-			      "0 filtered + 1 lost\n"
+			      "0 filtered + 1 lost + 0 throttled\n"
 			      "warning: thread map full: 2; "
 			      "traces nested too deep: 3\n");
-	totals = (struct event_totals){2, 0, 0, 0, {2, 1, 0, 0, 0, 0, 1}};
-	check_totals(&totals, "2 processes, 0 traces, 0 violations, 0 lost\n"
+	totals = (struct event_totals){.processes = 2};
+	totals.counter[GW_HITS] = 2;
+	totals.counter[GW_REPORTED] = totals.counter[GW_UNREADABLE] = 1;
+	check_totals(&totals, "2 processes, 0 traces, 0 violations, 0 lost, 0 findings\n"
 			      "ledger: 2 hits = 1 reported + 0 redundant + 0 outside-trace + "
-			      "0 filtered + 0 lost\n"
+			      "0 filtered + 0 lost + 0 throttled\n"
 			      "warning: the ledger does not balance, so findings may be missing; "
 			      "thread state unreadable, so judged by tracking: 1\n");
 }
@@ -414,7 +576,8 @@ int main(void)
 		cmocka_unit_test(test_json_hostile), cmocka_unit_test(test_text_violation),
 		cmocka_unit_test(test_text_hostile), cmocka_unit_test(test_text_attached),
 		cmocka_unit_test(test_text_traces),  cmocka_unit_test(test_text_others),
-		cmocka_unit_test(test_totals),
+		cmocka_unit_test(test_totals),       cmocka_unit_test(test_text_finding),
+		cmocka_unit_test(test_json_finding), cmocka_unit_test(test_text_finding_kinds),
 	};
 
 	setenv("TZ", "UTC", 1);

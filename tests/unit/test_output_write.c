@@ -41,7 +41,7 @@ static void test_text_errors(void **state)
 
 	(void)state;
 	assert_non_null(full);
-	sink = sink_text(&context, full, false, 0);
+	sink = sink_text(&context, full, false, 2);
 	assert_non_null(sink);
 	assert_int_equal(sink_event(sink, &event), -ENOSPC);
 	assert_int_equal(sink_event(sink, &event), -ENOSPC);

@@ -10,7 +10,9 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/coverage.h"
 #include "inspect/plan.h"
+#include "watch/interpreters.h"
 #include "watch/diagnose.h"
 #include "watch/procfs.h"
 #include "watch/selftest.h"
@@ -180,9 +182,8 @@ static void print_limits(const struct inspect_plan *plan)
 		printf("modes: told apart by their Python class (this build has no mode keys)\n");
 	else
 		printf("modes: the PROXY slot of the keyed dispatch modes\n");
-	printf("not seen: inference_mode and C++ state guards (they do not call the setter); "
-	       "changes in "
-	       "pre-dispatch traces (exempt)\n");
+	printf("seen at the next operator only: inference_mode and C++ state guards (they do not "
+	       "call the setter)\n");
 }
 
 static void print_plan(const char *path, const char *version, const struct inspect_plan *plan)
@@ -211,6 +212,7 @@ static void print_plan(const char *path, const char *version, const struct inspe
 	else
 		printf("verdicts: certain: false; %s\n", plan->doubt);
 	print_limits(plan);
+	coverage_print(stdout, version);
 }
 
 static int doctor_fd(int fd, const char *path, const char *version)
@@ -277,6 +279,31 @@ static int visit_mapping(void *context, const struct procfs_mapping *mapping)
 	return 0;
 }
 
+static void print_python(const struct interpreter_found *python)
+{
+	unsigned int version = python->interpreter.python.version;
+	char path[4096];
+
+	str_escape(path, sizeof(path), python->path, strlen(python->path));
+	if (python->reason[0])
+		printf("python: %s: no stacks: %s\n", path, python->reason);
+	else
+		printf("python: %s: CPython %u.%u, whose stacks are known\n", path, version >> 8,
+		       version & 0xff);
+}
+
+static void doctor_python(pid_t pid)
+{
+	struct interpreters *interpreters = interpreters_new();
+	struct interpreter_found python;
+
+	if (interpreters && !interpreters_find(interpreters, (uint32_t)pid, &python))
+		print_python(&python);
+	else
+		printf("python: none found in the process, so no stacks\n");
+	interpreters_free(interpreters);
+}
+
 static int doctor_pid(pid_t pid)
 {
 	struct found found = {.pid = pid};
@@ -292,6 +319,8 @@ static int doctor_pid(pid_t pid)
 		log_error("cannot read the mappings of process %d: %s", pid, strerror(-code));
 	else if (!found.libraries)
 		log_error("process %d has no libtorch mapped; import torch in it first", pid);
+	else
+		doctor_python(pid);
 	return code || !found.libraries ? EXIT_BAD_USE : found.status;
 }
 

@@ -7,6 +7,9 @@
 
 #include "base/str.h"
 
+/* torch.compile deals with grad mode by itself, and a pre-dispatch trace records it. */
+#define KINDS_DEFAULT (KINDS_ALL & ~(1u << TRACE_KIND_COMPILE) & ~(1u << TRACE_KIND_PRE_DISPATCH))
+
 enum {
 	OPT_ALL = 256,
 	OPT_FOLLOW,
@@ -15,6 +18,10 @@ enum {
 	OPT_LOG,
 	OPT_FAIL,
 	OPT_IDLE,
+	OPT_RATE,
+	OPT_KINDS,
+	OPT_SUPPRESS,
+	OPT_PRINT_SUPPRESSIONS,
 };
 
 static const struct row {
@@ -31,6 +38,12 @@ static const struct row {
 	{"log", "FILE", OPT_LOG, "append JSON Lines to FILE (mode 0600, reopened on SIGHUP)"},
 	{"fail", NULL, OPT_FAIL, "exit with 3 if any violation was seen"},
 	{"idle", "SECONDS", OPT_IDLE, "a trace is over after so long without an operator (30)"},
+	{"kinds", "LIST", OPT_KINDS,
+	 "kinds of trace whose changes are violations: names joined by commas"},
+	{"suppress", "FILE", OPT_SUPPRESS, "accept the known findings in FILE (format: README)"},
+	{"print-suppressions", NULL, OPT_PRINT_SUPPRESSIONS,
+	 "write lines for such a file, of what is found"},
+	{"rate", "N", OPT_RATE, "changes told per second and thread (1000); 0: all"},
 	{"verbose", NULL, 'v', "tell of traces too; twice: of everything"},
 	{"help", NULL, 'h', "this text"},
 	{"version", NULL, 'V', "the version"},
@@ -87,6 +100,29 @@ static int set_idle(struct options *options, const char *text, struct err *err)
 	return 0;
 }
 
+static int set_kinds(struct options *options, const char *text, struct err *err)
+{
+	char word[64], all[KINDS_TEXT_SIZE];
+
+	if (!kinds_parse(text, &options->kinds, word, sizeof(word)))
+		return 0;
+	kinds_text(all);
+	return err_set(err, -EINVAL, "--kinds knows no '%s': all, or some of %s", word, all);
+}
+
+static int set_rate(struct options *options, const char *text, struct err *err)
+{
+	uint64_t rate;
+
+	if (str_to_u64(text, 0, 1000000, &rate))
+		return err_set(err, -EINVAL,
+			       "--rate wants changes per second from 1 to 1000000, or 0 for no "
+			       "limit, not '%s'",
+			       text);
+	options->rate = (uint32_t)rate;
+	return 0;
+}
+
 /* follow: -1 not said, 0 no, 1 yes */
 static int apply(struct options *options, int id, int *follow, struct err *err)
 {
@@ -95,6 +131,16 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 		return add_pid(options, optarg, err);
 	case OPT_IDLE:
 		return set_idle(options, optarg, err);
+	case OPT_KINDS:
+		return set_kinds(options, optarg, err);
+	case OPT_SUPPRESS:
+		options->suppress_path = optarg;
+		return 0;
+	case OPT_PRINT_SUPPRESSIONS:
+		options->print_suppressions = true;
+		return 0;
+	case OPT_RATE:
+		return set_rate(options, optarg, err);
 	case OPT_ALL:
 		options->all = true;
 		return 0;
@@ -188,6 +234,8 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 
 	memset(options, 0, sizeof(*options));
 	options->idle_ns = 30000000000ull;
+	options->rate = 1000;
+	options->kinds = KINDS_DEFAULT;
 	build_getopt(longs, shorts + 2);
 	if (argc > 1 && !strcmp(argv[1], "doctor")) {
 		options->command = COMMAND_DOCTOR;
@@ -208,6 +256,10 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 	}
 	if (options->command == COMMAND_HELP || options->command == COMMAND_VERSION)
 		return 0;
+	if (options->json && options->print_suppressions)
+		return err_set(err, -EINVAL,
+			       "--json and --print-suppressions both want standard "
+			       "output: use --log FILE for the first");
 	code = take_rest(options, argc, argv, err);
 	if (!code)
 		code = check_targets(options, err);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/err.h"
+#include "model/event.h"
 
 /* Exit statuses. With `-- CMD` the command's own comes first. */
 enum exit_status {
@@ -35,9 +36,13 @@ struct options {
 	bool fail;
 	int verbosity;
 	uint64_t idle_ns;
-	const char *log_path; /* NULL: none */
-	const char *file;     /* doctor FILE */
-	char *const *child;   /* after "--", NULL: none */
+	unsigned int kinds;        /* set of model/kinds.h: others are only informed of */
+	uint32_t rate;             /* changes told per second and thread, 0: no limit */
+	const char *log_path;      /* NULL: none */
+	const char *suppress_path; /* NULL: none */
+	bool print_suppressions;
+	const char *file;   /* doctor FILE */
+	char *const *child; /* after "--", NULL: none */
 };
 
 /* 0, or -EINVAL with a line that says what to do instead. Strings stay argv's. */

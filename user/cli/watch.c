@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "model/suppressions.h"
 #include "output/sink.h"
 #include "output/text.h"
 #include "watch/diagnose.h"
@@ -63,9 +64,13 @@ static int open_outputs(struct outputs *outputs, const struct options *options, 
 
 	gethostname(outputs->context.host, sizeof(outputs->context.host) - 1);
 	outputs->context.utc_offset = clock_utc_offset();
-	outputs->sink[outputs->count++] =
-		options->json ? sink_json(&outputs->context, STDOUT_FILENO)
-			      : sink_text(&outputs->context, stdout, colour, options->verbosity);
+	if (options->json)
+		outputs->sink[0] = sink_json(&outputs->context, STDOUT_FILENO);
+	else if (options->print_suppressions)
+		outputs->sink[0] = sink_suppression_lines(stdout);
+	else
+		outputs->sink[0] = sink_text(&outputs->context, stdout, colour, options->verbosity);
+	outputs->count = 1;
 	if (options->log_path) {
 		outputs->sink[outputs->count++] = sink_log(&outputs->context, options->log_path,
 							   &code);
@@ -137,6 +142,15 @@ static int check_environment(const struct options *options, struct err *err)
 	return 0;
 }
 
+static int load_suppressions(const struct options *options, struct suppressions **suppressions,
+			     struct err *err)
+{
+	if (!options->suppress_path)
+		return 0;
+	*suppressions = suppressions_load(options->suppress_path, err);
+	return *suppressions ? 0 : err->code;
+}
+
 static int status_of_failure(const struct options *options, const struct err *err)
 {
 	/* Only running the command fails with these in a way that a shell has a status for. */
@@ -154,7 +168,8 @@ static int status_of_result(const struct options *options, const struct watch_re
 		log_warn("no libtorch that can be watched was loaded: nothing was seen");
 	if (options->child && result->command_status)
 		return result->command_status;
-	if (options->fail && (result->totals.violations || result->totals.lost))
+	if (options->fail && (result->totals.findings || result->totals.lost ||
+			      result->totals.counter[GW_THROTTLED]))
 		return EXIT_VIOLATIONS;
 	return !result->probed && options->pid_count ? EXIT_BAD_USE : EXIT_OK;
 }
@@ -168,7 +183,8 @@ int command_watch(const struct options *options)
 		.all = options->all,
 		.follow = options->follow,
 		.command = options->child,
-		.idle_ns = options->idle_ns,
+		.model = {.idle_ns = options->idle_ns, .kinds = options->kinds},
+		.rate = options->rate,
 		.handler = on_event,
 		.reopen = on_reopen,
 		.context = &outputs,
@@ -178,7 +194,9 @@ int command_watch(const struct options *options)
 	int code;
 
 	signal(SIGPIPE, SIG_IGN);
-	code = check_environment(options, &err);
+	code = load_suppressions(options, &config.model.suppressions, &err);
+	if (!code)
+		code = check_environment(options, &err);
 	if (!code)
 		code = open_outputs(&outputs, options, &err);
 	if (!code)
@@ -186,8 +204,13 @@ int command_watch(const struct options *options)
 	close_outputs(&outputs);
 	if (code) {
 		log_error("%s", err.text);
-		return status_of_failure(options, &err);
+		code = status_of_failure(options, &err);
+	} else {
+		text_totals(stderr, &result.totals);
+		if (config.model.suppressions)
+			text_suppressions(stderr, config.model.suppressions);
+		code = status_of_result(options, &result);
 	}
-	text_totals(stderr, &result.totals);
-	return status_of_result(options, &result);
+	suppressions_free(config.model.suppressions);
+	return code;
 }

@@ -7,9 +7,13 @@
 #define GRADWATCH_MODEL_EVENT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "gradwatch/abi.h"
+#include "model/kinds.h"
+
+struct suppressions;
 
 enum event_type {
 	EVENT_START,       /* gradwatch is ready: what it watches is probed from here on */
@@ -18,8 +22,10 @@ enum event_type {
 	EVENT_TRACE_BEGIN, /* a trace session; sent late, with the true time of its first push */
 	EVENT_TRACE_END,   /* its end; sent late, with the true time of its last pop */
 	EVENT_VIOLATION,   /* the grad mode changed inside a trace */
-	EVENT_LOST,        /* records were lost here */
-	EVENT_END,         /* totals and ledger */
+	EVENT_FINDING,  /* a scope with another grad mode inside a trace: what a person is told */
+	EVENT_REPEATED, /* a finding that was told has occurred again */
+	EVENT_LOST,     /* records were lost here */
+	EVENT_END,      /* totals and ledger */
 };
 
 /* Who. Fields that could not be read are 0 or "". */
@@ -38,6 +44,20 @@ struct event_torch {
 	char version[64];
 };
 
+/* A frame of a Python stack; UTF-8. */
+struct event_frame {
+	const char *file, *function; /* "?" when unknown */
+	int line;                    /* 0: unknown */
+};
+
+/* The Python stack at the event, innermost first. */
+struct event_stack {
+	enum gw_stack_status status;
+	size_t count;
+	const struct event_frame *frame;
+	int user; /* the innermost frame of the user's own code, -1: none */
+};
+
 struct event_attached {
 	uint32_t sites; /* probes placed */
 	bool certain;
@@ -51,16 +71,57 @@ struct event_trace {
 	uint64_t pushes, pops, operators, violations;
 	bool seen_from_start;
 	uint8_t depth;
+	enum trace_kind kind;
 	enum gw_end_reason reason;
 };
 
 struct event_violation {
 	uint64_t trace;
+	enum trace_kind kind;
 	bool from, to, certain;
+	bool info; /* in a trace of a kind that was not chosen */
+};
+
+enum finding_category {
+	FINDING_SCOPE,      /* the grad mode was changed by the setter */
+	FINDING_DRIFT,      /* by other ways: seen at the next operator */
+	FINDING_UNBALANCED, /* a trace ended with another grad mode than it began with */
+	FINDING_CATEGORY_MAX,
+};
+
+enum restored {
+	RESTORED_NO,
+	RESTORED_YES,
+	RESTORED_UNKNOWN, /* records between were lost, or not sent as there were too many */
+};
+
+struct event_finding {
+	uint64_t number; /* of this finding among all: 1, 2, ... */
+	uint64_t count;  /* how often it has occurred */
+	uint64_t trace;
+	enum trace_kind kind;
+	enum finding_category category;
+	uint8_t from, to; /* GW_STATE_ bits */
+	bool certain;
+	bool info;     /* in a trace of a kind that was not chosen, or by autograd: no violation */
+	bool autograd; /* made by PyTorch's autograd itself */
+	enum restored restored;
+	uint64_t duration_ns;
+	uint64_t operators;                  /* traced in it; 0: an empty scope */
+	char manager[32];                    /* "no_grad", ...; "" when not known */
+	bool decorator;                      /* it was used as one */
+	const struct event_frame *decorated; /* on this function; NULL: not seen */
+	const struct event_frame *caller; /* user of the user's own context manager; NULL: none */
+	const char *suppression;          /* name of the one that accepts it; NULL: none */
 };
 
 struct event_totals {
 	uint64_t processes, traces, violations, lost;
+	uint64_t infos;      /* like violations, in traces of kinds that were not chosen */
+	uint64_t findings;   /* different ones, neither info nor suppressed */
+	uint64_t suppressed; /* findings, with repeats */
+	const struct suppressions *suppressions; /* with their counts; NULL: none */
+	uint64_t stacks[GW_STACK_MAX];           /* of changes and drifts, by how they ended */
 	uint64_t counter[GW_COUNTER_MAX];
 };
 
@@ -69,16 +130,34 @@ struct event {
 	uint64_t time; /* monotonic ns */
 	struct event_process process;
 	struct event_torch torch;
+	struct event_stack stack; /* TRACE_BEGIN, VIOLATION */
 	union {
 		struct event_attached attached; /* ATTACHED, SKIPPED */
 		struct event_trace trace;       /* TRACE_BEGIN, TRACE_END */
 		struct event_violation violation;
+		struct event_finding finding; /* FINDING, REPEATED */
 		struct {
 			uint64_t count, total;
 		} lost;
 		struct event_totals totals; /* END */
 	};
 };
+
+/* The innermost frame of the user's own code; NULL: none. */
+static inline const struct event_frame *event_user_frame(const struct event_stack *stack)
+{
+	if (stack->user < 0 || (size_t)stack->user >= stack->count)
+		return NULL;
+	return &stack->frame[stack->user];
+}
+
+/* The place of a finding: the decorated function if known, else the user's frame; NULL: neither. */
+static inline const struct event_frame *event_place(const struct event *event)
+{
+	if (event->finding.decorated)
+		return event->finding.decorated;
+	return event_user_frame(&event->stack);
+}
 
 /* Receives events in order. The event is the sender's and gone after the call. */
 typedef void (*event_handler)(void *context, const struct event *event);

@@ -10,7 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
+#include "model/begins.h"
+#include "model/codes.h"
+#include "model/findings.h"
+#include "model/frames.h"
 #include "model/recent.h"
+#include "model/scopes.h"
 
 /*
  * Traces that are begun but not ended: what the session map can hold, twice, since records of a
@@ -39,10 +45,17 @@ struct model {
 	struct recent *open;
 	struct recent *ended;
 	struct recent *processes;
+	struct begins *begins;
+	struct codes *codes;
+	struct scopes *scopes;
+	struct findings *findings;
 	struct event_totals totals; /* totals.lost: losses told so far */
+	uint64_t throttled;         /* changes of ended traces that were counted, but not sent */
 	uint64_t bad_records;
 	bool finished;
 };
+
+static void on_scope(void *context, const struct scope *scope);
 
 struct model *model_new(const struct model_options *options, const struct model_resolver *resolver,
 			event_handler handler, void *context)
@@ -59,7 +72,12 @@ struct model *model_new(const struct model_options *options, const struct model_
 	model->open = recent_new(MAX_OPEN);
 	model->ended = recent_new(MAX_ENDED);
 	model->processes = recent_new(MAX_SEEN);
-	if (!model->open || !model->ended || !model->processes) {
+	model->begins = begins_new(MAX_OPEN);
+	model->codes = codes_new();
+	model->scopes = scopes_new(on_scope, model);
+	model->findings = findings_new(handler, context);
+	if (!model->open || !model->ended || !model->processes || !model->begins || !model->codes ||
+	    !model->scopes || !model->findings) {
 		model_free(model);
 		return NULL;
 	}
@@ -73,11 +91,15 @@ void model_free(struct model *model)
 	recent_free(model->open);
 	recent_free(model->ended);
 	recent_free(model->processes);
+	begins_free(model->begins);
+	codes_free(model->codes);
+	scopes_free(model->scopes);
+	findings_free(model->findings);
 	free(model);
 }
 
-/* Sends an event after filling in what BPF does not know. */
-static void emit_of_process(struct model *model, struct event *event, uint32_t file_id)
+/* Fills in what BPF does not know. */
+static void complete(struct model *model, struct event *event, uint32_t file_id)
 {
 	const struct model_resolver *resolver = &model->resolver;
 
@@ -87,6 +109,11 @@ static void emit_of_process(struct model *model, struct event *event, uint32_t f
 				  &event->process);
 	if (resolver->torch)
 		resolver->torch(resolver->context, file_id, &event->torch);
+}
+
+static void emit_of_process(struct model *model, struct event *event, uint32_t file_id)
+{
+	complete(model, event, file_id);
 	model->handler(model->context, event);
 }
 
@@ -114,16 +141,15 @@ static void process_of_session(struct event_process *process, const struct gw_se
 	memcpy(process->comm, session->comm, GW_COMM_LEN);
 }
 
-static void process_of_violation(struct event_process *process,
-				 const struct gw_violation *violation)
+static void process_of_record(struct event_process *process, const struct gw_event_record *record)
 {
-	process->pid = violation->pid;
-	process->tid = violation->tid;
-	process->ns_pid = violation->ns_pid;
-	process->ns_tid = violation->ns_tid;
-	process->uid = violation->uid;
-	process->start_time = violation->start_time;
-	memcpy(process->comm, violation->comm, GW_COMM_LEN);
+	process->pid = record->pid;
+	process->tid = record->tid;
+	process->ns_pid = record->ns_pid;
+	process->ns_tid = record->ns_tid;
+	process->uid = record->uid;
+	process->start_time = record->start_time;
+	memcpy(process->comm, record->comm, GW_COMM_LEN);
 }
 
 static void trace_of_session(struct event_trace *trace, const struct gw_session *session)
@@ -140,18 +166,36 @@ static void trace_of_session(struct event_trace *trace, const struct gw_session 
 	trace->depth = session->depth;
 }
 
+static enum trace_kind kind_of(const struct model *model, uint64_t id)
+{
+	const struct begin *begin = begins_get(model->begins, id);
+
+	return begin ? begin->kind : TRACE_KIND_UNKNOWN;
+}
+
+static bool is_info(const struct model *model, enum trace_kind kind)
+{
+	return !(model->options.kinds >> kind & 1);
+}
+
+static bool is_ended(const struct model *model, uint64_t id)
+{
+	return recent_contains(model->ended, (struct recent_key){.first = id});
+}
+
 /* Notes that a trace exists. Returns true when its begin is to be told. */
 static bool begin_trace(struct model *model, uint64_t id)
 {
 	struct recent_key key = {.first = id};
 
-	if (recent_contains(model->ended, key) || !recent_add(model->open, key))
+	if (is_ended(model, id) || !recent_add(model->open, key))
 		return false;
 	model->totals.traces++;
 	return true;
 }
 
-static void begin_from_session(struct model *model, const struct gw_session *session)
+static void begin_from_session(struct model *model, const struct gw_session *session,
+			       const struct event_stack *stack)
 {
 	struct event event = {.type = EVENT_TRACE_BEGIN, .time = session->first_push};
 
@@ -159,68 +203,215 @@ static void begin_from_session(struct model *model, const struct gw_session *ses
 		return;
 	process_of_session(&event.process, session);
 	trace_of_session(&event.trace, session);
+	event.trace.kind = kind_of(model, session->id);
+	if (stack)
+		event.stack = *stack;
 	emit_of_process(model, &event, session->file_id);
 }
 
-/* The session is not in the map any more, or never was: the violation is the first sight of it. */
-static void begin_from_violation(struct model *model, const struct gw_violation *violation)
+/* The session is not in the map any more, or never was: this record is the first sight of it. */
+static void begin_from_record(struct model *model, const struct gw_event_record *record,
+			      const struct event_stack *stack)
 {
-	struct event event = {.type = EVENT_TRACE_BEGIN, .time = violation->header.time};
+	struct event event = {.type = EVENT_TRACE_BEGIN, .time = record->header.time};
 
-	if (!begin_trace(model, violation->session))
+	if (!begin_trace(model, record->session))
 		return;
-	process_of_violation(&event.process, violation);
-	event.trace.id = violation->session;
-	event.trace.first_push_ns = violation->header.time;
-	event.trace.last_push_ns = violation->header.time;
-	event.trace.violations = 1;
-	emit_of_process(model, &event, violation->file_id);
+	process_of_record(&event.process, record);
+	event.trace.id = record->session;
+	event.trace.first_push_ns = record->header.time;
+	event.trace.last_push_ns = record->header.time;
+	event.trace.violations = record->header.type == GW_RECORD_VIOLATION;
+	event.trace.kind = kind_of(model, record->session);
+	if (stack)
+		event.stack = *stack;
+	emit_of_process(model, &event, record->file_id);
 }
 
-static void emit_violation(struct model *model, const struct gw_violation *violation)
+static void count_changes(struct model *model, enum trace_kind kind, uint64_t count)
 {
-	struct event event = {.type = EVENT_VIOLATION, .time = violation->header.time};
+	if (is_info(model, kind))
+		model->totals.infos += count;
+	else
+		model->totals.violations += count;
+}
 
-	process_of_violation(&event.process, violation);
-	event.violation.trace = violation->session;
-	event.violation.from = violation->from;
-	event.violation.to = violation->to;
-	event.violation.certain = violation->certain;
-	model->totals.violations++;
-	emit_of_process(model, &event, violation->file_id);
+static void emit_violation(struct model *model, const struct gw_event_record *record,
+			   const struct event_stack *stack)
+{
+	struct event event = {.type = EVENT_VIOLATION, .time = record->header.time};
+
+	process_of_record(&event.process, record);
+	event.stack = *stack;
+	event.violation.trace = record->session;
+	event.violation.kind = kind_of(model, record->session);
+	event.violation.from = record->from;
+	event.violation.to = record->to;
+	event.violation.certain = record->certain;
+	event.violation.info = is_info(model, event.violation.kind);
+	count_changes(model, event.violation.kind, 1);
+	emit_of_process(model, &event, record->file_id);
 }
 
 /* Copies a record to where it is aligned. Returns false when it is not of this ABI. */
-static bool read_violation(struct gw_violation *violation, const void *record, size_t size)
+static bool read_event(struct gw_event_record *record, const void *data, size_t size)
 {
-	if (size < sizeof(*violation))
+	if (size < sizeof(*record))
 		return false;
-	memcpy(violation, record, sizeof(*violation));
-	return violation->header.type == GW_RECORD_VIOLATION &&
-	       violation->header.version == GW_ABI_VERSION &&
-	       violation->header.size == sizeof(*violation);
+	memcpy(record, data, sizeof(*record));
+	return (record->header.type == GW_RECORD_VIOLATION ||
+		record->header.type == GW_RECORD_TRACE ||
+		record->header.type == GW_RECORD_OPERATOR ||
+		record->header.type == GW_RECORD_DRIFT) &&
+	       record->header.version == GW_ABI_VERSION && record->frames <= GW_MAX_FRAMES &&
+	       record->stack < GW_STACK_MAX &&
+	       record->header.size == sizeof(*record) + record->frames * sizeof(struct gw_frame) &&
+	       size >= record->header.size;
 }
 
-int model_record(struct model *model, const void *record, size_t size,
+/* Where a finding is, for those who accept it: the decorated function, or the user's frame. */
+static void suppress(struct model *model, struct event *event)
+{
+	struct suppressions *suppressions = model->options.suppressions;
+	const struct event_frame *place = event_place(event);
+	struct event_finding *finding = &event->finding;
+	int index;
+
+	if (!suppressions)
+		return;
+	index = suppressions_match(suppressions, finding->kind, place ? place->file : "",
+				   place ? place->function : "");
+	if (index < 0)
+		return;
+	suppressions_count(suppressions, index, 1);
+	finding->suppression = suppressions_name_of(suppressions, index);
+}
+
+/* Tells of a finding, if it is new. */
+static void tell_finding(struct model *model, struct event *event)
+{
+	struct event_finding *finding = &event->finding;
+
+	finding->kind = kind_of(model, finding->trace);
+	finding->info = finding->autograd || is_info(model, finding->kind);
+	suppress(model, event);
+	if (findings_take(model->findings, event) && !finding->info && !finding->suppression)
+		model->totals.findings++;
+	if (finding->suppression)
+		model->totals.suppressed++;
+}
+
+static void on_scope(void *context, const struct scope *scope)
+{
+	struct event event = {.type = EVENT_FINDING, .time = scope->record.header.time};
+	struct event_finding *finding = &event.finding;
+	struct event_stack at_operator = {.user = -1};
+	struct codes_frames frames, operator_frames;
+	struct model *model = context;
+	struct change_role role;
+
+	process_of_record(&event.process, &scope->record);
+	complete(model, &event, scope->record.file_id);
+	codes_stack(model->codes, scope->data, scope->size, &frames, &event.stack);
+	if (scope->operator_data)
+		codes_stack(model->codes, scope->operator_data, scope->operator_size,
+			    &operator_frames, &at_operator);
+	frames_role(&event.stack, &role);
+	finding->trace = scope->record.session;
+	finding->category = scope->drift ? FINDING_DRIFT : FINDING_SCOPE;
+	finding->from = scope->record.from;
+	finding->to = scope->record.to;
+	finding->certain = scope->record.certain;
+	finding->restored = scope->restored;
+	finding->duration_ns = scope->end - scope->record.header.time;
+	finding->operators = scope->operators;
+	memcpy(finding->manager, role.name, sizeof(finding->manager));
+	finding->autograd = (scope->drift || role.kind == CHANGE_DIRECT) &&
+			    frames_is_autograd(&event.stack);
+	if (!scope->drift) {
+		finding->decorator = frames_is_decorator(&event.stack);
+		finding->decorated = frames_decorated(&event.stack, &at_operator);
+		finding->caller = frames_manager_caller(&event.stack);
+	}
+	tell_finding(model, &event);
+}
+
+/* A change whose session is not known, or over, is a scope without an end. */
+static void take_change(struct model *model, const struct gw_event_record *record, const void *data,
+			size_t size, const struct event_stack *stack)
+{
+	struct change_role role;
+	int code = -ENOENT;
+
+	frames_role(stack, &role);
+	if (record->session && !is_ended(model, record->session))
+		code = scopes_change(model->scopes, record, data, size, &role);
+	if (code) {
+		struct scope scope = {
+			.record = *record,
+			.data = data,
+			.size = size,
+			.end = record->header.time,
+			.restored = RESTORED_UNKNOWN,
+			.drift = record->header.type == GW_RECORD_DRIFT,
+		};
+
+		on_scope(model, &scope);
+	}
+}
+
+static void begin_of_record(struct model *model, const struct gw_event_record *record,
+			    const struct gw_session *session, const struct event_stack *stack)
+{
+	if (session && session->id == record->session)
+		begin_from_session(model, session, stack);
+	else
+		begin_from_record(model, record, stack);
+}
+
+static void take_event(struct model *model, const struct gw_event_record *record, const void *data,
+		       size_t size, const struct gw_session *session)
+{
+	bool is_trace = record->header.type == GW_RECORD_TRACE;
+	struct codes_frames frames;
+	struct event_stack stack;
+
+	codes_stack(model->codes, data, size, &frames, &stack);
+	if (is_trace && record->session)
+		begins_note(model->begins, record->session, frames_kind(&stack), data, size);
+	if (record->session)
+		begin_of_record(model, record, session, is_trace ? &stack : NULL);
+	switch (record->header.type) {
+	case GW_RECORD_VIOLATION:
+		model->totals.stacks[stack.status]++;
+		emit_violation(model, record, &stack);
+		take_change(model, record, data, size, &stack);
+		break;
+	case GW_RECORD_DRIFT:
+		model->totals.stacks[stack.status]++;
+		take_change(model, record, data, size, &stack);
+		break;
+	case GW_RECORD_OPERATOR:
+		scopes_operator(model->scopes, record, data, size);
+		break;
+	}
+}
+
+int model_record(struct model *model, const void *data, size_t size,
 		 const struct gw_session *session)
 {
-	struct gw_violation violation;
+	struct gw_event_record record;
 
-	if (!read_violation(&violation, record, size)) {
+	if (!codes_add(model->codes, data, size))
+		return 0;
+	if (!read_event(&record, data, size)) {
 		model->bad_records++;
 		return -EBADMSG;
 	}
 	if (model->finished)
 		return 0;
-
-	tell_lost(model, violation.header.lost, violation.header.time);
-	if (violation.session) {
-		if (session && session->id == violation.session)
-			begin_from_session(model, session);
-		else
-			begin_from_violation(model, &violation);
-	}
-	emit_violation(model, &violation);
+	tell_lost(model, record.header.lost, record.header.time);
+	take_event(model, &record, data, size, session);
 	return 0;
 }
 
@@ -247,6 +438,42 @@ static enum gw_end_reason end_of_session(const struct model *model,
 	return GW_END_NONE;
 }
 
+/* A trace that was left with another grad mode than it was entered with. */
+static void tell_unbalanced(struct model *model, const struct gw_session *session, uint64_t end)
+{
+	const struct begin *begin = begins_get(model->begins, session->id);
+	struct event event = {.type = EVENT_FINDING, .time = end, .stack = {.user = -1}};
+	struct event_finding *finding = &event.finding;
+	struct codes_frames frames;
+
+	process_of_session(&event.process, session);
+	complete(model, &event, session->file_id);
+	if (begin)
+		codes_stack(model->codes, begin->record, begin->size, &frames, &event.stack);
+	finding->trace = session->id;
+	finding->category = FINDING_UNBALANCED;
+	finding->from = session->state_begin;
+	finding->to = session->state_end;
+	finding->certain = true;
+	finding->restored = RESTORED_NO;
+	finding->duration_ns = end > session->first_push ? end - session->first_push : 0;
+	finding->operators = session->operators;
+	tell_finding(model, &event);
+}
+
+static void tell_findings_at_end(struct model *model, const struct gw_session *session,
+				 uint64_t end)
+{
+	struct scopes_trace_end at = {end, session->operators, session->violations,
+				      session->state_end};
+
+	scopes_end(model->scopes, session->id, &at);
+	if (session->state_end & GW_STATE_UNKNOWN || session->state_begin & GW_STATE_UNKNOWN)
+		return;
+	if (session->seen_from_start && (session->state_begin ^ session->state_end) & GW_STATE_GRAD)
+		tell_unbalanced(model, session, end);
+}
+
 static void end_trace(struct model *model, const struct gw_session *session,
 		      enum gw_end_reason reason, uint64_t end)
 {
@@ -256,10 +483,24 @@ static void end_trace(struct model *model, const struct gw_session *session,
 	if (!recent_add(model->ended, key))
 		return;
 	recent_remove(model->open, key);
+	tell_findings_at_end(model, session, end);
+	event.trace.kind = kind_of(model, session->id);
+	count_changes(model, event.trace.kind, session->throttled);
+	model->throttled += session->throttled;
+	begins_forget(model->begins, session->id);
 	process_of_session(&event.process, session);
 	trace_of_session(&event.trace, session);
 	event.trace.reason = reason;
 	emit_of_process(model, &event, session->file_id);
+}
+
+bool model_session_is_over(const struct model *model, const struct gw_session *session,
+			   enum model_mode_state mode, uint64_t now)
+{
+	uint64_t end;
+
+	return !model->finished &&
+	       (is_ended(model, session->id) || end_of_session(model, session, mode, now, &end));
 }
 
 bool model_session(struct model *model, const struct gw_session *session,
@@ -270,11 +511,9 @@ bool model_session(struct model *model, const struct gw_session *session,
 
 	if (model->finished)
 		return false;
-	/* Told already, but still in the map: it only remains to remove it. */
-	if (recent_contains(model->ended, (struct recent_key){.first = session->id}))
+	if (is_ended(model, session->id))
 		return true;
-
-	begin_from_session(model, session);
+	begin_from_session(model, session, NULL);
 	reason = end_of_session(model, session, mode, now, &end);
 	if (reason == GW_END_NONE)
 		return false;
@@ -312,6 +551,11 @@ void model_finish(struct model *model, uint64_t now)
 
 	if (model->finished)
 		return;
+	findings_finish(model->findings, now);
+	/* Those whose session found no room: of no known kind. */
+	if (model->totals.counter[GW_THROTTLED] > model->throttled)
+		count_changes(model, TRACE_KIND_UNKNOWN,
+			      model->totals.counter[GW_THROTTLED] - model->throttled);
 	model->finished = true;
 	model_totals(model, &event.totals);
 	model->handler(model->context, &event);
@@ -320,6 +564,7 @@ void model_finish(struct model *model, uint64_t now)
 void model_totals(const struct model *model, struct event_totals *totals)
 {
 	*totals = model->totals;
+	totals->suppressions = model->options.suppressions;
 }
 
 uint64_t model_bad_records(const struct model *model)
@@ -330,7 +575,7 @@ uint64_t model_bad_records(const struct model *model)
 bool model_ledger_balances(const uint64_t counter[GW_COUNTER_MAX])
 {
 	uint64_t sum = counter[GW_REPORTED] + counter[GW_REDUNDANT] + counter[GW_OUTSIDE] +
-		       counter[GW_FILTERED] + counter[GW_LOST];
+		       counter[GW_FILTERED] + counter[GW_LOST] + counter[GW_THROTTLED];
 
 	return counter[GW_HITS] == sum;
 }

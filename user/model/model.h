@@ -11,6 +11,7 @@
 #include <stddef.h>
 
 #include "model/event.h"
+#include "model/suppressions.h"
 
 struct model;
 
@@ -23,7 +24,9 @@ struct model_resolver {
 };
 
 struct model_options {
-	uint64_t idle_ns; /* a popped trace without push or pop for so long is over */
+	uint64_t idle_ns;   /* a popped trace without push or pop for so long is over */
+	unsigned int kinds; /* set of model/kinds.h: others are only informed of */
+	struct suppressions *suppressions; /* the caller's; NULL: none */
 };
 
 /* NULL when out of memory. handler and resolver contexts stay the caller's. */
@@ -44,12 +47,15 @@ enum model_mode_state { MODEL_MODE_UNKNOWN, MODEL_MODE_ALIVE, MODEL_MODE_GONE };
 
 /*
  * A snapshot of a session, at time now: emits TRACE_BEGIN when new, TRACE_END when it is over (its
- * end_reason, `mode` gone while it is popped, or idle). Returns true when it is over and told: the
- * caller removes it from the map. The last 1024 ended traces are remembered, so that records that
- * were still under way do not begin them again.
+ * end_reason, `mode` gone while it is popped, or idle). Returns true when it is over. The last 1024
+ * ended traces are remembered, so that records that were still under way do not begin them again.
  */
 bool model_session(struct model *model, const struct gw_session *session,
 		   enum model_mode_state mode, uint64_t now);
+
+/* What model_session() would return: then the caller first removes the session from the map. */
+bool model_session_is_over(const struct model *model, const struct gw_session *session,
+			   enum model_mode_state mode, uint64_t now);
 
 /* The session ends here because gradwatch does. */
 void model_session_detach(struct model *model, const struct gw_session *session, uint64_t now);
@@ -72,7 +78,7 @@ void model_finish(struct model *model, uint64_t now);
 void model_totals(const struct model *model, struct event_totals *totals);
 uint64_t model_bad_records(const struct model *model);
 
-/* hits == reported + redundant + outside + filtered + lost */
+/* hits == reported + redundant + outside + filtered + lost + throttled */
 bool model_ledger_balances(const uint64_t counter[GW_COUNTER_MAX]);
 
 #endif

@@ -5,14 +5,33 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "output/sink.h"
 
 /* "gone", "replaced", ...; part of the JSON schema. */
 const char *output_end_reason(enum gw_end_reason reason);
 
+/* "whole", "cut", or why there is no stack; part of the JSON schema. */
+const char *output_stack_status(enum gw_stack_status status);
+
+/* "scope", "drift", "unbalanced"; part of the JSON schema. */
+const char *output_category(enum finding_category category);
+
+/*
+ * "violation"; "low" for a scope in which nothing was traced; "info" for a kind of trace that was
+ * not chosen; "suppressed". Part of the JSON schema.
+ */
+const char *output_severity(const struct event_finding *finding);
+
 /* "1 trace", "2 traces": the word for a count. */
 const char *output_plural(uint64_t count, const char *one, const char *many);
+
+/* Prints a string of the target, of at most size bytes, with control characters escaped. */
+void output_escaped(FILE *stream, const char *string, size_t size);
+
+/* "3.2 us", "14.0 ms", "2.5 s" */
+void output_duration(FILE *stream, uint64_t ns);
 
 /* A monotonic time as ns since 1970 in UTC. */
 uint64_t output_utc(const struct sink_context *context, uint64_t monotonic);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "model/suppressions.h"
 #include "output/common.h"
 
 /* Of the schema. Adding a key does not change it; removing one or changing its meaning does. */
@@ -120,10 +121,54 @@ static void put_attached(struct line *line, const struct event_attached *attache
 	put_number(line, "armed_after_ns", attached->armed_after_ns);
 }
 
+static void put_frame(struct line *line, const struct event_frame *frame)
+{
+	put_string(line, "file", frame->file, STRING_MAX);
+	put_string(line, "function", frame->function, STRING_MAX);
+	if (frame->line)
+		put_number(line, "line", (uint64_t)frame->line);
+	else
+		put_null(line, "line");
+}
+
+/* A frame as an object of its own; NULL: none. */
+static void put_place(struct line *line, const char *key, const struct event_frame *frame)
+{
+	struct line inner;
+
+	if (!frame) {
+		put_null(line, key);
+		return;
+	}
+	inner = put_object(line, key);
+	if (inner.failed)
+		return;
+	put_frame(&inner, frame);
+	line->failed = inner.failed;
+}
+
+static void put_stack(struct line *line, const struct event_stack *stack)
+{
+	struct json_object *frames = json_object_new_array();
+
+	put_string(line, "stack_status", output_stack_status(stack->status), STRING_MAX);
+	put_place(line, "user", event_user_frame(stack));
+	put(line, "stack", frames);
+	for (size_t i = 0; i < stack->count && !line->failed; i++) {
+		struct line frame = {.object = json_object_new_object()};
+
+		frame.failed = !frame.object || json_object_array_add(frames, frame.object);
+		if (!frame.failed)
+			put_frame(&frame, &stack->frame[i]);
+		line->failed = frame.failed;
+	}
+}
+
 static void put_trace(struct line *line, const struct sink_context *context,
 		      const struct event_trace *trace)
 {
 	put_number(line, "trace", trace->id);
+	put_string(line, "kind", kind_name(trace->kind), STRING_MAX);
 	put_number(line, "depth", trace->depth);
 	put_bool(line, "seen_from_start", trace->seen_from_start);
 	put_time(line, "first_push", context, trace->first_push_ns);
@@ -148,9 +193,57 @@ static void put_violation(struct line *line, const struct event_violation *viola
 		put_number(line, "trace", violation->trace);
 	else
 		put_null(line, "trace");
+	put_string(line, "kind", kind_name(violation->kind), STRING_MAX);
 	put_bool(line, "from", violation->from);
 	put_bool(line, "to", violation->to);
 	put_bool(line, "certain", violation->certain);
+	put_bool(line, "info", violation->info);
+}
+
+static void put_restored(struct line *line, enum restored restored)
+{
+	if (restored == RESTORED_UNKNOWN)
+		put_null(line, "restored");
+	else
+		put_bool(line, "restored", restored == RESTORED_YES);
+}
+
+static void put_state(struct line *line, const char *key, uint8_t state)
+{
+	struct line inner = put_object(line, key);
+
+	if (inner.failed)
+		return;
+	put_bool(&inner, "grad", state & GW_STATE_GRAD);
+	put_bool(&inner, "inference", state & GW_STATE_INFERENCE);
+	line->failed = inner.failed;
+}
+
+static void put_finding(struct line *line, const struct event_finding *finding)
+{
+	put_number(line, "finding", finding->number);
+	put_number(line, "count", finding->count);
+	put_string(line, "category", output_category(finding->category), STRING_MAX);
+	put_string(line, "severity", output_severity(finding), STRING_MAX);
+	if (finding->trace)
+		put_number(line, "trace", finding->trace);
+	else
+		put_null(line, "trace");
+	put_string(line, "kind", kind_name(finding->kind), STRING_MAX);
+	put_state(line, "from", finding->from);
+	put_state(line, "to", finding->to);
+	put_bool(line, "certain", finding->certain);
+	put_restored(line, finding->restored);
+	put_number(line, "duration_ns", finding->duration_ns);
+	put_number(line, "operators", finding->operators);
+	put_bool(line, "empty", !finding->operators);
+	put_known(line, "manager", finding->manager, sizeof(finding->manager));
+	put_bool(line, "autograd", finding->autograd);
+	put_bool(line, "decorator", finding->decorator);
+	put_place(line, "decorated", finding->decorated);
+	put_place(line, "caller", finding->caller);
+	put_known(line, "suppressed_by", finding->suppression ? finding->suppression : "",
+		  STRING_MAX);
 }
 
 /* A group of the counters in the totals. */
@@ -164,11 +257,17 @@ static void put_counters(struct line *line, const char *key, const uint64_t *cou
 		[GW_OUTSIDE] = "outside_trace",
 		[GW_FILTERED] = "filtered",
 		[GW_LOST] = "lost",
+		[GW_THROTTLED] = "throttled",
+		[GW_DRIFTS] = "drifts",
 		[GW_UNREADABLE] = "unreadable",
 		[GW_THREADS_FULL] = "threads_full",
 		[GW_SESSIONS_FULL] = "sessions_full",
 		[GW_NESTING_FULL] = "nesting_full",
 		[GW_PROCESSES_FULL] = "processes_full",
+		[GW_CODES_LOST] = "codes_lost",
+		[GW_TRACES_LOST] = "traces_lost",
+		[GW_DRIFTS_LOST] = "drifts_lost",
+		[GW_NAMES_LOST] = "names_lost",
 	};
 	struct line inner = put_object(line, key);
 
@@ -180,13 +279,53 @@ static void put_counters(struct line *line, const char *key, const uint64_t *cou
 	line->failed = inner.failed;
 }
 
+static void put_stacks(struct line *line, const uint64_t stacks[GW_STACK_MAX])
+{
+	struct line inner = put_object(line, "stacks");
+
+	if (inner.failed)
+		return;
+	for (unsigned int i = 0; i < GW_STACK_MAX; i++)
+		put_number(&inner, output_stack_status(i), stacks[i]);
+	line->failed = inner.failed;
+}
+
+/* How often each name has accepted a finding, and the lines that never have. */
+static void put_suppressions(struct line *line, const struct suppressions *suppressions)
+{
+	struct line inner = put_object(line, "suppressions");
+	struct json_object *unused = json_object_new_array();
+	unsigned int number = 0;
+
+	for (size_t i = 0; i < suppressions_names(suppressions) && !inner.failed; i++) {
+		char name[UTF8_MAX];
+		const char *raw;
+		uint64_t count;
+
+		raw = suppressions_name(suppressions, i, &count);
+		str_to_utf8(name, sizeof(name), raw, strnlen(raw, STRING_MAX));
+		put_number(&inner, name, count);
+	}
+	line->failed |= inner.failed;
+	put(line, "unused_suppressions", unused);
+	while ((number = suppressions_next_unused(suppressions, number)) && !line->failed)
+		line->failed = json_object_array_add(unused, json_object_new_int64(number));
+}
+
 static void put_totals(struct line *line, const struct event_totals *totals)
 {
 	put_number(line, "processes", totals->processes);
 	put_number(line, "traces", totals->traces);
 	put_number(line, "violations", totals->violations);
+	put_number(line, "infos", totals->infos);
+	put_number(line, "findings", totals->findings);
+	put_number(line, "suppressed", totals->suppressed);
+	put_number(line, "drifts", totals->counter[GW_DRIFTS]);
 	put_number(line, "lost", totals->lost);
-	put_counters(line, "ledger", totals->counter, GW_HITS, GW_LOST);
+	if (totals->suppressions)
+		put_suppressions(line, totals->suppressions);
+	put_stacks(line, totals->stacks);
+	put_counters(line, "ledger", totals->counter, GW_HITS, GW_THROTTLED);
 	put_counters(line, "counters", totals->counter, GW_UNREADABLE, GW_COUNTER_MAX - 1);
 }
 
@@ -205,6 +344,10 @@ static const char *type_name(enum event_type type)
 		return "trace_end";
 	case EVENT_VIOLATION:
 		return "violation";
+	case EVENT_FINDING:
+		return "finding";
+	case EVENT_REPEATED:
+		return "repeated";
 	case EVENT_LOST:
 		return "lost";
 	case EVENT_END:
@@ -230,6 +373,7 @@ static void put_body(struct line *line, const struct sink_context *context,
 	case EVENT_TRACE_BEGIN:
 		put_process(line, event);
 		put_trace(line, context, &event->trace);
+		put_stack(line, &event->stack);
 		break;
 	case EVENT_TRACE_END: {
 		const char *reason = output_end_reason(event->trace.reason);
@@ -242,6 +386,16 @@ static void put_body(struct line *line, const struct sink_context *context,
 	case EVENT_VIOLATION:
 		put_process(line, event);
 		put_violation(line, &event->violation);
+		put_stack(line, &event->stack);
+		break;
+	case EVENT_FINDING:
+		put_process(line, event);
+		put_finding(line, &event->finding);
+		put_stack(line, &event->stack);
+		break;
+	case EVENT_REPEATED:
+		put_number(line, "finding", event->finding.number);
+		put_number(line, "count", event->finding.count);
 		break;
 	case EVENT_LOST:
 		put_number(line, "count", event->lost.count);

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "output/common.h"
 
 int sink_event(struct sink *sink, const struct event *event)
@@ -26,6 +28,8 @@ void sink_free(struct sink *sink)
 const char *output_end_reason(enum gw_end_reason reason)
 {
 	switch (reason) {
+	case GW_END_LEFT:
+		return "left";
 	case GW_END_GONE:
 		return "gone";
 	case GW_END_REPLACED:
@@ -43,6 +47,56 @@ const char *output_end_reason(enum gw_end_reason reason)
 		break;
 	}
 	return "unknown";
+}
+
+const char *output_stack_status(enum gw_stack_status status)
+{
+	static const char *const name[GW_STACK_MAX] = {
+		[GW_STACK_WHOLE] = "whole",         [GW_STACK_CUT] = "cut",
+		[GW_STACK_NO_PYTHON] = "no_python", [GW_STACK_UNSUPPORTED] = "unsupported_python",
+		[GW_STACK_NO_THREAD] = "no_thread", [GW_STACK_UNREADABLE] = "unreadable",
+		[GW_STACK_BUSY] = "busy",
+	};
+
+	return status < GW_STACK_MAX ? name[status] : "unknown";
+}
+
+const char *output_category(enum finding_category category)
+{
+	static const char *const name[FINDING_CATEGORY_MAX] = {
+		[FINDING_SCOPE] = "scope",
+		[FINDING_DRIFT] = "drift",
+		[FINDING_UNBALANCED] = "unbalanced",
+	};
+
+	return category < FINDING_CATEGORY_MAX ? name[category] : "unknown";
+}
+
+const char *output_severity(const struct event_finding *finding)
+{
+	if (finding->suppression)
+		return "suppressed";
+	if (finding->info)
+		return "info";
+	return finding->operators || finding->category == FINDING_UNBALANCED ? "violation" : "low";
+}
+
+void output_escaped(FILE *stream, const char *string, size_t size)
+{
+	char escaped[4 * 4096 + 1];
+
+	str_escape(escaped, sizeof(escaped), string, strnlen(string, size));
+	fputs(escaped, stream);
+}
+
+void output_duration(FILE *stream, uint64_t ns)
+{
+	if (ns < 1000000)
+		fprintf(stream, "%.1f us", (double)ns / 1e3);
+	else if (ns < 1000000000)
+		fprintf(stream, "%.1f ms", (double)ns / 1e6);
+	else
+		fprintf(stream, "%.1f s", (double)ns / 1e9);
 }
 
 const char *output_plural(uint64_t count, const char *one, const char *many)

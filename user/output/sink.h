@@ -38,6 +38,9 @@ struct sink *sink_text(const struct sink_context *context, FILE *stream, bool co
 /* JSON Lines on a descriptor (not owned): one write(2) per event. */
 struct sink *sink_json(const struct sink_context *context, int fd);
 
+/* A line for a suppression file per finding, on stream (not owned). */
+struct sink *sink_suppression_lines(FILE *stream);
+
 /*
  * The same JSON Lines appended to a file: created 0600, O_APPEND, reopened by path on reopen().
  * NULL with *error = negative errno when it cannot be opened.

@@ -9,10 +9,10 @@
 
 #include "base/str.h"
 #include "output/common.h"
+#include "output/text_finding.h"
 
 #define NS_PER_SEC  1000000000ull
 #define NS_PER_MSEC 1000000ull
-#define NS_PER_USEC 1000ull
 
 struct text_sink {
 	struct sink sink;
@@ -40,15 +40,6 @@ static void print_tinted(const struct text_sink *text, enum tint tint, const cha
 		fputs(word, text->stream);
 }
 
-/* A string of the target. size is that of its array, in case its NUL is missing. */
-static void print_escaped(FILE *stream, const char *string, size_t size)
-{
-	char escaped[4 * 4096 + 1];
-
-	str_escape(escaped, sizeof(escaped), string, strnlen(string, size));
-	fputs(escaped, stream);
-}
-
 /* Local time, since a person compares it with the clock on the wall. */
 static void print_time(const struct text_sink *text, uint64_t monotonic)
 {
@@ -72,7 +63,7 @@ static void print_process(const struct text_sink *text, const struct event_proce
 	if (!process->pid)
 		return;
 	fputs("  ", stream);
-	print_escaped(stream, process->comm, sizeof(process->comm));
+	output_escaped(stream, process->comm, sizeof(process->comm));
 	fprintf(stream, "[%" PRIu32 "]", process->pid);
 	if (process->tid && process->tid != process->pid)
 		fprintf(stream, " thread %" PRIu32, process->tid);
@@ -84,7 +75,7 @@ static void print_torch(const struct text_sink *text, const struct event_torch *
 {
 	fputs("  torch ", text->stream);
 	if (torch->version[0])
-		print_escaped(text->stream, torch->version, sizeof(torch->version));
+		output_escaped(text->stream, torch->version, sizeof(torch->version));
 	else
 		fputs("of unknown version", text->stream);
 }
@@ -96,7 +87,7 @@ static void print_library(const struct text_sink *text, const struct event_torch
 	const char *slash = memrchr(torch->file, '/', length);
 	const char *name = slash ? slash + 1 : torch->file;
 
-	print_escaped(text->stream, name, length - (size_t)(name - torch->file));
+	output_escaped(text->stream, name, length - (size_t)(name - torch->file));
 }
 
 static void print_attached(const struct text_sink *text, const struct event *event)
@@ -117,7 +108,7 @@ static void print_attached(const struct text_sink *text, const struct event *eve
 	print_tinted(text, TINT_WARNING, "uncertain");
 	if (attached->doubt[0]) {
 		fputs(": ", stream);
-		print_escaped(stream, attached->doubt, sizeof(attached->doubt));
+		output_escaped(stream, attached->doubt, sizeof(attached->doubt));
 	}
 }
 
@@ -129,10 +120,11 @@ static void print_skipped(const struct text_sink *text, const struct event *even
 	print_tinted(text, TINT_WARNING, "skipped");
 	fputs("  ", stream);
 	/* The whole path: a person has to find the file to do something about it. */
-	print_escaped(stream, event->torch.file, sizeof(event->torch.file));
+	output_escaped(stream, event->torch.file, sizeof(event->torch.file));
 	print_process(text, &event->process);
 	fputs("  ", stream);
-	print_escaped(stream, reason[0] ? reason : "reason unknown", sizeof(event->attached.doubt));
+	output_escaped(stream, reason[0] ? reason : "reason unknown",
+		       sizeof(event->attached.doubt));
 }
 
 static void print_violation(const struct text_sink *text, const struct event *event)
@@ -140,8 +132,7 @@ static void print_violation(const struct text_sink *text, const struct event *ev
 	const struct event_violation *violation = &event->violation;
 	FILE *stream = text->stream;
 
-	print_tinted(text, TINT_ALARM, "VIOLATION");
-	fprintf(stream, "  grad mode %s -> %s inside a trace", violation->from ? "on" : "off",
+	fprintf(stream, "change  grad mode %s -> %s inside a trace", violation->from ? "on" : "off",
 		violation->to ? "on" : "off");
 	print_process(text, &event->process);
 	print_torch(text, &event->torch);
@@ -155,21 +146,35 @@ static void print_violation(const struct text_sink *text, const struct event *ev
 	}
 }
 
+static void print_finding(const struct text_sink *text, const struct event *event)
+{
+	const struct event_finding *finding = &event->finding;
+	bool alarm = !finding->info && !finding->suppression && finding->operators;
+
+	print_tinted(text, alarm ? TINT_ALARM : TINT_ASIDE, text_finding_title(finding));
+	fprintf(text->stream, "  %s", kind_name(finding->kind));
+	print_process(text, &event->process);
+	print_torch(text, &event->torch);
+	if (finding->trace)
+		fprintf(text->stream, "  trace %" PRIu64, finding->trace);
+	if (!finding->certain) {
+		fputs("  ", text->stream);
+		print_tinted(text, TINT_WARNING, "uncertain");
+	}
+	text_finding_body(text->stream, event, text->verbosity >= 1);
+}
+
+static void print_repeated(const struct text_sink *text, const struct event *event)
+{
+	fprintf(text->stream, "finding %" PRIu64 " again: %" PRIu64 " times in all",
+		event->finding.number, event->finding.count);
+}
+
 static void print_lost(const struct text_sink *text, const struct event *event)
 {
 	print_tinted(text, TINT_WARNING, "LOST");
 	fprintf(text->stream, "  %" PRIu64 " %s lost here, %" PRIu64 " in all", event->lost.count,
 		output_plural(event->lost.count, "violation", "violations"), event->lost.total);
-}
-
-static void print_duration(FILE *stream, uint64_t ns)
-{
-	if (ns < NS_PER_MSEC)
-		fprintf(stream, "%.1f us", (double)ns / NS_PER_USEC);
-	else if (ns < NS_PER_SEC)
-		fprintf(stream, "%.1f ms", (double)ns / NS_PER_MSEC);
-	else
-		fprintf(stream, "%.1f s", (double)ns / NS_PER_SEC);
 }
 
 static void print_trace_begin(const struct text_sink *text, const struct event *event)
@@ -196,16 +201,22 @@ static void print_trace_end(const struct text_sink *text, const struct event *ev
 		output_end_reason(trace->reason), trace->operators,
 		output_plural(trace->operators, "operator", "operators"), trace->violations,
 		output_plural(trace->violations, "violation", "violations"));
-	print_duration(stream, end > trace->first_push_ns ? end - trace->first_push_ns : 0);
+	output_duration(stream, end > trace->first_push_ns ? end - trace->first_push_ns : 0);
 	print_process(text, &event->process);
+}
+
+/* What is accepted, or no violation, is only shown on request. */
+static bool is_for_everyone(const struct event *event)
+{
+	return !event->finding.info && !event->finding.suppression;
 }
 
 /* The printer of a type, NULL for what text does not show. */
 static void (*printer_of(const struct text_sink *text,
-			 enum event_type type))(const struct text_sink *text,
-						const struct event *event)
+			 const struct event *event))(const struct text_sink *text,
+						     const struct event *event)
 {
-	switch (type) {
+	switch (event->type) {
 	case EVENT_ATTACHED:
 		return print_attached;
 	case EVENT_SKIPPED:
@@ -215,7 +226,11 @@ static void (*printer_of(const struct text_sink *text,
 	case EVENT_TRACE_END:
 		return text->verbosity >= 1 ? print_trace_end : NULL;
 	case EVENT_VIOLATION:
-		return print_violation;
+		return text->verbosity >= 2 ? print_violation : NULL;
+	case EVENT_FINDING:
+		return text->verbosity >= 1 || is_for_everyone(event) ? print_finding : NULL;
+	case EVENT_REPEATED:
+		return print_repeated;
 	case EVENT_LOST:
 		return print_lost;
 	case EVENT_START:
@@ -230,7 +245,7 @@ static int text_event(struct sink *sink, const struct event *event)
 	struct text_sink *text = (struct text_sink *)sink;
 	void (*print)(const struct text_sink *, const struct event *);
 
-	print = printer_of(text, event->type);
+	print = printer_of(text, event);
 	if (!print)
 		return 0;
 

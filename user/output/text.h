@@ -14,4 +14,7 @@
  */
 void text_totals(FILE *stream, const struct event_totals *totals);
 
+/* How often each name of a suppression file has accepted a finding, and lines that never did. */
+void text_suppressions(FILE *stream, const struct suppressions *suppressions);
+
 #endif

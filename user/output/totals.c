@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "model/model.h"
+#include "model/suppressions.h"
 #include "output/common.h"
 
 /* The third line: everything that makes the first two less than the whole truth. */
@@ -18,6 +19,10 @@ static void print_warnings(FILE *stream, const uint64_t *counter)
 		{GW_SESSIONS_FULL, "trace map full"},
 		{GW_NESTING_FULL, "traces nested too deep"},
 		{GW_PROCESSES_FULL, "children not watched, process map full"},
+		{GW_CODES_LOST, "names of stack frames lost"},
+		{GW_TRACES_LOST, "traces of unknown kind, their first stack was lost"},
+		{GW_DRIFTS_LOST, "drifts lost"},
+		{GW_NAMES_LOST, "names of decorated functions lost"},
 	};
 	const char *separator = "warning: ";
 
@@ -41,17 +46,38 @@ void text_totals(FILE *stream, const struct event_totals *totals)
 {
 	const uint64_t *counter = totals->counter;
 
-	fprintf(stream, "%" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " lost\n",
+	fprintf(stream,
+		"%" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " lost, %" PRIu64
+		" %s\n",
 		totals->processes, output_plural(totals->processes, "process", "processes"),
 		totals->traces, output_plural(totals->traces, "trace", "traces"),
 		totals->violations, output_plural(totals->violations, "violation", "violations"),
-		totals->lost);
+		totals->lost, totals->findings,
+		output_plural(totals->findings, "finding", "findings"));
 	/* "hits" in any number: the line is the identity, and scripts look for its words. */
 	fprintf(stream,
 		"ledger: %" PRIu64 " hits = %" PRIu64 " reported + %" PRIu64 " redundant + %" PRIu64
-		" outside-trace + %" PRIu64 " filtered + %" PRIu64 " lost\n",
+		" outside-trace + %" PRIu64 " filtered + %" PRIu64 " lost + %" PRIu64
+		" throttled\n",
 		counter[GW_HITS], counter[GW_REPORTED], counter[GW_REDUNDANT], counter[GW_OUTSIDE],
-		counter[GW_FILTERED], counter[GW_LOST]);
+		counter[GW_FILTERED], counter[GW_LOST], counter[GW_THROTTLED]);
 	print_warnings(stream, counter);
 	fflush(stream);
+}
+
+void text_suppressions(FILE *stream, const struct suppressions *suppressions)
+{
+	unsigned int line = 0;
+
+	for (size_t i = 0; i < suppressions_names(suppressions); i++) {
+		uint64_t count;
+		const char *name = suppressions_name(suppressions, i, &count);
+
+		fputs("suppressed: ", stream);
+		output_escaped(stream, name, SUPPRESSIONS_MAX_LINE_LENGTH);
+		fprintf(stream, ": %" PRIu64 " %s\n", count,
+			output_plural(count, "finding", "findings"));
+	}
+	while ((line = suppressions_next_unused(suppressions, line)))
+		fprintf(stream, "warning: line %u of the suppressions accepted nothing\n", line);
 }

@@ -21,9 +21,10 @@ struct collect {
 
 static const struct gw_session *session_of(struct collect *collect, const void *data, size_t size)
 {
-	const struct gw_violation *violation = data;
+	const struct gw_event_record *violation = data;
 
-	if (size != sizeof(*violation) || !violation->session)
+	if (size < sizeof(*violation) || violation->header.type == GW_RECORD_CODE ||
+	    !violation->session)
 		return NULL;
 	if (violation->session != collect->last.id &&
 	    !programs_session(collect->programs, violation->session, &collect->last)) {
@@ -101,16 +102,23 @@ static enum model_mode_state mode_state(const struct gw_session *session, uint64
 								  : MODEL_MODE_GONE;
 }
 
+/* Tells of a session, and of its end, when it is taken out of the map. */
 static void sweep_session(struct collect *collect, uint64_t id, uint64_t now, bool last)
 {
+	enum model_mode_state mode = MODEL_MODE_UNKNOWN;
 	struct gw_session session;
 
 	if (!programs_session(collect->programs, id, &session))
 		return;
-	if (model_session(collect->model, &session,
-			  session.end_reason ? MODEL_MODE_UNKNOWN : mode_state(&session, now), now))
+	if (!session.end_reason)
+		mode = mode_state(&session, now);
+	if (model_session_is_over(collect->model, &session, mode, now)) {
+		/* In this order: what comes after the end is another session's, what came before
+		 * it is told before it. */
 		programs_forget_session(collect->programs, id);
-	else if (last)
+		collect_records(collect);
+	}
+	if (!model_session(collect->model, &session, mode, now) && last)
 		model_session_detach(collect->model, &session, now);
 }
 

@@ -43,6 +43,7 @@ static void tell(struct visit *visit, const struct event_process *process,
 static int visit_mapping(void *context, const struct procfs_mapping *mapping)
 {
 	struct visit *visit = context;
+	struct interpreter_found python;
 	const struct library *library;
 	const struct event_process *process;
 	bool new_library, new_process;
@@ -52,6 +53,10 @@ static int visit_mapping(void *context, const struct procfs_mapping *mapping)
 				  &new_library, &code);
 	if (!library || library->state == LIBRARY_NOT_TORCH)
 		return 0;
+	/* After the probes: without a Python only stacks are missing. */
+	if (!interpreters_find(visit->discover->interpreters, visit->pid, &python))
+		programs_set_interpreter(visit->discover->programs, visit->pid,
+					 &python.interpreter);
 	process = processes_note(visit->discover->processes, visit->pid, &new_process);
 	if (process && (new_process || new_library))
 		tell(visit, process, library, mapping->path, new_library);

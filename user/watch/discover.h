@@ -15,6 +15,7 @@
 
 #include "model/event.h"
 #include "model/model.h"
+#include "watch/interpreters.h"
 #include "watch/library.h"
 #include "watch/processes.h"
 #include "watch/programs.h"
@@ -23,6 +24,7 @@ struct discover {
 	struct programs *programs;
 	struct libraries *libraries;
 	struct processes *processes;
+	struct interpreters *interpreters;
 	struct model *model;
 	event_handler handler;
 	void *context;

@@ -157,14 +157,14 @@ bool procfs_is_candidate(const char *path)
 	return strstr(name, "c10") != NULL;
 }
 
-/* start-end perms offset dev inode path; returns whether it is an executable candidate */
+/* start-end perms offset dev inode path; returns whether it is an executable file */
 static bool parse_maps_line(const char *line, struct procfs_mapping *mapping)
 {
 	char permissions[5];
 	int path_at = 0;
 
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %*x %*x:%*x %*u %n", &mapping->start,
-		   &mapping->end, permissions, &path_at) != 3 ||
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*x:%*x %*u %n", &mapping->start,
+		   &mapping->end, permissions, &mapping->offset, &path_at) != 4 ||
 	    !path_at)
 		return false;
 	if (permissions[2] != 'x' || line[path_at] != '/')
@@ -172,11 +172,11 @@ static bool parse_maps_line(const char *line, struct procfs_mapping *mapping)
 	if (str_format(mapping->path, sizeof(mapping->path), "%s", line + path_at))
 		return false;
 	mapping->path[strcspn(mapping->path, "\n")] = '\0';
-	return procfs_is_candidate(mapping->path);
+	return true;
 }
 
-int procfs_candidates(pid_t pid, int (*visit)(void *context, const struct procfs_mapping *mapping),
-		      void *context)
+int procfs_executables(pid_t pid, int (*visit)(void *context, const struct procfs_mapping *mapping),
+		       void *context)
 {
 	int fd = open_proc(pid, "maps", O_RDONLY);
 	struct procfs_mapping mapping;
@@ -198,6 +198,28 @@ int procfs_candidates(pid_t pid, int (*visit)(void *context, const struct procfs
 	free(line);
 	fclose(maps);
 	return result;
+}
+
+struct candidates {
+	int (*visit)(void *context, const struct procfs_mapping *mapping);
+	void *context;
+};
+
+static int visit_candidate(void *context, const struct procfs_mapping *mapping)
+{
+	const struct candidates *candidates = context;
+
+	if (!procfs_is_candidate(mapping->path))
+		return 0;
+	return candidates->visit(candidates->context, mapping);
+}
+
+int procfs_candidates(pid_t pid, int (*visit)(void *context, const struct procfs_mapping *mapping),
+		      void *context)
+{
+	struct candidates candidates = {visit, context};
+
+	return procfs_executables(pid, visit_candidate, &candidates);
 }
 
 int procfs_open_in_root(pid_t pid, const char *path)

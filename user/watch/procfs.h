@@ -14,6 +14,7 @@
 /* An executable mapping of a file. */
 struct procfs_mapping {
 	uint64_t start, end;
+	uint64_t offset; /* of the file */
 	char path[4096]; /* as the process's root sees it; may end in " (deleted)" */
 };
 
@@ -41,6 +42,10 @@ int procfs_exe(pid_t pid, char *path, size_t size);
  */
 int procfs_candidates(pid_t pid, int (*visit)(void *context, const struct procfs_mapping *mapping),
 		      void *context);
+
+/* The same for all executable file mappings. */
+int procfs_executables(pid_t pid, int (*visit)(void *context, const struct procfs_mapping *mapping),
+		       void *context);
 
 /* Whether a path's file name makes it a candidate. */
 bool procfs_is_candidate(const char *path);

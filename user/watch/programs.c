@@ -13,9 +13,11 @@
 #include "skel/torch.skel.h"
 #include "watch/diagnose.h"
 
+#define NS_PER_SEC 1000000000ull
+
 struct programs {
 	struct process_bpf *process;
-	bool watch_all;
+	struct programs_options options;
 	int cpus;
 	struct gw_counters {
 		uint64_t count[GW_COUNTER_MAX];
@@ -42,7 +44,7 @@ static int print_libbpf(enum libbpf_print_level level, const char *format, va_li
 	return 0;
 }
 
-int programs_open(struct programs **out, bool watch_all, struct err *err)
+int programs_open(struct programs **out, const struct programs_options *options, struct err *err)
 {
 	struct programs *programs = calloc(1, sizeof(*programs));
 	int code;
@@ -50,7 +52,7 @@ int programs_open(struct programs **out, bool watch_all, struct err *err)
 	if (!programs)
 		return err_set(err, -ENOMEM, "out of memory");
 	libbpf_set_print(print_libbpf);
-	programs->watch_all = watch_all;
+	programs->options = *options;
 	programs->cpus = libbpf_num_possible_cpus();
 	if (programs->cpus > 0)
 		programs->counters = calloc((size_t)programs->cpus, sizeof(*programs->counters));
@@ -106,13 +108,22 @@ bool programs_is_watched(const struct programs *programs, uint32_t pid)
 {
 	struct gw_process process;
 
-	return programs->watch_all ||
+	return programs->options.watch_all ||
 	       !bpf_map_lookup_elem(bpf_map__fd(programs->process->maps.processes), &pid, &process);
 }
 
 bool programs_first_watched(const struct programs *programs, uint32_t *pid)
 {
 	return !bpf_map_get_next_key(bpf_map__fd(programs->process->maps.processes), NULL, pid);
+}
+
+int programs_set_interpreter(struct programs *programs, uint32_t pid,
+			     const struct gw_interpreter *interpreter)
+{
+	if (bpf_map_update_elem(bpf_map__fd(programs->process->maps.interpreters), &pid,
+				interpreter, BPF_ANY))
+		return -errno;
+	return 0;
 }
 
 bool programs_next_session(const struct programs *programs, uint64_t previous, uint64_t *next)
@@ -188,7 +199,11 @@ static int load_probes(struct probes *probes, struct programs *programs,
 	if (!probes->torch)
 		return err_set(err, -errno, "cannot read the BPF programs: %s", strerror(errno));
 	probes->torch->rodata->plan = plan->abi;
-	probes->torch->rodata->watch_all = programs->watch_all;
+	probes->torch->rodata->watch_all = programs->options.watch_all;
+	if (programs->options.rate) {
+		probes->torch->rodata->throttle_interval = NS_PER_SEC / programs->options.rate;
+		probes->torch->rodata->throttle_burst = NS_PER_SEC; /* as many at once */
+	}
 	site_programs(probes->torch, program);
 	for (int site = 0; site < GW_SITE_MAX; site++)
 		bpf_program__set_autoload(program[site], plan->abi.site_address[site] != 0);

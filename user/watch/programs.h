@@ -18,8 +18,14 @@
 struct programs;
 struct probes;
 
-/* Loads the process programs and attaches them. watch_all: probes of all processes count. */
-int programs_open(struct programs **programs, bool watch_all, struct err *err);
+struct programs_options {
+	bool watch_all; /* probes of all processes count */
+	uint32_t rate;  /* changes with their stacks per second and thread, 0: no limit */
+};
+
+/* Loads the process programs and attaches them. */
+int programs_open(struct programs **programs, const struct programs_options *options,
+		  struct err *err);
 void programs_close(struct programs *programs);
 
 /* The ring buffer's map, for ring_buffer__new(). */
@@ -31,6 +37,10 @@ bool programs_is_watched(const struct programs *programs, uint32_t pid);
 
 /* Any process of the map of watched ones (it leaves the map when it ends); false: none is left. */
 bool programs_first_watched(const struct programs *programs, uint32_t *pid);
+
+/* Tells BPF how to walk the Python stacks of a process; its children inherit it. */
+int programs_set_interpreter(struct programs *programs, uint32_t pid,
+			     const struct gw_interpreter *interpreter);
 
 /* The sessions: next id after `previous` (0: the first); false at the end. */
 bool programs_next_session(const struct programs *programs, uint64_t previous, uint64_t *next);

@@ -121,7 +121,7 @@ int selftest_mappings(struct err *err)
 int selftest_programs(struct err *err)
 {
 	struct programs *programs;
-	int code = programs_open(&programs, false, err);
+	int code = programs_open(&programs, &(struct programs_options){0}, err);
 
 	if (!code)
 		programs_close(programs);
@@ -193,7 +193,7 @@ int selftest_uprobe(uint64_t *ns_per_hit, struct err *err)
 			   &plan.site[GW_SITE_SET_ENABLED].file_offset);
 	if (code)
 		return err_set(err, code, "finding a function to probe: %s", strerror(-code));
-	code = programs_open(&programs, false, err);
+	code = programs_open(&programs, &(struct programs_options){0}, err);
 	if (code)
 		return code;
 	bare = call_probed();

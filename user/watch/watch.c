@@ -84,10 +84,10 @@ static int open_rooms(struct watch *watch, struct err *err)
 {
 	const struct watch_config *config = watch->config;
 	const struct model_resolver resolver = {resolve_process, resolve_torch, watch};
-	const struct model_options options = {.idle_ns = config->idle_ns};
+	const struct programs_options options = {config->all, config->rate};
 	const struct mappings_handler handler = {on_mapped, on_forked, on_mappings_lost, watch};
 	struct discover *discover = &watch->discover;
-	int code = programs_open(&watch->programs, config->all, err);
+	int code = programs_open(&watch->programs, &options, err);
 
 	if (code)
 		return code;
@@ -96,8 +96,10 @@ static int open_rooms(struct watch *watch, struct err *err)
 	discover->context = config->context;
 	discover->processes = processes_new();
 	discover->libraries = libraries_new(watch->programs);
-	discover->model = model_new(&options, &resolver, config->handler, config->context);
-	if (!discover->processes || !discover->libraries || !discover->model)
+	discover->interpreters = interpreters_new();
+	discover->model = model_new(&config->model, &resolver, config->handler, config->context);
+	if (!discover->processes || !discover->libraries || !discover->interpreters ||
+	    !discover->model)
 		return err_set(err, -ENOMEM, "out of memory");
 	code = collect_open(&watch->collect, watch->programs, discover->model, err);
 	if (!code)
@@ -206,7 +208,7 @@ static void on_timer(struct watch *watch)
 
 	if (read(watch->timer_fd, &expirations, sizeof(expirations)) < 0)
 		return;
-	collect_records(watch->collect); /* first: a trace's findings come before its end */
+	collect_records(watch->collect);
 	collect_sweep(watch->collect, false);
 	if (targets_gone(watch))
 		watch->done = true;
@@ -285,6 +287,7 @@ static void finish(struct watch *watch, struct watch_result *result)
 static void close_all(struct watch *watch)
 {
 	libraries_free(watch->discover.libraries);
+	interpreters_free(watch->discover.interpreters);
 	mappings_close(watch->mappings);
 	collect_close(watch->collect);
 	model_free(watch->discover.model);

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "model/event.h"
+#include "model/model.h"
 
 struct watch_config {
 	const uint32_t *pids;
@@ -22,7 +22,8 @@ struct watch_config {
 	bool all;
 	bool follow;
 	char *const *command; /* NULL: none */
-	uint64_t idle_ns;     /* see struct model_options */
+	uint32_t rate;        /* see struct programs_options */
+	struct model_options model;
 	event_handler handler;
 	void (*reopen)(void *context); /* SIGHUP */
 	void *context;                 /* of both */

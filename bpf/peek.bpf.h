@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a push or a pop of a dispatch mode means, told by the two innermost Python frames.
+ *
+ * torch/utils/_python_dispatch.py (1.13 - 2.14): TorchDispatchMode.__enter__ calls _push_mode,
+ * __exit__ calls _pop_mode. Whoever puts a mode aside for a while calls the same two from
+ * somewhere else, and the C++ guard round an operator comes from neither.
+ */
+#ifndef GRADWATCH_PEEK_BPF_H
+#define GRADWATCH_PEEK_BPF_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#include "frame.bpf.h"
+#include "maps.bpf.h"
+
+enum peek {
+	PEEK_UNKNOWN, /* the frames cannot be read */
+	PEEK_ENTER,   /* a mode is entered */
+	PEEK_EXIT,    /* and left */
+	PEEK_OTHER,   /* neither: it goes and comes back in the course of a trace */
+};
+
+#define PEEK_NAME_WORDS 4 /* "TorchDispatchMode.__enter__" and its 0 */
+
+/* Reads the name of a frame's code: of a str that is ASCII, as others cannot be meant. */
+static __always_inline bool peek_name(const struct gw_interpreter *interpreter, __u64 frame,
+				      __u64 name[PEEK_NAME_WORDS])
+{
+	const struct gw_python *python = &interpreter->python;
+	__u64 code = user_word(frame + python->frame_code) & ~FRAME_CODE_TAG;
+	__u64 string = user_word(code + python->code_name);
+
+	__builtin_memset(name, 0, PEEK_NAME_WORDS * 8);
+	return bpf_probe_read_user_str(name, PEEK_NAME_WORDS * 8,
+				       (void *)(string + python->string_ascii)) > 0;
+}
+
+static __always_inline bool is_push_mode(const __u64 *name)
+{
+	return name[0] == CHARS('_', 'p', 'u', 's', 'h', '_', 'm', 'o') &&
+	       name[1] == CHARS('d', 'e', 0, 0, 0, 0, 0, 0);
+}
+
+static __always_inline bool is_pop_mode(const __u64 *name)
+{
+	return name[0] == CHARS('_', 'p', 'o', 'p', '_', 'm', 'o', 'd') &&
+	       name[1] == CHARS('e', 0, 0, 0, 0, 0, 0, 0);
+}
+
+/* "TorchDispatchMode." before the name, as it is qualified from CPython 3.11 on. */
+static __always_inline bool is_method(const __u64 *name)
+{
+	return name[0] == CHARS('T', 'o', 'r', 'c', 'h', 'D', 'i', 's') &&
+	       name[1] == CHARS('p', 'a', 't', 'c', 'h', 'M', 'o', 'd') &&
+	       (name[2] & 0xffff) == ('e' | '.' << 8);
+}
+
+/* Whether a name is first-rest, of eight and of one or two characters, qualified or not. */
+static __always_inline bool is_called(const __u64 *name, __u64 first, __u64 rest)
+{
+	if (is_method(name))
+		return (name[2] >> 16) == (first & 0xffffffffffff) &&
+		       name[3] == (first >> 48 | rest << 16);
+	return name[0] == first && name[1] == rest;
+}
+
+/* The frame that called one, past the artificial one that an entry from C leaves between them. */
+static __always_inline __u64 peek_previous(const struct gw_python *python, __u64 frame)
+{
+	__u8 owner = 0;
+
+	frame = user_word(frame + python->frame_previous);
+	if (python->frame_owner == GW_NO_FIELD)
+		return frame;
+	bpf_probe_read_user(&owner, sizeof(owner), (void *)(frame + python->frame_owner));
+	return owner >= OWNER_INTERPRETER ? user_word(frame + python->frame_previous) : frame;
+}
+
+/* Which of these the current call comes from. Global: the verifier then checks it on its own. */
+__noinline int peek_caller(void)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct gw_interpreter *interpreter = bpf_map_lookup_elem(&interpreters, &pid);
+	__u64 name[PEEK_NAME_WORDS], frame;
+	bool push, pop;
+
+	if (!interpreter || frame_innermost(interpreter, &frame) != GW_STACK_WHOLE)
+		return PEEK_UNKNOWN;
+	if (!peek_name(interpreter, frame, name))
+		return PEEK_UNKNOWN;
+	push = is_push_mode(name);
+	pop = is_pop_mode(name);
+	if (!push && !pop)
+		return PEEK_OTHER;
+	frame = peek_previous(&interpreter->python, frame);
+	if (!peek_name(interpreter, frame, name))
+		return PEEK_UNKNOWN;
+	if (push && is_called(name, CHARS('_', '_', 'e', 'n', 't', 'e', 'r', '_'), '_'))
+		return PEEK_ENTER;
+	if (pop && is_called(name, CHARS('_', '_', 'e', 'x', 'i', 't', '_', '_'), 0))
+		return PEEK_EXIT;
+	return PEEK_OTHER;
+}
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What pushes, pops and changes mean for the trace that they happen in, and what is sent of it: a
+ * new trace and a change with their stacks, the first operator after a change (whose stack names
+ * the function that `@torch.no_grad()` decorates: at the change it is not called yet), and a drift:
+ * a thread's state that at an operator is not what the last change made it. That is how those
+ * changes are found that pass by the setter, like inference mode, without a probe in hot guards.
+ */
+#ifndef GRADWATCH_TRACE_BPF_H
+#define GRADWATCH_TRACE_BPF_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#include "emit.bpf.h"
+#include "maps.bpf.h"
+#include "session.bpf.h"
+#include "throttle.bpf.h"
+#include "tls.bpf.h"
+
+static __always_inline __u8 state_bits(const struct tls_state *state)
+{
+	return (state->grad ? GW_STATE_GRAD : 0) | (state->inference ? GW_STATE_INFERENCE : 0);
+}
+
+/* Opens a session for the mode of a state and tells of it: its first stack says what kind it is. */
+static __noinline __u64 trace_open(struct gw_thread *thread, const struct tls_state *state,
+				   bool from_start, bool certain)
+{
+	struct session_start start = {.file_id = plan.file_id, .from_start = from_start};
+	struct change change = {.type = GW_RECORD_TRACE, .file_id = plan.file_id};
+
+	if (!thread || !state)
+		return 0;
+	start.ref = state->ref;
+	start.state = state_bits(state);
+	change.session = session_open(thread, &start);
+	change.mode = start.ref.mode;
+	change.to = start.state;
+	change.certain = certain;
+	if (change.session && !emit(&change))
+		count(GW_TRACES_LOST);
+	return change.session;
+}
+
+/* Fills in what a record tells of its session. */
+static __always_inline void change_of_session(struct change *change,
+					      const struct gw_session *session)
+{
+	change->session = session->id;
+	change->mode = session->mode;
+	change->file_id = plan.file_id;
+	change->operators = session->operators;
+	change->violations = session->violations;
+}
+
+/* An operator is about to be traced. */
+static __always_inline void
+trace_operator(struct gw_thread *thread, const struct gw_session *session, __u8 state, bool certain)
+{
+	struct change change = {.type = GW_RECORD_OPERATOR, .from = state, .to = state};
+
+	bool wanted = thread->tell_operator;
+	enum gw_counter lost = GW_NAMES_LOST;
+
+	thread->tell_operator = 0;
+	if (certain && thread->expected != state) {
+		change.type = GW_RECORD_DRIFT;
+		change.from = thread->expected;
+		thread->expected = state;
+		count(GW_DRIFTS);
+		lost = GW_DRIFTS_LOST;
+		wanted = true;
+	}
+	if (!wanted)
+		return;
+	change_of_session(&change, session);
+	change.certain = certain;
+	if (!throttle_take(thread) || !emit(&change))
+		count(lost);
+}
+
+/* The mode in force is about to be popped; by_guard: for an operator, by the C++ guard. */
+static __always_inline void trace_pop(struct gw_thread *thread, struct tls_state *state,
+				      bool by_guard, bool certain)
+{
+	enum peek peek = PEEK_OTHER;
+	struct gw_session *session;
+	int index;
+
+	if (!state->tracing)
+		return;
+	tls_resolve(state);
+	session = session_get(thread, state->ref.mode, &index);
+	if (!session)
+		return;
+	if (by_guard)
+		trace_at(thread, index)->stash = state->ref.holder;
+	else
+		peek = peek_caller();
+	trace_operator(thread, session, state_bits(state), certain);
+	session_pop(thread, state->ref.mode, peek, by_guard, state_bits(state));
+}
+
+/*
+ * What a push means. The guard brings back the very holder that it took away, and has kept it
+ * alive: then there is nothing to find out.
+ */
+static __always_inline enum peek trace_push_meaning(struct gw_thread *thread,
+						    const struct mode_ref *ref)
+{
+	int index = session_find(thread, ref->mode);
+	struct gw_open_trace *trace;
+
+	if (index >= 0) {
+		trace = trace_at(thread, index);
+		if (trace->stash == ref->holder) {
+			trace->stash = 0;
+			return PEEK_OTHER;
+		}
+	}
+	return peek_caller();
+}
+
+/* The grad mode changes in a trace. Returns the counter that it belongs to. */
+static __always_inline enum gw_counter trace_change(struct gw_thread *thread,
+						    struct tls_state *state, __u8 to, bool certain)
+{
+	struct change change = {.type = GW_RECORD_VIOLATION, .from = state->grad, .to = to};
+	struct gw_session *session = NULL;
+	__u64 id = 0;
+
+	if (thread) {
+		id = session_of(thread, state->ref.mode);
+		if (!id)
+			id = trace_open(thread, state, false, certain);
+		session = bpf_map_lookup_elem(&sessions, &id);
+		thread->expected = (state_bits(state) & ~GW_STATE_GRAD) | to;
+	}
+	change.mode = state->ref.mode;
+	change.file_id = plan.file_id;
+	change.certain = certain;
+	if (session) {
+		session->violations++;
+		change_of_session(&change, session);
+	}
+	if (!throttle_take(thread)) {
+		if (session)
+			session->throttled++;
+		return GW_THROTTLED;
+	}
+	if (session)
+		thread->tell_operator = (session->state_begin & GW_STATE_GRAD) != to;
+	return emit(&change) ? GW_REPORTED : GW_LOST;
+}
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The records of open traces' first pushes, by trace: their stacks say what kind of trace it is,
+ * and where it was begun. Bounded; the oldest make room (private to model/).
+ */
+#ifndef GRADWATCH_MODEL_BEGINS_H
+#define GRADWATCH_MODEL_BEGINS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model/kinds.h"
+
+struct begins;
+
+/* The record of a trace's begin, as codes_stack() takes it. */
+struct begin {
+	enum trace_kind kind;
+	size_t size;
+	uint8_t record[];
+};
+
+/* At most so many; NULL when out of memory. free is NULL-safe. */
+struct begins *begins_new(int capacity);
+void begins_free(struct begins *begins);
+
+/* Notes a trace's begin. A trace that finds no memory has none. */
+void begins_note(struct begins *begins, uint64_t trace, enum trace_kind kind, const void *record,
+		 size_t size);
+
+/* NULL when it is not known; the begins' until the trace is forgotten. */
+const struct begin *begins_get(const struct begins *begins, uint64_t trace);
+void begins_forget(struct begins *begins, uint64_t trace);
+
+#endif

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "model/scopes.h"
+
+#include <errno.h>
+#include <json-c/linkhash.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A scope that is open. */
+struct open_scope {
+	struct scope scope;
+	void *data, *operator_data; /* owned; scope.data and scope.operator_data */
+	struct change_role role;
+};
+
+/* The open scopes of one trace, outermost first. */
+struct trace_scopes {
+	struct open_scope open[SCOPES_MAX_DEPTH];
+	size_t depth;
+	uint64_t violations; /* sequence number of the last change */
+};
+
+struct scopes {
+	struct lh_table *traces; /* (void *)id -> struct trace_scopes, owned */
+	scope_handler handler;
+	void *context;
+};
+
+static void *key_of(uint64_t id)
+{
+	return (void *)(uintptr_t)id;
+}
+
+static void clear(struct open_scope *open)
+{
+	free(open->data);
+	free(open->operator_data);
+	*open = (struct open_scope){0};
+}
+
+static void free_trace(struct lh_entry *entry)
+{
+	struct trace_scopes *trace = (struct trace_scopes *)(uintptr_t)lh_entry_v(entry);
+
+	for (size_t i = 0; i < trace->depth; i++)
+		clear(&trace->open[i]);
+	free(trace);
+}
+
+struct scopes *scopes_new(scope_handler handler, void *context)
+{
+	struct scopes *scopes = calloc(1, sizeof(*scopes));
+
+	if (!scopes)
+		return NULL;
+	scopes->handler = handler;
+	scopes->context = context;
+	scopes->traces = lh_kptr_table_new(64, free_trace);
+	if (!scopes->traces) {
+		free(scopes);
+		return NULL;
+	}
+	return scopes;
+}
+
+void scopes_free(struct scopes *scopes)
+{
+	if (!scopes)
+		return;
+	lh_table_free(scopes->traces);
+	free(scopes);
+}
+
+/* Where a change ends that is not in a record: when, and how far the trace had come. */
+struct moment {
+	uint64_t time, operators;
+};
+
+/* Tells of an open scope that is over, and takes it out. Those inside it move down. */
+static void tell(struct scopes *scopes, struct trace_scopes *trace, size_t index,
+		 const struct moment *at, enum restored restored)
+{
+	struct open_scope *open = &trace->open[index];
+	struct scope *scope = &open->scope;
+
+	scope->end = at->time;
+	scope->operators = at->operators > scope->record.operators
+				   ? at->operators - scope->record.operators
+				   : 0;
+	scope->restored = restored;
+	scope->data = open->data;
+	scope->operator_data = open->operator_data;
+	scopes->handler(scopes->context, scope);
+	clear(open);
+	memmove(open, open + 1, (trace->depth - index - 1) * sizeof(*open));
+	trace->depth--;
+}
+
+static bool is_inverse(const struct open_scope *a, const struct open_scope *b)
+{
+	return a->scope.record.from == b->scope.record.to &&
+	       a->scope.record.to == b->scope.record.from;
+}
+
+/* Takes two scopes that lie next to each other for one, which the second puts back. */
+static void join(struct scopes *scopes, struct trace_scopes *trace, size_t first)
+{
+	struct open_scope *second = &trace->open[first + 1];
+	struct moment at = {second->scope.record.header.time, second->scope.record.operators};
+
+	clear(second);
+	memmove(second, second + 1, (trace->depth - first - 2) * sizeof(*second));
+	trace->depth--;
+	tell(scopes, trace, first, &at, RESTORED_YES);
+}
+
+/*
+ * Ends the scopes from an index on: bare calls that undo each other are pairs, of the others it is
+ * said whether the state at the end is what it was before.
+ */
+static void unwind(struct scopes *scopes, struct trace_scopes *trace, size_t index,
+		   const struct moment *at, enum restored rest)
+{
+	for (size_t i = index; i + 1 < trace->depth;) {
+		if (!trace->open[i].scope.drift && is_inverse(&trace->open[i], &trace->open[i + 1]))
+			join(scopes, trace, i);
+		else
+			i++;
+	}
+	while (trace->depth > index)
+		tell(scopes, trace, trace->depth - 1, at, rest);
+}
+
+static void end(struct scopes *scopes, struct trace_scopes *trace, const struct moment *at,
+		enum restored rest)
+{
+	unwind(scopes, trace, 0, at, rest);
+}
+
+/* The trace's scopes, made if need be; NULL when out of memory. */
+static struct trace_scopes *get(struct scopes *scopes, const struct gw_event_record *record)
+{
+	struct lh_entry *entry = lh_table_lookup_entry(scopes->traces, key_of(record->session));
+	struct trace_scopes *trace;
+
+	if (entry)
+		return (struct trace_scopes *)(uintptr_t)lh_entry_v(entry);
+	if (lh_table_length(scopes->traces) >= SCOPES_MAX_TRACES) {
+		struct moment now = {record->header.time, 0};
+
+		entry = scopes->traces->head;
+		end(scopes, (struct trace_scopes *)(uintptr_t)lh_entry_v(entry), &now,
+		    RESTORED_UNKNOWN);
+		lh_table_delete_entry(scopes->traces, entry);
+	}
+	trace = calloc(1, sizeof(*trace));
+	if (trace && lh_table_insert(scopes->traces, key_of(record->session), trace)) {
+		free(trace);
+		trace = NULL;
+	}
+	return trace;
+}
+
+static void *copy(const void *data, size_t size)
+{
+	void *memory = malloc(size);
+
+	return memory ? memcpy(memory, data, size) : NULL;
+}
+
+static int open_scope(struct scopes *scopes, struct trace_scopes *trace,
+		      const struct gw_event_record *record, const void *data, size_t size,
+		      const struct change_role *role)
+{
+	struct moment at = {record->header.time, record->operators};
+	struct open_scope *open;
+
+	if (trace->depth == SCOPES_MAX_DEPTH)
+		unwind(scopes, trace, trace->depth - 2, &at, RESTORED_UNKNOWN);
+	open = &trace->open[trace->depth];
+	open->data = copy(data, size);
+	if (!open->data)
+		return -ENOMEM;
+	open->scope.record = *record;
+	open->scope.size = size;
+	open->scope.drift = record->header.type == GW_RECORD_DRIFT;
+	open->role = *role;
+	trace->depth++;
+	return 0;
+}
+
+/* Whether a change may be the one that puts back an open scope. */
+static bool closes(const struct open_scope *open, const struct gw_event_record *record,
+		   const struct change_role *role)
+{
+	if (open->scope.drift || open->scope.record.from != record->to)
+		return false;
+	if (role->kind == CHANGE_LEAVE)
+		return (open->role.kind == CHANGE_ENTER || open->role.kind == CHANGE_CALL) &&
+		       (!role->name[0] || !open->role.name[0] ||
+			!strcmp(role->name, open->role.name));
+	return false;
+}
+
+/* The open scope that a change puts back, depth: none. */
+static size_t find_closed(const struct trace_scopes *trace, const struct gw_event_record *record,
+			  const struct change_role *role)
+{
+	for (size_t i = trace->depth; i > 0; i--)
+		if (closes(&trace->open[i - 1], record, role))
+			return i - 1;
+	return trace->depth;
+}
+
+/* A call of torch._C's own function has no second part: the next one that undoes it is its end. */
+static bool is_bare_end(const struct trace_scopes *trace, const struct gw_event_record *record,
+			const struct change_role *role)
+{
+	const struct open_scope *last = trace->depth ? &trace->open[trace->depth - 1] : NULL;
+
+	return last && role->kind == CHANGE_DIRECT && !last->scope.drift &&
+	       last->role.kind != CHANGE_ENTER && last->scope.record.from == record->to;
+}
+
+static bool is_drift_end(const struct trace_scopes *trace, const struct gw_event_record *record)
+{
+	const struct open_scope *last = trace->depth ? &trace->open[trace->depth - 1] : NULL;
+
+	return last && record->header.type == GW_RECORD_DRIFT && last->scope.drift &&
+	       last->scope.record.from == record->to;
+}
+
+/* A drift whose effect is gone, as a later look at the grad mode shows, was put back unseen. */
+static void end_drifts(struct scopes *scopes, struct trace_scopes *trace, uint8_t state,
+		       const struct moment *at)
+{
+	while (trace->depth) {
+		const struct scope *last = &trace->open[trace->depth - 1].scope;
+
+		if (!last->drift || !((last->record.from ^ last->record.to) & GW_STATE_GRAD) ||
+		    (state ^ last->record.from) & GW_STATE_GRAD)
+			return;
+		tell(scopes, trace, trace->depth - 1, at, RESTORED_YES);
+	}
+}
+
+int scopes_change(struct scopes *scopes, const struct gw_event_record *record, const void *data,
+		  size_t size, const struct change_role *role)
+{
+	struct trace_scopes *trace = get(scopes, record);
+	struct moment at = {record->header.time, record->operators};
+	bool drift = record->header.type == GW_RECORD_DRIFT;
+	size_t index;
+
+	if (!trace)
+		return -ENOMEM;
+	if (!drift)
+		end_drifts(scopes, trace, record->from, &at);
+	/* A drift has the number of the change before it. A jump: changes that were not sent. */
+	if (record->violations > trace->violations + !drift && trace->depth)
+		end(scopes, trace, &at, RESTORED_UNKNOWN);
+	trace->violations = record->violations;
+	index = drift ? trace->depth : find_closed(trace, record, role);
+	if (index < trace->depth) {
+		unwind(scopes, trace, index + 1, &at, RESTORED_NO);
+		tell(scopes, trace, index, &at, RESTORED_YES);
+		return 0;
+	}
+	if (is_drift_end(trace, record) || is_bare_end(trace, record, role)) {
+		tell(scopes, trace, trace->depth - 1, &at, RESTORED_YES);
+		return 0;
+	}
+	return open_scope(scopes, trace, record, data, size, role);
+}
+
+int scopes_operator(struct scopes *scopes, const struct gw_event_record *record, const void *data,
+		    size_t size)
+{
+	struct lh_entry *entry = lh_table_lookup_entry(scopes->traces, key_of(record->session));
+	struct trace_scopes *trace;
+	struct open_scope *open;
+
+	if (!entry)
+		return 0;
+	trace = (struct trace_scopes *)(uintptr_t)lh_entry_v(entry);
+	if (!trace->depth)
+		return 0;
+	open = &trace->open[trace->depth - 1];
+	if (open->operator_data || open->scope.record.violations != record->violations)
+		return 0;
+	open->operator_data = copy(data, size);
+	open->scope.operator_size = size;
+	return open->operator_data ? 0 : -ENOMEM;
+}
+
+void scopes_end(struct scopes *scopes, uint64_t id, const struct scopes_trace_end *trace_end)
+{
+	struct lh_entry *entry = lh_table_lookup_entry(scopes->traces, key_of(id));
+	struct moment at = {trace_end->time, trace_end->operators};
+	struct trace_scopes *trace;
+
+	if (!entry)
+		return;
+	trace = (struct trace_scopes *)(uintptr_t)lh_entry_v(entry);
+	if (!(trace_end->state & GW_STATE_UNKNOWN))
+		end_drifts(scopes, trace, trace_end->state, &at);
+	end(scopes, trace, &at,
+	    trace_end->violations > trace->violations ? RESTORED_UNKNOWN : RESTORED_NO);
+	lh_table_delete_entry(scopes->traces, entry);
+}

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A finding as a person reads it: what happened, the line of code, what to do. The rest (ids,
+ * counters, whole paths) is in the JSON form.
+ */
+#include "output/text_finding.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "output/common.h"
+
+#define INDENT         "\n    "
+#define NAME_MAX_BYTES 4096
+
+const char *text_finding_title(const struct event_finding *finding)
+{
+	if (finding->suppression)
+		return "suppressed";
+	if (finding->info)
+		return "info";
+	if (finding->category == FINDING_DRIFT)
+		return "DRIFT";
+	if (finding->category == FINDING_UNBALANCED)
+		return "UNBALANCED";
+	return finding->operators ? "VIOLATION" : "empty scope";
+}
+
+static const char *state_word(uint8_t state, uint8_t changed)
+{
+	if (changed & GW_STATE_GRAD)
+		return state & GW_STATE_GRAD ? "on" : "off";
+	return state & GW_STATE_INFERENCE ? "on" : "off";
+}
+
+static const char *state_name(uint8_t changed)
+{
+	if ((changed & (GW_STATE_GRAD | GW_STATE_INFERENCE)) ==
+	    (GW_STATE_GRAD | GW_STATE_INFERENCE))
+		return "grad mode (with inference mode)";
+	return changed & GW_STATE_GRAD ? "grad mode" : "inference mode";
+}
+
+static void print_fate(FILE *stream, const struct event_finding *finding)
+{
+	if (finding->category == FINDING_UNBALANCED)
+		return;
+	switch (finding->restored) {
+	case RESTORED_YES:
+		fprintf(stream, ", back %s ",
+			state_word(finding->from, finding->from ^ finding->to));
+		output_duration(stream, finding->duration_ns);
+		fprintf(stream, " and %" PRIu64 " %s later: restored", finding->operators,
+			output_plural(finding->operators, "operator", "operators"));
+		return;
+	case RESTORED_NO:
+		fprintf(stream, ", not put back before the trace ended, %" PRIu64 " %s later",
+			finding->operators,
+			output_plural(finding->operators, "operator", "operators"));
+		return;
+	case RESTORED_UNKNOWN:
+		fputs(", whether it was put back is not known", stream);
+		return;
+	}
+}
+
+static void print_what(FILE *stream, const struct event_finding *finding)
+{
+	uint8_t changed = finding->from ^ finding->to;
+
+	fputs(INDENT, stream);
+	if (finding->category == FINDING_UNBALANCED)
+		fprintf(stream, "the trace began with grad mode %s and ended with it %s",
+			state_word(finding->from, changed), state_word(finding->to, changed));
+	else
+		fprintf(stream, "%s %s -> %s inside a trace%s", state_name(changed),
+			state_word(finding->from, changed), state_word(finding->to, changed),
+			finding->category == FINDING_DRIFT
+				? " (not by the setter: seen at the next operator)"
+				: "");
+	print_fate(stream, finding);
+	if (!finding->operators && finding->category == FINDING_SCOPE)
+		fputs(INDENT "no operator was traced in it, so the graph is not affected", stream);
+}
+
+/* The last part of the path: the whole one is in the stack. */
+static void print_place(FILE *stream, const struct event_frame *frame)
+{
+	const char *slash = strrchr(frame->file, '/');
+
+	output_escaped(stream, slash ? slash + 1 : frame->file, NAME_MAX_BYTES);
+	if (frame->line)
+		fprintf(stream, ":%d", frame->line);
+	fputs(" in ", stream);
+	output_escaped(stream, frame->function, NAME_MAX_BYTES);
+}
+
+static const char *why_no_stack(enum gw_stack_status status)
+{
+	switch (status) {
+	case GW_STACK_NO_PYTHON:
+		return "this process's Python is not known to gradwatch";
+	case GW_STACK_UNSUPPORTED:
+		return "gradwatch does not know the stacks of this version of Python";
+	case GW_STACK_NO_THREAD:
+		return "the thread runs no Python";
+	case GW_STACK_UNREADABLE:
+		return "its memory could not be read";
+	case GW_STACK_BUSY:
+		return "too many stacks were walked at that moment";
+	case GW_STACK_WHOLE:
+	case GW_STACK_CUT:
+	case GW_STACK_MAX:
+		break;
+	}
+	return "no frame is the user's own";
+}
+
+static void print_decorated(FILE *stream, const struct event_finding *finding)
+{
+	const char *manager = finding->manager[0] ? finding->manager : "no_grad or the like";
+
+	fputs(INDENT, stream);
+	if (finding->decorated) {
+		output_escaped(stream, finding->decorated->function, NAME_MAX_BYTES);
+		fprintf(stream, " (@%s), called at ", manager);
+	} else {
+		fprintf(stream, "a function decorated with @%s, called at ", manager);
+	}
+}
+
+static void print_where(FILE *stream, const struct event *event)
+{
+	const struct event_frame *user = event_user_frame(&event->stack);
+	const struct event_finding *finding = &event->finding;
+
+	if (!user) {
+		fprintf(stream, INDENT "place unknown: %s", why_no_stack(event->stack.status));
+		return;
+	}
+	if (finding->decorator)
+		print_decorated(stream, finding);
+	else
+		fputs(finding->category == FINDING_UNBALANCED ? INDENT "traced at " : INDENT,
+		      stream);
+	print_place(stream, user);
+	if (finding->caller) {
+		fputs(", used at ", stream);
+		print_place(stream, finding->caller);
+	}
+}
+
+static const char *remedy(const struct event_finding *finding)
+{
+	if (finding->autograd)
+		return "autograd runs its own code so: nothing to do";
+	if (finding->category == FINDING_UNBALANCED)
+		return "what runs next has another grad mode: put it back in the code that is "
+		       "traced";
+	if (finding->category == FINDING_DRIFT)
+		return "the graph does not record this: enter inference mode round the whole trace";
+	switch (finding->kind) {
+	case TRACE_KIND_EXPORT:
+		return "the graph does not record this: put torch.no_grad() round the whole "
+		       "export, "
+		       "or export with pre_dispatch=True";
+	case TRACE_KIND_DECOMPOSE:
+		return "the new graph does not record this: put torch.no_grad() round "
+		       "run_decompositions()";
+	case TRACE_KIND_COMPILE:
+		return "torch.compile deals with this by itself";
+	default:
+		return "the graph does not record this: put torch.no_grad() round the whole trace, "
+		       "or trace with pre_dispatch=True";
+	}
+}
+
+static void print_stack(FILE *stream, const struct event_stack *stack)
+{
+	for (size_t i = 0; i < stack->count; i++) {
+		const struct event_frame *frame = &stack->frame[i];
+
+		fputs(INDENT "  ", stream);
+		output_escaped(stream, frame->file, NAME_MAX_BYTES);
+		fprintf(stream, ":%d in ", frame->line);
+		output_escaped(stream, frame->function, NAME_MAX_BYTES);
+	}
+	if (stack->status == GW_STACK_CUT)
+		fputs(INDENT "  ... outer frames are cut off", stream);
+}
+
+void text_finding_body(FILE *stream, const struct event *event, bool with_stack)
+{
+	const struct event_finding *finding = &event->finding;
+
+	print_what(stream, finding);
+	print_where(stream, event);
+	if (finding->suppression) {
+		fputs(INDENT "accepted by ", stream);
+		output_escaped(stream, finding->suppression, NAME_MAX_BYTES);
+	} else if (finding->operators || finding->category != FINDING_SCOPE) {
+		fprintf(stream, INDENT "%s", remedy(finding));
+	}
+	if (with_stack)
+		print_stack(stream, &event->stack);
+}
