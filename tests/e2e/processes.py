@@ -20,7 +20,7 @@ TOTALS = re.compile(
 )
 LEDGER = re.compile(
     r"^ledger: (\d+) hits = (\d+) reported \+ (\d+) redundant \+ (\d+) outside-trace"
-    r" \+ (\d+) filtered \+ (\d+) lost$",
+    r" \+ (\d+) filtered \+ (\d+) lost \+ (\d+) throttled$",
     re.MULTILINE,
 )
 
@@ -196,10 +196,13 @@ class Gradwatch(Process):
         if not self.of_type("end"):  # no --json
             return
         names = ["hits", "reported", "redundant", "outside_trace", "filtered", "lost"]
+        names.append("throttled")
         assert [self.ledger[name] for name in names] == ledger
         names = ["processes", "traces", "violations", "lost"]
         assert [self.end_event[name] for name in names] == totals
-        assert totals[2] == self.ledger["reported"] == len(self.violations)
+        changes = totals[2] + self.end_event["infos"]
+        assert changes == self.ledger["reported"] + self.ledger["throttled"]
+        assert self.ledger["reported"] == len(self.violations)
         assert sum(event["count"] for event in self.of_type("lost")) == self.ledger["lost"]
         begun = [event["trace"] for event in self.of_type("trace_begin")]
         ended = [event["trace"] for event in self.of_type("trace_end")]

@@ -187,7 +187,7 @@ def program(target, tmp_path, native_library):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_verdict_of_a_process(target, program, gradwatch, seed):
     watched = program("--wait", seed=seed).start().ready()
-    monitor = gradwatch("--pid", watched.pid).armed()
+    monitor = gradwatch("--rate", 0, "--pid", watched.pid).armed()
     watched.process.send("go")
     monitor.finish()  # by itself, with the process
     calls = watched.end().calls()
@@ -201,7 +201,7 @@ def test_every_verdict_of_a_process(target, program, gradwatch, seed):
 def test_every_verdict_of_a_command(program, gradwatch):
     """Watched from before the library is loaded, so nothing may be missing at the start."""
     command = program(seed=2, calls=2000)
-    monitor = gradwatch("--", *command.argv).finish()
+    monitor = gradwatch("--rate", 0, "--", *command.argv).finish()
     assert monitor.status == 0, monitor.stderr
     calls = command.calls()
     assert compare(calls, monitor.violations, always, always) > 0
@@ -210,7 +210,7 @@ def test_every_verdict_of_a_command(program, gradwatch):
 
 def test_every_verdict_of_all_processes(program, gradwatch):
     """Two processes at once; others on this machine may have findings of their own."""
-    monitor = gradwatch("--all").armed()
+    monitor = gradwatch("--rate", 0, "--all").armed()
     watched = [program(seed=seed, calls=2000).start() for seed in (3, 4)]
     for one in watched:
         one.end()
@@ -228,7 +228,7 @@ def test_attach_and_detach_at_random_moments(program, gradwatch):
     for _ in range(6):
         for _ in range(dice.randrange(1, 6)):  # some scenes later
             assert watched.process.line() is not None, watched.process.stderr
-        monitor = gradwatch("--pid", watched.pid).armed()
+        monitor = gradwatch("--rate", 0, "--pid", watched.pid).armed()
         monitor.wait_for("violation", dice.randrange(1, 400))
         monitor.told_to_stop = time.monotonic_ns()
         monitors.append(monitor.stop())

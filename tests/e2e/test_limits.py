@@ -6,7 +6,9 @@ import signal
 import time
 from pathlib import Path
 
-RECORDS_OF_RING = (1 << 20) // 112  # GW_RING_BYTES by struct gw_violation and the kernel's header
+RECORD = 8 + 136 + 16 * 20  # the kernel's header, struct gw_event_record, some frames
+RECORDS_OF_RING = (4 << 20) // RECORD  # GW_RING_BYTES: about
+STORM = 3 * RECORDS_OF_RING
 MAX_NESTING = 4  # GW_MAX_NESTING
 
 
@@ -30,9 +32,9 @@ def pause(monitor):
 
 def test_lost_records(target, puppet, gradwatch):
     """A storm while nobody reads: what is lost is counted, and told where it was lost."""
-    storm = 3 * RECORDS_OF_RING
+    storm = STORM
     process = puppet(on=target)
-    monitor = gradwatch("--pid", process.pid).armed()
+    monitor = gradwatch("--rate", 0, "--pid", process.pid).armed()
     process.run("trace", "set 0", "set 1")
     monitor.wait_for("violation", 2)
     pause(monitor)
@@ -76,26 +78,26 @@ def check_gap(monitor, lost):
 def test_lost_until_the_end(puppet, gradwatch):
     """No record comes after the gap that could tell of it."""
     process = puppet()
-    monitor = gradwatch("--pid", process.pid, "--fail").armed()
+    monitor = gradwatch("--rate", 0, "--pid", process.pid, "--fail").armed()
     process.tell("trace")
     pause(monitor)
-    process.tell(f"storm {2 * RECORDS_OF_RING}")
+    process.tell(f"storm {STORM}")
     process.signal(signal.SIGKILL)
     process.popen.wait()
     monitor.signal(signal.SIGCONT)
     monitor.finish()
     lost = monitor.ledger["lost"]
-    assert lost > 0 and monitor.ledger["reported"] + lost == 2 * RECORDS_OF_RING
+    assert lost > 0 and monitor.ledger["reported"] + lost == STORM
     assert sum(event["count"] for event in monitor.of_type("lost")) == lost
     assert monitor.status == 3
 
 
 def test_lost_by_many_threads(puppet, gradwatch):
     """All write to the ring at once; the sums still agree to the one."""
-    storm = RECORDS_OF_RING
+    storm = STORM
     process = puppet()
     names = ["@a", "@b", "@c"]
-    monitor = gradwatch("--pid", process.pid).armed()
+    monitor = gradwatch("--rate", 0, "--pid", process.pid).armed()
     # FX wants traces to end in the order of a stack: they are left open.
     for name in names:
         process.run(f"{name} trace")
@@ -117,7 +119,7 @@ def test_deep_nesting(target, puppet, gradwatch):
     """More traces within each other than a thread has room for: every verdict is right."""
     depth = MAX_NESTING + 2
     process = puppet(on=target)
-    monitor = gradwatch("--pid", process.pid).armed()
+    monitor = gradwatch("--rate", 0, "--pid", process.pid).armed()
     for _ in range(depth):
         process.run("trace", "set 0", "set 1")
     for _ in range(depth):
@@ -138,7 +140,7 @@ def test_many_threads(puppet, gradwatch):
     """Short ones, whose numbers come again: nothing of one is taken for another's."""
     count = 60
     process = puppet()
-    monitor = gradwatch("--pid", process.pid).armed()
+    monitor = gradwatch("--rate", 0, "--pid", process.pid).armed()
     tids = []
     for number in range(count):
         # Grad mode is per thread and on at first, so each first set is a change.
@@ -154,7 +156,7 @@ def test_many_threads(puppet, gradwatch):
 def test_thread_that_vanishes_in_a_trace(puppet, gradwatch):
     """Its trace is over at once, though its mode object lives on and the process, too."""
     process = puppet()
-    monitor = gradwatch("--pid", process.pid).armed()
+    monitor = gradwatch("--rate", 0, "--pid", process.pid).armed()
     (begin, *_) = process.run("@thread trace", "@thread set 0")
     process.send("@thread vanish")
     end = monitor.wait_for("trace_end")
@@ -170,7 +172,7 @@ def test_leader_that_vanishes(puppet, gradwatch):
     """The process lives as long as any thread does, though it looks like a zombie."""
     process = puppet()
     process.tell("@thread set 1")
-    monitor = gradwatch("--pid", process.pid).armed()
+    monitor = gradwatch("--rate", 0, "--pid", process.pid).armed()
     process.send("vanish")
     wait_until(lambda: state_of(process.pid) == "Z")
     (begin, *_) = process.run("@thread trace", "@thread set 0", "@thread end", "@thread set 1")

@@ -15,16 +15,26 @@ HOSTILE_NAME = b'\x1b[31m\n\x07\xff"'  # of a process: an escape, a new line, no
 EVENT_KEYS = {"v", "type", "time", "mono_ns", "host"}
 WHO = {"pid", "tid", "ns_pid", "ns_tid", "start_ns", "comm", "uid", "exe", "torch"}
 TRACE = {
-    *("trace", "depth", "seen_from_start", "first_push", "first_push_ns", "last_push_ns"),
+    *("trace", "kind", "depth", "seen_from_start", "first_push", "first_push_ns", "last_push_ns"),
     *("last_pop", "last_pop_ns", "pushes", "pops", "operators", "violations"),
+}
+STACK = {"stack_status", "user", "stack"}
+FINDING = {
+    *("finding", "count", "category", "severity", "trace", "kind", "from", "to", "certain"),
+    *("restored", "duration_ns", "operators", "empty", "manager", "autograd", "decorator"),
+    *("decorated", "caller", "suppressed_by"),
 }
 KEYS = {
     "start": set(),
     "attached": WHO | {"sites", "certain", "doubt", "armed_after_ns"},
-    "trace_begin": WHO | TRACE,
+    "trace_begin": WHO | TRACE | STACK,
     "trace_end": WHO | TRACE | {"reason"},
-    "violation": WHO | {"trace", "from", "to", "certain"},
-    "end": {"processes", "traces", "violations", "lost", "ledger", "counters"},
+    "violation": WHO | STACK | {"trace", "kind", "from", "to", "certain", "info"},
+    "finding": WHO | STACK | FINDING,
+    "end": {
+        *("processes", "traces", "violations", "infos", "findings", "suppressed", "drifts"),
+        *("lost", "stacks", "ledger", "counters"),
+    },
 }
 
 
@@ -76,12 +86,12 @@ def test_text_of_a_pipe(puppet, gradwatch, tmp_path):
     text = "\n".join(monitor.rest())
     assert status == 0
     assert "\x1b" not in text + monitor.stderr
-    assert text.count("VIOLATION") == 2
-    assert "grad mode on -> off" in text and "grad mode off -> on" in text
+    assert text.count("VIOLATION") == 1
+    assert "grad mode on -> off inside a trace, back on" in text and "puppet.py:" in text
     assert f"[{process.pid}]" in text
     assert re.search(r"trace \d+ began", text) and re.search(r"trace \d+ ended", text)
     monitor.check_balance()
-    assert "1 process, 1 trace, 2 violations, 0 lost\n" in monitor.stderr
+    assert "1 process, 1 trace, 2 violations, 0 lost, 1 finding\n" in monitor.stderr
 
 
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
@@ -119,11 +129,12 @@ def test_hostile_name_of_a_process(puppet, gradwatch, tmp_path):
     process.end()
     monitor.wait()
     text = "\n".join(monitor.rest())
-    assert text.count("VIOLATION") == 2
+    assert text.count("VIOLATION") == 1
     assert all(character.isprintable() or character == "\n" for character in text)
     assert r"\x1b[31m" in text
-    # A new line would make more lines: each still has its time.
-    assert all(re.match(r"\d\d:\d\d:\d\d\.\d{3}  ", line) for line in text.splitlines())
+    # A new line would make more lines: each still has its time, or is a finding's and indented.
+    line_start = r"\d\d:\d\d:\d\d\.\d{3}  |    "
+    assert all(re.match(line_start, line) for line in text.splitlines())
     for line in (tmp_path / "log").read_text().splitlines():
         event = json.loads(line)
         if event["type"] == "violation":

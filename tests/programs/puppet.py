@@ -44,10 +44,11 @@ class Leave(BaseException):
 
 
 def load():
-    global oracle, torch, make_fx
+    global oracle, torch, make_fx, python_dispatch
     import oracle
     import torch
     from torch.fx.experimental.proxy_tensor import make_fx
+    from torch.utils import _python_dispatch as python_dispatch
 
     torch.set_num_threads(1)
     oracle.install()
@@ -120,6 +121,14 @@ class Thread:
     def do_hold(self):
         self.kept.append(oracle.modes()[-1])
 
+    def do_again(self):
+        """Pushes the mode that is held, and pops it: by hand, so that it is not left."""
+        mode = self.kept[-1]
+        python_dispatch._push_mode(mode)
+        torch._C._set_grad_enabled(False)
+        key = getattr(mode, "_mode_key", None)
+        python_dispatch._pop_mode(*([key] if key else []))
+
     def do_generator(self, what):
         if what == "new":
             self.generator = suspended()
@@ -134,8 +143,6 @@ class Thread:
             if not keep:
                 traced.clear()
                 oracle.collect()  # the mode object, which some versions have in a cycle
-            # Two mode objects at one address are told apart when the thread is seen in between.
-            oracle.real_set_grad_enabled(oracle.is_grad_enabled())
         self.kept += traced
         return {"operators": counts}
 
