@@ -212,7 +212,7 @@ static __always_inline bool session_push(struct gw_thread *thread, __u64 mode, e
 		session_unwind(thread, index + 1);
 	session->pushes++;
 	session->last_push = bpf_ktime_get_ns();
-	session->operators += counts_as_operator;
+	session->operators += counts_as_operator && peek != PEEK_ENTER;
 	return false;
 }
 
