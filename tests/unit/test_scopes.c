@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* user/model/scopes: changes in, each scope out once, with what became of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "model/scopes.h"
+
+#define MAX_TOLD 4096
+#define TRACE    7
+
+struct told {
+	uint64_t begin, end, operators;
+	uint8_t from, to;
+	enum restored restored;
+	bool drift, with_operator;
+};
+
+struct fixture {
+	struct scopes *scopes;
+	struct told told[MAX_TOLD];
+	size_t count;
+	uint64_t time, operators, violations;
+};
+
+static void take(void *context, const struct scope *scope)
+{
+	struct fixture *fixture = context;
+
+	assert_true(fixture->count < MAX_TOLD);
+	assert_non_null(scope->data);
+	assert_int_equal(scope->size, sizeof(scope->record));
+	fixture->told[fixture->count++] = (struct told){
+		.begin = scope->record.header.time,
+		.end = scope->end,
+		.operators = scope->operators,
+		.from = scope->record.from,
+		.to = scope->record.to,
+		.restored = scope->restored,
+		.drift = scope->drift,
+		.with_operator = scope->operator_data != NULL,
+	};
+}
+
+static int setup(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	if (!fixture)
+		return -1;
+	fixture->scopes = scopes_new(take, fixture);
+	*state = fixture;
+	return fixture->scopes ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	scopes_free(fixture->scopes);
+	free(fixture);
+	return 0;
+}
+
+static void record(struct fixture *fixture, uint64_t trace, enum gw_record_type type, uint8_t from,
+		   uint8_t to, enum change_kind kind, const char *name)
+{
+	struct change_role role = {.kind = kind};
+	struct gw_event_record record = {
+		.header = {.type = type, .time = ++fixture->time},
+		.session = trace,
+		.operators = fixture->operators,
+		.violations = fixture->violations,
+		.from = from,
+		.to = to,
+	};
+
+	strcpy(role.name, name);
+	if (type == GW_RECORD_VIOLATION)
+		record.violations = ++fixture->violations;
+	if (type == GW_RECORD_OPERATOR)
+		assert_int_equal(scopes_operator(fixture->scopes, &record, &record, sizeof(record)),
+				 0);
+	else
+		assert_int_equal(
+			scopes_change(fixture->scopes, &record, &record, sizeof(record), &role), 0);
+}
+
+static void change(struct fixture *fixture, uint8_t to, enum change_kind kind, const char *name)
+{
+	record(fixture, TRACE, GW_RECORD_VIOLATION, !to, to, kind, name);
+}
+
+static void end(struct fixture *fixture, uint8_t state)
+{
+	struct scopes_trace_end trace_end = {++fixture->time, fixture->operators,
+					     fixture->violations, state};
+
+	scopes_end(fixture->scopes, TRACE, &trace_end);
+}
+
+static void test_with(void **state)
+{
+	struct fixture *fixture = *state;
+
+	change(fixture, 0, CHANGE_ENTER, "no_grad");
+	record(fixture, TRACE, GW_RECORD_OPERATOR, 0, 0, 0, "");
+	fixture->operators = 3;
+	change(fixture, 1, CHANGE_LEAVE, "no_grad");
+	assert_int_equal(fixture->count, 1);
+	assert_int_equal(fixture->told[0].restored, RESTORED_YES);
+	assert_int_equal(fixture->told[0].operators, 3);
+	assert_int_equal(fixture->told[0].end - fixture->told[0].begin, 2);
+	assert_true(fixture->told[0].with_operator);
+	end(fixture, GW_STATE_GRAD);
+	end(fixture, GW_STATE_GRAD); /* a trace that is not known any more */
+	assert_int_equal(fixture->count, 1);
+}
+
+/* with set_grad_enabled(False): with set_grad_enabled(True): ... */
+static void test_calls_that_nest(void **state)
+{
+	struct fixture *fixture = *state;
+
+	change(fixture, 0, CHANGE_CALL, "set_grad_enabled");
+	change(fixture, 1, CHANGE_CALL, "set_grad_enabled");
+	assert_int_equal(fixture->count, 0); /* may be a pair of bare calls, or nested */
+	change(fixture, 0, CHANGE_LEAVE, "set_grad_enabled");
+	assert_int_equal(fixture->count, 1);
+	assert_int_equal(fixture->told[0].to, 1);
+	change(fixture, 1, CHANGE_LEAVE, "set_grad_enabled");
+	assert_int_equal(fixture->count, 2);
+	assert_int_equal(fixture->told[1].begin, 1);
+	assert_int_equal(fixture->told[1].restored, RESTORED_YES);
+}
+
+static void test_bare_calls(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int i = 0; i < 2; i++) {
+		change(fixture, 0, CHANGE_CALL, "set_grad_enabled");
+		change(fixture, 1, CHANGE_CALL, "set_grad_enabled");
+	}
+	change(fixture, 0, CHANGE_CALL, "set_grad_enabled");
+	end(fixture, 0);
+	assert_int_equal(fixture->count, 3);
+	assert_int_equal(fixture->told[0].restored, RESTORED_YES);
+	assert_int_equal(fixture->told[0].end, 2);
+	assert_int_equal(fixture->told[1].restored, RESTORED_YES);
+	assert_int_equal(fixture->told[2].restored, RESTORED_NO);
+}
+
+/* The outer one's end is not taken for that of bare calls inside, whose values fit as well. */
+static void test_bare_calls_inside(void **state)
+{
+	struct fixture *fixture = *state;
+
+	change(fixture, 0, CHANGE_ENTER, "no_grad");
+	change(fixture, 1, CHANGE_CALL, "set_grad_enabled");
+	change(fixture, 0, CHANGE_CALL, "set_grad_enabled");
+	change(fixture, 1, CHANGE_LEAVE, "no_grad");
+	assert_int_equal(fixture->count, 2);
+	assert_int_equal(fixture->told[0].begin, 2);
+	assert_int_equal(fixture->told[0].restored, RESTORED_YES);
+	assert_int_equal(fixture->told[1].begin, 1);
+	assert_int_equal(fixture->told[1].end, 4);
+}
+
+static void test_direct_calls(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int i = 0; i < 1000; i++) {
+		change(fixture, 0, CHANGE_DIRECT, "");
+		change(fixture, 1, CHANGE_DIRECT, "");
+		assert_int_equal(fixture->count, i + 1);
+		assert_int_equal(fixture->told[i].restored, RESTORED_YES);
+	}
+}
+
+static void test_drift(void **state)
+{
+	struct fixture *fixture = *state;
+
+	record(fixture, TRACE, GW_RECORD_DRIFT, 1, 2, 0, "");
+	record(fixture, TRACE, GW_RECORD_DRIFT, 2, 1, 0, "");
+	assert_int_equal(fixture->count, 1);
+	assert_true(fixture->told[0].drift);
+	assert_int_equal(fixture->told[0].restored, RESTORED_YES);
+	/* put back with no operator after it: the next change shows it, or the end */
+	record(fixture, TRACE, GW_RECORD_DRIFT, 1, 2, 0, "");
+	change(fixture, 0, CHANGE_ENTER, "no_grad");
+	assert_int_equal(fixture->count, 2);
+	assert_int_equal(fixture->told[1].restored, RESTORED_YES);
+	change(fixture, 1, CHANGE_LEAVE, "no_grad");
+	record(fixture, TRACE, GW_RECORD_DRIFT, 1, 2, 0, "");
+	end(fixture, GW_STATE_GRAD);
+	assert_int_equal(fixture->count, 4);
+	assert_int_equal(fixture->told[3].restored, RESTORED_YES);
+	record(fixture, TRACE, GW_RECORD_DRIFT, 1, 2, 0, "");
+	end(fixture, GW_STATE_INFERENCE);
+	assert_int_equal(fixture->told[4].restored, RESTORED_NO);
+}
+
+static void test_gaps(void **state)
+{
+	struct fixture *fixture = *state;
+
+	change(fixture, 0, CHANGE_ENTER, "no_grad");
+	fixture->violations += 5; /* not sent */
+	change(fixture, 1, CHANGE_LEAVE, "no_grad");
+	assert_int_equal(fixture->count, 1);
+	assert_int_equal(fixture->told[0].restored, RESTORED_UNKNOWN);
+	end(fixture, GW_STATE_GRAD);
+	assert_int_equal(fixture->count, 2);
+
+	change(fixture, 0, CHANGE_ENTER, "no_grad");
+	fixture->violations++;
+	end(fixture, GW_STATE_UNKNOWN);
+	assert_int_equal(fixture->told[2].restored, RESTORED_UNKNOWN);
+}
+
+/* CPython 3.9 and 3.10 do not tell whose __exit__ it is. */
+static void test_without_names(void **state)
+{
+	struct fixture *fixture = *state;
+
+	change(fixture, 0, CHANGE_ENTER, "");
+	change(fixture, 1, CHANGE_ENTER, "");
+	change(fixture, 0, CHANGE_LEAVE, "");
+	change(fixture, 1, CHANGE_LEAVE, "");
+	assert_int_equal(fixture->count, 2);
+	assert_int_equal(fixture->told[0].begin, 2);
+	assert_int_equal(fixture->told[1].begin, 1);
+}
+
+static void test_too_deep(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int i = 0; i < 100; i++)
+		change(fixture, i & 1, CHANGE_CALL, "set_grad_enabled");
+	end(fixture, GW_STATE_GRAD);
+	/* all of them were told: a pair is one */
+	assert_int_equal(fixture->count, 50);
+}
+
+static void test_too_many_traces(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (uint64_t trace = 1; trace <= SCOPES_MAX_TRACES + 3; trace++) {
+		fixture->violations = 0;
+		record(fixture, trace, GW_RECORD_VIOLATION, 1, 0, CHANGE_ENTER, "no_grad");
+	}
+	assert_int_equal(fixture->count, 3);
+	assert_int_equal(fixture->told[0].restored, RESTORED_UNKNOWN);
+	assert_int_equal(fixture->told[0].begin, 1);
+}
+
+/* A random program of nested blocks, in a grad mode; returns how many scopes it has. */
+static size_t random_blocks(struct fixture *fixture, uint8_t grad, int depth)
+{
+	static const char *const names[] = {"no_grad", "enable_grad", "set_grad_enabled"};
+	size_t scopes = 0;
+
+	for (int i = rand() % 4; i > 0; i--) {
+		const char *name = names[rand() % 3];
+		uint8_t to = name[0] == 'n' ? 0 : name[0] == 'e' ? 1 : rand() % 2;
+
+		fixture->operators += (unsigned int)rand() % 3;
+		if (to != grad)
+			change(fixture, to, name[0] == 's' ? CHANGE_CALL : CHANGE_ENTER, name);
+		scopes += to != grad;
+		if (depth)
+			scopes += random_blocks(fixture, to, depth - 1);
+		if (to != grad)
+			change(fixture, grad, CHANGE_LEAVE, name);
+	}
+	return scopes;
+}
+
+static void test_random_programs(void **state)
+{
+	struct fixture *fixture = *state;
+	size_t many = 0;
+
+	for (unsigned int seed = 1; seed <= 500; seed++) {
+		size_t scopes;
+
+		srand(seed);
+		fixture->count = 0;
+		scopes = random_blocks(fixture, 1, 5);
+		assert_int_equal(fixture->count, scopes);
+		for (size_t i = 0; i < scopes; i++)
+			assert_int_equal(fixture->told[i].restored, RESTORED_YES);
+		end(fixture, GW_STATE_GRAD);
+		assert_int_equal(fixture->count, scopes);
+		many += scopes;
+	}
+	assert_true(many > 5000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_with, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_calls_that_nest, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bare_calls, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bare_calls_inside, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_direct_calls, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_drift, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gaps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_without_names, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_too_deep, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_too_many_traces, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_random_programs, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
