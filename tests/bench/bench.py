@@ -26,6 +26,8 @@ CASES = {
     "setter": ("setter outside a trace", 8, 1000),
     "redundant": ("setter in a trace, redundant", 8, 1000),
     "changes": ("setter in a trace, a violation each", 5, 100),
+    "changes30": ("the same, 30 frames deep", 5, 100),
+    "changes100": ("the same, 100 frames deep", 5, 100),
     "train": ("training iteration", 12, 1),
     "infer": ("inference iteration", 12, 2),
     "make_fx": ("make_fx run", 3, 1),
@@ -33,7 +35,7 @@ CASES = {
 }
 # All cases are done so many times while a tool is attached: what disturbs lasts for a while.
 PASSES = 4
-CHANGES = PASSES * CASES["changes"][1] * CASES["changes"][2]
+CHANGES = PASSES * sum(CASES[case][1] * CASES[case][2] for case in CASES if "changes" in case)
 
 # A probed setter takes 900 ns at the least, 100 ns without a probe; half way, on a log scale.
 PROBED_NS = 300

@@ -129,7 +129,7 @@ class Gradwatch(Contestant):
 
     def __init__(self, pid, binary):
         super().__init__()
-        self.arguments = [binary, "--json", "--pid", str(pid)]
+        self.arguments = [binary, "--json", "--rate", "0", "--pid", str(pid)]
 
     def command(self):
         return self.arguments

@@ -6,7 +6,8 @@ iteration of each of REPEATS batches of COUNT. A case that this PyTorch does not
 
   setter    torch._C._set_grad_enabled outside of a trace, to the value that holds
   redundant the same within a make_fx trace
-  changes   the same, but each call changes the grad mode: each is a violation
+  changes   the same, but each call changes the grad mode: each is a violation; changes30 and
+            changes100 with so many Python frames on the stack
   train     forward, backward and SGD step of 50 Linear + ReLU
   infer     forward of the same under no_grad
   make_fx   one make_fx run of a function with a few operators
@@ -28,9 +29,19 @@ now = time.perf_counter_ns
 class Setter:
     """Calls of the binding itself: torch.no_grad() would add Python of its own."""
 
-    def __init__(self, traced=False, changing=False):
+    def __init__(self, traced=False, changing=False, frames=0):
         self.traced = traced
         self.changing = changing
+        self.frames = frames
+
+    def deep(self, repeats, count):
+        """With so many frames on the stack, as far as make_fx leaves it open."""
+        frame, depth = sys._getframe(), 0
+        while frame:
+            frame, depth = frame.f_back, depth + 1
+        if depth < self.frames:
+            return self.deep(repeats, count)
+        return self.loop(repeats, count)
 
     def loop(self, repeats, count):
         call = torch._C._set_grad_enabled
@@ -52,7 +63,7 @@ class Setter:
         def function(x):
             # make_fx has a torch-function mode on newer versions, whose Python would be measured.
             with torch._C.DisableTorchFunction():
-                times.extend(self.loop(repeats, count))
+                times.extend(self.deep(repeats, count))
             return x + 1
 
         make_fx(function)(torch.ones(2))
@@ -144,6 +155,8 @@ CASES = {
     "setter": Setter(),
     "redundant": Setter(traced=True),
     "changes": Setter(traced=True, changing=True),
+    "changes30": Setter(traced=True, changing=True, frames=30),
+    "changes100": Setter(traced=True, changing=True, frames=100),
     "train": Iterations(make_train),
     "infer": Iterations(make_infer),
     "make_fx": Iterations(make_trace),
