@@ -114,3 +114,35 @@ def test_killed_by_its_next_instruction(target, tmp_path, gradwatch):
     said, monitor = record(argv, gradwatch, file)
     assert len(said) == 3
     check(said, monitor)
+
+
+@pytest.mark.parametrize("python", interpreters([9, 10]), ids=lambda path: path.parts[-3])
+@pytest.mark.parametrize(
+    ("how", "status"),
+    [
+        ("cycle", "cut"),
+        ("wild_frame", "unreadable"),
+        ("wild_code", "whole"),
+        ("long_name", "whole"),
+    ],
+)
+def test_broken_interpreter_state(python, how, status, tmp_path, gradwatch):
+    """The change is told and judged right, with what could be read of its stack."""
+    library = STANDIN / "keyed" / "libc10.so"
+    argv = [python, targets.PROGRAMS / "hostile.py", library, how]
+    program = processes.Process(list(map(str, argv)))
+    assert program.line() == "ready", program.stderr
+    monitor = gradwatch("--pid", program.pid).armed()
+    program.send("go")
+    assert program.wait() == 0
+    monitor.finish()
+    (event,) = monitor.violations
+    assert (event["from"], event["to"], event["certain"]) == (True, False, True)
+    assert event["stack_status"] == status
+    assert len(event["stack"]) <= MAX_FRAMES
+    assert monitor.end_event["stacks"][status] == 1
+    if how == "long_name":
+        # At most GW_NAME_BYTES of it, as UTF-8.
+        assert all(len(frame["function"]) <= 256 for frame in event["stack"])
+    if how == "wild_code":
+        assert "?" in [frame["file"] for frame in event["stack"]]
