@@ -15,4 +15,4 @@ else
 	python=$("$here/../tests/targets/make.sh" wheel-2.13.0 | cut -f2)/bin/python
 fi
 echo "demo: $gradwatch -- $python tools/demo_export.py" >&2
-"$gradwatch" -v -- "$python" "$here/demo_export.py"
+"$gradwatch" -- "$python" "$here/demo_export.py"
