@@ -69,6 +69,9 @@ static uint32_t character(const uint8_t *at, unsigned int kind)
 
 static size_t put_utf8(char *out, uint32_t c)
 {
+	/* os.fsdecode() makes lone surrogates of file names that are not UTF-8. */
+	if ((c >= 0xd800 && c <= 0xdfff) || c > 0x10ffff)
+		c = 0xfffd;
 	if (c < 0x80) {
 		out[0] = (char)c;
 		return 1;
