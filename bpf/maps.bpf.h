@@ -38,7 +38,8 @@ struct gw_thread {
 	__u8 depth;         /* entries of trace[] in use */
 	__u8 expected;      /* GW_STATE_ bits as last known in a trace: see drift.bpf.h */
 	__u8 tell_operator; /* the next operator's stack is wanted: it names the changed scope */
-	__u8 pad[7];
+	__u8 pad[3];
+	__u32 tid; /* whose entry it is, 0: nobody's */
 	struct gw_open_trace trace[GW_MAX_NESTING];
 };
 
@@ -56,12 +57,21 @@ struct {
 	__type(value, struct gw_interpreter);
 } interpreters SEC(".maps");
 
+/* See threads.bpf.h. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, GW_MAX_THREADS);
 	__type(key, __u32);
 	__type(value, struct gw_thread);
 } threads SEC(".maps");
+
+/* The slots of it that are taken, and by which thread. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GW_MAX_THREADS);
+	__type(key, __u32);
+	__type(value, __u32);
+} thread_owners SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -11,17 +11,18 @@
 #include "gradwatch/abi.h"
 #include "maps.bpf.h"
 #include "session.bpf.h"
+#include "threads.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 static __always_inline void forget_thread(__u32 tid, enum gw_end_reason reason)
 {
-	struct gw_thread *thread = bpf_map_lookup_elem(&threads, &tid);
+	struct gw_thread *thread = thread_find(tid);
 
 	if (!thread)
 		return;
 	session_end_all(thread, reason);
-	bpf_map_delete_elem(&threads, &tid);
+	thread_drop(tid);
 }
 
 /* A forked child has its parent's memory, so its Python is where the parent's is. */

@@ -17,6 +17,7 @@
 #include "maps.bpf.h"
 #include "python.bpf.h"
 #include "session.bpf.h"
+#include "threads.bpf.h"
 #include "tls.bpf.h"
 #include "trace.bpf.h"
 
@@ -28,26 +29,21 @@ const volatile bool watch_all = false;
 enum watched { WATCHED_NO, WATCHED_YES };
 
 /*
- * Whether the current process is watched, and its thread's entry in *thread (NULL when the map is
- * full). An entry exists only for a thread of a watched process, so the usual hit is one look-up.
+ * Whether the current process is watched, and its thread's entry in *thread (NULL when there
+ * is no room). An entry exists only for a thread of a watched process: the usual hit is one
+ * look-up.
  */
 static __always_inline enum watched thread_get(struct gw_thread **thread)
 {
 	__u64 pid_tid = bpf_get_current_pid_tgid();
 	__u32 tid = (__u32)pid_tid, pid = pid_tid >> 32;
 
-	*thread = bpf_map_lookup_elem(&threads, &tid);
+	*thread = thread_find(tid);
 	if (*thread)
 		return WATCHED_YES;
 	if (!watch_all && !bpf_map_lookup_elem(&processes, &pid))
 		return WATCHED_NO;
-	{
-		struct gw_thread empty = {};
-
-		if (bpf_map_update_elem(&threads, &tid, &empty, BPF_ANY))
-			count(GW_THREADS_FULL);
-	}
-	*thread = bpf_map_lookup_elem(&threads, &tid);
+	*thread = thread_new(tid);
 	return WATCHED_YES;
 }
 

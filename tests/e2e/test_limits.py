@@ -6,6 +6,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 RECORD = 8 + 136 + 16 * 20  # the kernel's header, struct gw_event_record, some frames
 RECORDS_OF_RING = (4 << 20) // RECORD  # GW_RING_BYTES: about
 STORM = 3 * RECORDS_OF_RING
@@ -182,3 +184,54 @@ def test_leader_that_vanishes(puppet, gradwatch):
     monitor.finish()
     assert monitor.status == 0
     assert [event["tid"] for event in monitor.violations] == [begin["tid"]]
+
+
+THREAD_SLOTS = 32768  # GW_MAX_THREADS
+THREAD_WAYS = 4  # bpf/threads.bpf.h
+
+
+@pytest.fixture
+def far_pids():
+    """Thread ids beyond the number of slots, so that two threads can want the same slot."""
+    limit = Path("/proc/sys/kernel/pid_max")
+    before = limit.read_text()
+    limit.write_text(str(1 << 22))
+    yield Path("/proc/sys/kernel/ns_last_pid")
+    limit.write_text(before)
+
+
+def threads_of_one_slot(process, last_pid, base, names):
+    """Starts threads whose ids are the same modulo the number of slots; a name for each."""
+    named = {}
+    for number in range(len(names) * 4):
+        wanted = base + number * THREAD_SLOTS
+        name = f"{names[len(named)]}.{number}"
+        last_pid.write_text(str(wanted - 1))
+        # Any other program may have taken the id in between.
+        if process.tell(f"@{name} idle")["tid"] == wanted:
+            named[name] = wanted
+        if len(named) == len(names):
+            return named
+    raise AssertionError("the thread ids are always taken")
+
+
+def test_threads_that_want_the_same_slot(puppet, gradwatch, far_pids):
+    """Those that find no room have right verdicts, without a trace; a slot is given up at the end."""
+    process = puppet()
+    monitor = gradwatch("--rate", 0, "--pid", process.pid).armed()
+    first = threads_of_one_slot(process, far_pids, 100_003, ["a"] * (THREAD_WAYS + 2))
+    for name in first:
+        process.run(f"@{name} trace", f"@{name} set 0", f"@{name} set 1", f"@{name} end")
+    for name in first:
+        process.tell(f"@{name} end")
+    later = threads_of_one_slot(process, far_pids, 2_000_003, ["b"] * THREAD_WAYS)
+    for name in later:
+        process.run(f"@{name} trace", f"@{name} set 0", f"@{name} set 1", f"@{name} end")
+    monitor.stop()
+    changes = [(event["tid"], event["to"]) for event in monitor.violations]
+    expected = [(tid, to) for tid in [*first.values(), *later.values()] for to in (False, True)]
+    assert sorted(changes) == sorted(expected)
+    without = {event["tid"] for event in monitor.violations if event["trace"] is None}
+    assert without == set(list(first.values())[THREAD_WAYS:])
+    assert monitor.end_event["traces"] == 2 * THREAD_WAYS
+    assert monitor.end_event["counters"]["threads_full"] > 0

@@ -15,6 +15,7 @@ done. "@NAME COMMAND" runs in thread NAME, made when first named.
   generator new|next      a generator with a no_grad block around its first yield
   loop N [keep]           make_fx of the same small function N times; answers with the nodes.
                           keep: the graphs live on, and nobody collects garbage
+  idle                    nothing: a thread may have to be made first
   storm N                 change the grad mode N times, without noting the calls
   vanish                  end this thread at once, as C code can: nothing is unwound, no answer
   name HEX                set the name of the process
@@ -145,6 +146,9 @@ class Thread:
                 oracle.collect()  # the mode object, which some versions have in a cycle
         self.kept += traced
         return {"operators": counts}
+
+    def do_idle(self):
+        pass
 
     def do_storm(self, count):
         flip = oracle.real_set_grad_enabled
