@@ -29,9 +29,10 @@ struct gw_open_trace {
  */
 struct gw_thread {
 	__u64 block;
-	__u64 base;        /* load address of the file that `block` belongs to */
-	__u64 modes;       /* tracked, for builds whose state cannot be read: see tls.bpf.h */
-	__u64 next_record; /* see throttle.bpf.h */
+	__u64 base;         /* load address of the file that `block` belongs to */
+	__u64 modes;        /* tracked, for builds whose state cannot be read: see tls.bpf.h */
+	__u64 next_record;  /* see throttle.bpf.h */
+	__u64 pre_dispatch; /* session of the pre-dispatch trace in progress, 0: none */
 	__u32 file_id;
 	__u8 grad_known;    /* tracked */
 	__u8 grad;          /* tracked */

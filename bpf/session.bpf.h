@@ -61,6 +61,8 @@ static __always_inline void session_end(__u64 id, enum gw_end_reason reason)
 static __always_inline void session_end_all(const struct gw_thread *thread,
 					    enum gw_end_reason reason)
 {
+	if (thread->pre_dispatch)
+		session_end(thread->pre_dispatch, reason);
 	for (int i = 0; i < GW_MAX_NESTING; i++)
 		if (i < thread->depth)
 			session_end(thread->trace[i].session, reason);
@@ -88,7 +90,7 @@ static __noinline __u64 session_new(const struct session_start *start)
 	session.id = __sync_fetch_and_add(&numbers->last_session, 1) + 1;
 	session.mode = start->ref.mode;
 	session.holder = start->ref.holder;
-	session.mode_type = python_type(start->ref.mode);
+	session.mode_type = start->ref.holder ? python_type(start->ref.mode) : 0;
 	session.first_push = session.last_push = bpf_ktime_get_ns();
 	session.pushes = start->from_start;
 	session.pid = pid_tid >> 32;

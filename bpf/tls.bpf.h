@@ -37,6 +37,7 @@ struct tls_state {
 	__u8 inference;      /* inference mode is on */
 	__u8 functional;     /* the infra slot above PROXY is taken */
 	__u8 tracing;        /* a ProxyTorchDispatchMode is in force */
+	__u8 pre_dispatch;   /* the PreDispatch key is included: Python's own stack has modes */
 	struct mode_ref ref; /* it, when tracing: complete after tls_resolve() */
 };
 
@@ -111,6 +112,9 @@ static __always_inline void tls_decode(const struct tls_span *span, struct tls_s
 {
 	if (plan.tls_grad_guard == GW_NO_OFFSET || span_u8(span, plan.tls_grad_guard))
 		tls_decode_grad(span_u8(span, plan.tls_grad), state);
+	if (plan.tls_included != GW_NO_OFFSET)
+		state->pre_dispatch =
+			span_u64(span, plan.tls_included) >> (plan.pre_dispatch_bit & 63) & 1;
 	if (plan.tls_mode_guard != GW_NO_OFFSET && !span_u8(span, plan.tls_mode_guard))
 		return;
 	if (plan.mode_api == GW_MODES_KEYED) {

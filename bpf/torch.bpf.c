@@ -98,9 +98,13 @@ int set_enabled(struct pt_regs *ctx)
 		counters_add(all, judge(thread, &state, to, certain));
 		return 0;
 	}
+	if (state.pre_dispatch) {
+		counters_add(all, trace_pre_dispatch(thread, &state, to));
+		return 0;
+	}
 	counters_add(all, GW_OUTSIDE);
-	if (thread && thread->depth) /* rare, and the time to notice that a trace is over */
-		session_drop_dead(thread);
+	if (thread && (thread->depth || thread->pre_dispatch)) /* rare: a trace may be over */
+		trace_none(thread);
 	return 0;
 }
 

@@ -23,24 +23,37 @@ static __always_inline __u8 state_bits(const struct tls_state *state)
 	return (state->grad ? GW_STATE_GRAD : 0) | (state->inference ? GW_STATE_INFERENCE : 0);
 }
 
-/* Opens a session for the mode of a state and tells of it: its first stack says what kind it is. */
+/* Tells of a trace that begins: its first stack says what kind it is. */
+static __always_inline void trace_tell(__u64 session, const struct session_start *start,
+				       bool certain)
+{
+	struct change change = {
+		.type = GW_RECORD_TRACE,
+		.session = session,
+		.mode = start->ref.mode,
+		.file_id = plan.file_id,
+		.to = start->state,
+		.certain = certain,
+	};
+
+	if (session && !emit(&change))
+		count(GW_TRACES_LOST);
+}
+
+/* Opens a session for the mode of a state and tells of it. */
 static __noinline __u64 trace_open(struct gw_thread *thread, const struct tls_state *state,
 				   bool from_start, bool certain)
 {
 	struct session_start start = {.file_id = plan.file_id, .from_start = from_start};
-	struct change change = {.type = GW_RECORD_TRACE, .file_id = plan.file_id};
+	__u64 session;
 
 	if (!thread || !state)
 		return 0;
 	start.ref = state->ref;
 	start.state = state_bits(state);
-	change.session = session_open(thread, &start);
-	change.mode = start.ref.mode;
-	change.to = start.state;
-	change.certain = certain;
-	if (change.session && !emit(&change))
-		count(GW_TRACES_LOST);
-	return change.session;
+	session = session_open(thread, &start);
+	trace_tell(session, &start, certain);
+	return session;
 }
 
 /* Fills in what a record tells of its session. */
@@ -122,12 +135,24 @@ static __always_inline enum peek trace_push_meaning(struct gw_thread *thread,
 	return peek_caller();
 }
 
+/* Sends a change with its stack, if the thread may. Returns the counter that it belongs to. */
+static __always_inline enum gw_counter
+change_send(struct gw_thread *thread, struct gw_session *session, const struct change *change)
+{
+	if (throttle_take(thread))
+		return emit(change) ? GW_REPORTED : GW_LOST;
+	if (session)
+		session->throttled++;
+	return GW_THROTTLED;
+}
+
 /* The grad mode changes in a trace. Returns the counter that it belongs to. */
 static __always_inline enum gw_counter trace_change(struct gw_thread *thread,
 						    struct tls_state *state, __u8 to, bool certain)
 {
 	struct change change = {.type = GW_RECORD_VIOLATION, .from = state->grad, .to = to};
 	struct gw_session *session = NULL;
+	enum gw_counter result;
 	__u64 id = 0;
 
 	if (thread) {
@@ -144,14 +169,69 @@ static __always_inline enum gw_counter trace_change(struct gw_thread *thread,
 		session->violations++;
 		change_of_session(&change, session);
 	}
-	if (!throttle_take(thread)) {
-		if (session)
-			session->throttled++;
-		return GW_THROTTLED;
-	}
-	if (session)
+	result = change_send(thread, session, &change);
+	if (session && result != GW_THROTTLED)
 		thread->tell_operator = (session->state_begin & GW_STATE_GRAD) != to;
-	return emit(&change) ? GW_REPORTED : GW_LOST;
+	return result;
+}
+
+/*
+ * The session of the pre-dispatch trace that the thread is in. Its modes are on a stack of
+ * Python's, so its begin and end are not seen, only that it is there: it lasts from the first call
+ * of the setter in it to the first one after it. (What says so at once, a probe on
+ * tls_set_dispatch_key_included, is hit 66 times by one step of an optimizer.)
+ */
+static __noinline struct gw_session *pre_dispatch_session(struct gw_thread *thread,
+							  const struct tls_state *state)
+{
+	struct session_start start = {.file_id = plan.file_id, .ref.mode = GW_MODE_PRE_DISPATCH};
+	struct gw_session *session;
+	__u64 id;
+
+	if (!thread || !state)
+		return NULL;
+	id = thread->pre_dispatch;
+	session = bpf_map_lookup_elem(&sessions, &id);
+	if (session && !session->end_reason)
+		return session;
+	start.state = state_bits(state);
+	id = thread->pre_dispatch = session_new(&start);
+	trace_tell(id, &start, true);
+	return bpf_map_lookup_elem(&sessions, &id);
+}
+
+/* The setter is called in a pre-dispatch trace, which is told as information. */
+static __noinline enum gw_counter trace_pre_dispatch(struct gw_thread *thread,
+						     const struct tls_state *state, __u8 to)
+{
+	struct change change = {.type = GW_RECORD_VIOLATION, .to = to, .certain = true};
+	struct gw_session *session;
+
+	if (!state)
+		return GW_OUTSIDE;
+	session = pre_dispatch_session(thread, state);
+	if (session)
+		session->last_pop = bpf_ktime_get_ns(); /* for idle ones to be found */
+	if (state->grad == to)
+		return GW_REDUNDANT;
+	change.from = state->grad;
+	change.mode = GW_MODE_PRE_DISPATCH;
+	change.file_id = plan.file_id;
+	if (session) {
+		session->violations++;
+		change_of_session(&change, session);
+	}
+	return change_send(thread, session, &change);
+}
+
+/* A call of the setter outside of any trace: a pre-dispatch one that was in progress is over. */
+static __always_inline void trace_none(struct gw_thread *thread)
+{
+	if (thread->pre_dispatch)
+		session_end(thread->pre_dispatch, GW_END_LEFT);
+	thread->pre_dispatch = 0;
+	if (thread->depth)
+		session_drop_dead(thread);
 }
 
 #endif

@@ -57,6 +57,12 @@ enum gw_mode_api {
 #define GW_MODE_KEY_PROXY 1
 
 /*
+ * Stands for the mode of a pre-dispatch trace, which Python keeps on a stack of its own: no address
+ * of an object.
+ */
+#define GW_MODE_PRE_DISPATCH 1
+
+/*
  * What the probes of one ELF file need to know, in their read-only data. All "tls_" fields are
  * offsets from the start of the library's TLS block, GW_NO_OFFSET where the build has none.
  */
@@ -74,12 +80,14 @@ struct gw_plan {
 	__u32 tls_stack;           /* vector of shared_ptr: begin, end */
 	__u32 tls_span;            /* start of the one read that holds all of the above */
 	__u32 tls_span_size;       /* its size; wider than GW_SPAN_MAX: a doubt */
+	__u32 tls_included;        /* set of included dispatch keys; absent: none is looked for */
 	__u8 grad_mask;            /* bit of the grad byte */
 	__u8 grad_default;         /* grad mode while the guard is 0 or the block is not there */
-	__u8 certain; /* 1: thread-local state can be read; 0: only tracked by probes */
-	__u8 pad;
+	__u8 certain;          /* 1: thread-local state can be read; 0: only tracked by probes */
+	__u8 pre_dispatch_bit; /* of that set, while a pre-dispatch trace is in progress */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct gw_plan) == 8 * GW_SITE_MAX + 8 + 12 * 4, "plan layout");
+_Static_assert(sizeof(struct gw_plan) == 8 * GW_SITE_MAX + 8 + 14 * 4, "plan layout");
 
 /* Counters of the ledger and of what else can go wrong, one slot each in a per-CPU array. */
 enum gw_counter {
@@ -194,7 +202,7 @@ _Static_assert(sizeof(struct gw_record_header) == 24, "record header layout");
 struct gw_event_record {
 	struct gw_record_header header;
 	__u64 session;    /* trace id, 0: unknown (a map was full) */
-	__u64 mode;       /* address of the Python mode object */
+	__u64 mode;       /* address of the Python mode object, or GW_MODE_PRE_DISPATCH */
 	__u64 start_time; /* of the process, ns since boot: identity together with pid */
 	__u64 operators;  /* gw_session.operators so far */
 	__u64 violations; /* gw_session.violations so far, with this one: a step is a gap */
@@ -253,7 +261,7 @@ enum gw_end_reason {
  */
 struct gw_session {
 	__u64 id;
-	__u64 mode;       /* Python mode object */
+	__u64 mode;       /* Python mode object, or GW_MODE_PRE_DISPATCH */
 	__u64 holder;     /* SafePyObject that holds it in the current entry */
 	__u64 mode_type;  /* its ob_type when first seen */
 	__u64 start_time; /* of the process, ns since boot */

@@ -42,9 +42,31 @@ def read_calls(path):
     return sorted(calls, key=lambda call: call["before_ns"])
 
 
-def compare(calls, violations, certainly, possibly):
+def in_pre_dispatch(call):
+    """Exempt from the rule, so a change there is no violation, but is told as information."""
+    return call["pre_dispatch"] and not call["engaged"]
+
+
+def is_violation(call):
+    return call["violation"]
+
+
+def is_told(call):
+    return in_pre_dispatch(call) and call["changed"]
+
+
+def compare(calls, changes, certainly, possibly):
+    """Each change that gradwatch tells of, by the rule that it is told by; returns how many."""
+    told = [change for change in changes if change["kind"] == "pre_dispatch"]
+    assert all(change["info"] for change in told)
+    match(calls, told, is_told, certainly, possibly)
+    violations = [change for change in changes if change["kind"] != "pre_dispatch"]
+    return match(calls, violations, is_violation, certainly, possibly)
+
+
+def match(calls, violations, expected, certainly, possibly):
     """
-    Matches gradwatch's violations with the oracle's calls, one to one.
+    Matches gradwatch's violations with the oracle's calls that are expected, one to one.
 
     certainly and possibly are functions of a call: it was made while gradwatch watched; it may
     have been (the call was under way when watching began or ended).
@@ -59,22 +81,22 @@ def compare(calls, violations, certainly, possibly):
         own = by_thread.get(violation["tid"], [])
         index = bisect.bisect_right(starts.get(violation["tid"], []), violation["mono_ns"]) - 1
         call = own[index] if index >= 0 else None
-        if not fits(call, violation) or id(call) in matched or not possibly(call):
+        if not fits(call, violation, expected) or id(call) in matched or not possibly(call):
             extra.append((violation, own[max(index - 1, 0) : index + 3]))
             continue
         matched.add(id(call))
     missing = [
-        call for call in calls if call["violation"] and certainly(call) and id(call) not in matched
+        call for call in calls if expected(call) and certainly(call) and id(call) not in matched
     ]
     assert not extra, f"{len(extra)} extra; the oracle's calls around the first: {extra[0]}"
     assert not missing, f"{len(missing)} missing: {missing[:3]}"
     return len(matched)
 
 
-def fits(call, violation):
+def fits(call, violation, expected):
     return (
         call is not None
-        and call["violation"]
+        and expected(call)
         and violation["mono_ns"] <= call["after_ns"]
         and violation["from"] == call["current"]
         and violation["to"] == call["new"]
@@ -110,9 +132,10 @@ def check_ledger(gradwatch, calls):
     (start,) = gradwatch.of_type("start")
     calls = [call for call in calls if call["before_ns"] >= start["mono_ns"]]  # imports may call
     assert ledger["hits"] - ledger["filtered"] == len(calls)
-    assert ledger["reported"] == sum(call["violation"] for call in calls)
-    assert ledger["redundant"] == sum(call["engaged"] and not call["changed"] for call in calls)
-    assert ledger["outside_trace"] == sum(not call["engaged"] for call in calls)
+    inside = [call for call in calls if call["engaged"] or call["pre_dispatch"]]
+    assert ledger["reported"] == sum(call["changed"] for call in inside)
+    assert ledger["redundant"] == sum(not call["changed"] for call in inside)
+    assert ledger["outside_trace"] == len(calls) - len(inside)
     assert ledger["lost"] == 0
     assert all(count == 0 for count in gradwatch.end_event["counters"].values())
     assert all(violation["certain"] for violation in gradwatch.violations)

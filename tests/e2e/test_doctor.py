@@ -91,3 +91,21 @@ def test_help_and_version(binary):
     for option in ("--version", "-V"):
         result = subprocess.run([binary, option], capture_output=True, text=True, timeout=60)
         assert re.fullmatch(r"gradwatch \d+\.\d+\.\d+\n", result.stdout), result.stdout
+
+
+def test_dispatch_key(target, tmp_path, binary):
+    """The bit of the key that says that a pre-dispatch trace is on, as PyTorch has it."""
+    (tmp_path / "key.py").write_text(
+        "import torch\n"
+        "key = getattr(getattr(torch._C, 'DispatchKey', None), 'PreDispatch', None)\n"
+        "bits = torch._C.DispatchKeySet(key) if key else None\n"
+        "print('set', getattr(bits, 'raw_repr', lambda: -1)() if key else 0)\n"
+    )
+    argv = target.wrap(tmp_path, [target.python(), target.path(tmp_path / "key.py")])
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=120)
+    (answer,) = [line for line in result.stdout.splitlines() if line.startswith("set ")]
+    shown = doctor(binary, target.libc10()).stdout
+    bit = re.search(r"of PreDispatch +bit (\d+)", shown)
+    bits = int(answer.split()[1])
+    assert bits == (1 << int(bit[1]) if bit else 0) or (bits == -1 and target.version < (2, 5))
+    assert bool(bit) == (target.version >= (2, 1)), shown

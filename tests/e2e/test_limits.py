@@ -216,7 +216,7 @@ def threads_of_one_slot(process, last_pid, base, names):
 
 
 def test_threads_that_want_the_same_slot(puppet, gradwatch, far_pids):
-    """Those that find no room have right verdicts, without a trace; a slot is given up at the end."""
+    """Those without room have right verdicts, but no trace; a slot is given up at the end."""
     process = puppet()
     monitor = gradwatch("--rate", 0, "--pid", process.pid).armed()
     first = threads_of_one_slot(process, far_pids, 100_003, ["a"] * (THREAD_WAYS + 2))

@@ -90,6 +90,10 @@ def aot_module():
     aot_module(model, lambda graph, inputs: graph)(x)
 
 
+def fx_pre_dispatch():
+    make_fx(model, pre_dispatch=True)(x)
+
+
 def functionalize():
     make_fx(torch.func.functionalize(model))(x)
 
@@ -99,6 +103,7 @@ WAYS = {
     fx_fake: "make_fx",
     fx_symbolic: "make_fx",
     functionalize: "make_fx",
+    fx_pre_dispatch: "pre_dispatch",
     exported: "export",
     export_aten: "export",
     decompose: "decompose",

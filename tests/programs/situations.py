@@ -49,6 +49,15 @@ def no_grad_decor():
     make_fx(Decorated())(x)
 
 
+def fx_pre_dispatch():
+    def traced(x):  # of its own: the same place in the same kind of trace is told once
+        with torch.no_grad():
+            y = x * 2
+        return x + y
+
+    make_fx(traced, pre_dispatch=True)(x)
+
+
 def bare_call():
     def traced(x):
         torch.set_grad_enabled(False)
@@ -132,6 +141,7 @@ SITUATIONS = [
     custom_function,
     backward,
     compile_aot,
+    fx_pre_dispatch,
     export_default,
     export_aten,
     decompositions,

@@ -186,6 +186,41 @@ static void test_violation(void **state)
 	assert_int_equal(totals_of(fixture).processes, 1);
 }
 
+/* Known by its mode, though the record of its begin was lost: else it would be a violation. */
+static void test_pre_dispatch(void **state)
+{
+	static const struct model_options options = {.kinds = KINDS_ALL &
+							      ~(1u << TRACE_KIND_PRE_DISPATCH)};
+	struct fixture *fixture = *state;
+	struct gw_event_record change = make_violation(500, 7, 0);
+	struct gw_session session = make_session(7);
+
+	model_free(fixture->model);
+	fixture->model = model_new(&options, NULL, take_event, fixture);
+	assert_non_null(fixture->model);
+	change.mode = session.mode = GW_MODE_PRE_DISPATCH;
+	session.end_reason = GW_END_LEFT;
+	session.throttled = 3;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(record(fixture, change, &session), 0);
+	assert_true(model_session(fixture->model, &session, MODEL_MODE_UNKNOWN, 900));
+	assert_string_equal(story(fixture), "BVVFE");
+	for (unsigned int i = 1; i < 3; i++) {
+		assert_int_equal(fixture->event[i].violation.kind, TRACE_KIND_PRE_DISPATCH);
+		assert_true(fixture->event[i].violation.info);
+	}
+	assert_int_equal(fixture->event[0].trace.kind, TRACE_KIND_PRE_DISPATCH);
+	assert_true(fixture->event[3].finding.info);
+	assert_true(fixture->event[3].finding.uncounted);
+	assert_int_equal(totals_of(fixture).infos, 2 + 3);
+	assert_int_equal(totals_of(fixture).violations, 0);
+	assert_int_equal(totals_of(fixture).findings, 0);
+	/* Its repeat is as little for everyone as it is. */
+	model_finish(fixture->model, 1000);
+	assert_string_equal(story(fixture), "BVVFER.");
+	assert_true(fixture->event[5].finding.info);
+}
+
 static void test_bad_records(void **state)
 {
 	struct fixture *fixture = *state;
@@ -546,6 +581,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		MODEL_TEST(test_violation),
+		MODEL_TEST(test_pre_dispatch),
 		MODEL_TEST(test_bad_records),
 		MODEL_TEST(test_begin_from_session),
 		MODEL_TEST(test_begin_from_violation),

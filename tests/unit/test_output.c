@@ -394,6 +394,31 @@ static void test_text_finding_kinds(void **state)
 	event.finding.count = 10;
 	assert_string_equal(printed(&event, false, 0),
 			    "03:04:06.118  finding 3 again: 10 times in all\n");
+	event.finding.info = true; /* as little for everyone as the finding was */
+	assert_string_equal(printed(&event, false, 0), "");
+	assert_string_equal(printed(&event, false, 1),
+			    "03:04:06.118  finding 3 again: 10 times in all\n");
+}
+
+/* The operators of a pre-dispatch trace are not seen, which is not the same as none. */
+static void test_text_uncounted(void **state)
+{
+	struct event event = make_finding();
+
+	(void)state;
+	event.finding.kind = TRACE_KIND_PRE_DISPATCH;
+	event.finding.operators = 0;
+	event.finding.uncounted = true;
+	assert_string_equal(
+		printed(&event, false, 0),
+		"03:04:06.118  VIOLATION  pre_dispatch  python3[4711]  torch 2.13.0  "
+		"trace 7\n"
+		"    grad mode on -> off inside a trace, back on 214.0 us later: restored\n"
+		"    model.py:42 in Net.forward\n"
+		"    a pre-dispatch trace records grad mode by itself\n");
+	event.finding.restored = RESTORED_NO;
+	assert_non_null(
+		strstr(printed(&event, false, 0), ", not put back before the trace ended\n"));
 }
 
 static void test_json_finding(void **state)
@@ -571,13 +596,14 @@ static void test_totals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_json_plain),   cmocka_unit_test(test_json_attached),
-		cmocka_unit_test(test_json_trace),   cmocka_unit_test(test_json_violation),
-		cmocka_unit_test(test_json_hostile), cmocka_unit_test(test_text_violation),
-		cmocka_unit_test(test_text_hostile), cmocka_unit_test(test_text_attached),
-		cmocka_unit_test(test_text_traces),  cmocka_unit_test(test_text_others),
-		cmocka_unit_test(test_totals),       cmocka_unit_test(test_text_finding),
-		cmocka_unit_test(test_json_finding), cmocka_unit_test(test_text_finding_kinds),
+		cmocka_unit_test(test_json_plain),     cmocka_unit_test(test_json_attached),
+		cmocka_unit_test(test_json_trace),     cmocka_unit_test(test_json_violation),
+		cmocka_unit_test(test_json_hostile),   cmocka_unit_test(test_text_violation),
+		cmocka_unit_test(test_text_hostile),   cmocka_unit_test(test_text_attached),
+		cmocka_unit_test(test_text_traces),    cmocka_unit_test(test_text_others),
+		cmocka_unit_test(test_totals),         cmocka_unit_test(test_text_finding),
+		cmocka_unit_test(test_json_finding),   cmocka_unit_test(test_text_finding_kinds),
+		cmocka_unit_test(test_text_uncounted),
 	};
 
 	setenv("TZ", "UTC", 1);

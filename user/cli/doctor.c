@@ -182,6 +182,9 @@ static void print_limits(const struct inspect_plan *plan)
 		printf("modes: told apart by their Python class (this build has no mode keys)\n");
 	else
 		printf("modes: the PROXY slot of the keyed dispatch modes\n");
+	if (plan->abi.tls_included == GW_NO_OFFSET)
+		printf("not seen: pre-dispatch traces; this build has no PreDispatch key that is "
+		       "found\n");
 	printf("seen at the next operator only: inference_mode and C++ state guards (they do not "
 	       "call the setter)\n");
 }
@@ -207,6 +210,10 @@ static void print_plan(const char *path, const char *version, const struct inspe
 		print_offset("stack of modes", plan->abi.tls_stack);
 	}
 	print_offset("  initialised when", plan->abi.tls_mode_guard);
+	if (plan->abi.tls_included != GW_NO_OFFSET) {
+		print_offset("included dispatch keys", plan->abi.tls_included);
+		printf("  %-26s bit %u\n", "  of PreDispatch", plan->abi.pre_dispatch_bit);
+	}
 	if (plan->abi.certain)
 		printf("verdicts: certain, from the thread's own state\n");
 	else

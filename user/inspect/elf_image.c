@@ -200,7 +200,7 @@ int elf_image_function(const struct elf_image *image, const char *wanted,
 	return -ENOENT;
 }
 
-int elf_image_object(const struct elf_image *image, const char *name, uint64_t *address)
+static int find_value(const struct elf_image *image, const char *name, int type, uint64_t *value)
 {
 	GElf_Sym symbol;
 
@@ -209,13 +209,23 @@ int elf_image_object(const struct elf_image *image, const char *name, uint64_t *
 
 		if (!its)
 			break;
-		if (symbol.st_shndx == SHN_UNDEF || GELF_ST_TYPE(symbol.st_info) != STT_OBJECT ||
+		if (symbol.st_shndx == SHN_UNDEF || GELF_ST_TYPE(symbol.st_info) != type ||
 		    strcmp(its, name) != 0)
 			continue;
-		*address = symbol.st_value;
+		*value = symbol.st_value;
 		return 0;
 	}
 	return -ENOENT;
+}
+
+int elf_image_object(const struct elf_image *image, const char *name, uint64_t *address)
+{
+	return find_value(image, name, STT_OBJECT, address);
+}
+
+int elf_image_tls(const struct elf_image *image, const char *name, uint64_t *offset)
+{
+	return find_value(image, name, STT_TLS, offset);
 }
 
 int elf_image_text(const struct elf_image *image, uint64_t *address, uint64_t *offset, bool *fixed)

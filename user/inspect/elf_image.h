@@ -80,6 +80,9 @@ const char *elf_image_symbol(const struct elf_image *image, size_t number, GElf_
 /* The address of a data object of .dynsym with this name. -ENOENT when there is none. */
 int elf_image_object(const struct elf_image *image, const char *name, uint64_t *address);
 
+/* The offset in the thread-local block of a variable of .dynsym with this name. -ENOENT: none. */
+int elf_image_tls(const struct elf_image *image, const char *name, uint64_t *offset);
+
 /*
  * What tells the load address of a running image: the link-time address of the page at which its
  * first executable segment starts, and that page's offset in the file. *fixed: it is not moved.

@@ -18,6 +18,10 @@
 
 #include "base/str.h"
 #include "inspect/code.h"
+#include "inspect/dispatch_key.h"
+
+#define LOCAL_KEYS          "_ZN3c104impl26raw_local_dispatch_key_setE"
+#define INCLUDE_KEY         "_ZN3c104impl29tls_set_dispatch_key_includedENS_11DispatchKeyEb"
 
 #define OPTIONAL_SHARED_PTR 24 /* sizeof(std::optional<std::shared_ptr<T>>) */
 #define OPTIONAL_ENGAGED    16 /* its "engaged" byte */
@@ -293,6 +297,45 @@ static void find_keyed_stack(struct finder *finder)
 		abi->tls_stack = (uint32_t)offset;
 }
 
+/* Whether a function loads the word at this offset of the thread-local block. */
+static bool loads_word(struct finder *finder, const char *name, uint64_t offset)
+{
+	uint64_t at, slot;
+
+	if (walk(finder, name))
+		return false;
+	for (size_t i = 0; i < finder->trace.count; i++) {
+		const struct code_access *access = &finder->trace.access[i];
+
+		if (access->kind == CODE_LOAD && access->size == 8 &&
+		    !access->address.coefficient &&
+		    !code_block_offset(finder->image, &access->address, &at, &slot) && at == offset)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The set of included dispatch keys (c10/core/impl/LocalDispatchKeySet.h: PODLocalDispatchKeySet
+ * begins with it), and the bit of PreDispatch. It is kept as the difference from a default, which
+ * that key is not in. No verdict depends on it: what is not found is not told of.
+ */
+static void find_pre_dispatch(struct finder *finder)
+{
+	struct gw_plan *abi = &finder->plan->abi;
+	uint64_t offset;
+	int key, bit;
+
+	key = dispatch_key_number(finder->image, "PreDispatch");
+	bit = key > 0 ? dispatch_key_bit(finder->image, key) : key;
+	if (bit < 0 || elf_image_tls(finder->image, LOCAL_KEYS, &offset) ||
+	    !loads_word(finder, INCLUDE_KEY, offset) || offset > finder->image->tls_size ||
+	    finder->image->tls_size - offset < 8)
+		return;
+	abi->tls_included = (uint32_t)offset;
+	abi->pre_dispatch_bit = (uint8_t)bit;
+}
+
 /* The smallest piece of the block that holds all that a probe reads. */
 static int find_span(struct finder *finder)
 {
@@ -302,7 +345,7 @@ static int find_span(struct finder *finder)
 	} parts[] = {
 		{abi->tls_grad, 1},       {abi->tls_grad_guard, 1},      {abi->tls_mode_guard, 1},
 		{abi->tls_proxy_flag, 1}, {abi->tls_functional_flag, 1}, {abi->tls_proxy_slot, 8},
-		{abi->tls_stack, 16},
+		{abi->tls_stack, 16},     {abi->tls_included, 8},
 	};
 	uint32_t start = GW_NO_OFFSET, end = 0;
 
@@ -314,9 +357,13 @@ static int find_span(struct finder *finder)
 		if (parts[i].offset + parts[i].size > end)
 			end = parts[i].offset + parts[i].size;
 	}
+	if (end - start > GW_SPAN_MAX && abi->tls_included != GW_NO_OFFSET) {
+		abi->tls_included = GW_NO_OFFSET; /* what one can do without goes first */
+		return find_span(finder);
+	}
 	if (end - start > GW_SPAN_MAX && abi->mode_api == GW_MODES_KEYED &&
 	    abi->tls_stack != GW_NO_OFFSET) {
-		abi->tls_stack = GW_NO_OFFSET; /* the one part that one can do without */
+		abi->tls_stack = GW_NO_OFFSET; /* and this next */
 		return find_span(finder);
 	}
 	if (end - start > GW_SPAN_MAX)
@@ -334,7 +381,7 @@ int offsets_find(const struct elf_image *image, struct inspect_plan *plan)
 
 	abi->tls_grad = abi->tls_grad_guard = abi->tls_mode_guard = GW_NO_OFFSET;
 	abi->tls_proxy_flag = abi->tls_proxy_slot = abi->tls_functional_flag = GW_NO_OFFSET;
-	abi->tls_stack = GW_NO_OFFSET;
+	abi->tls_stack = abi->tls_included = GW_NO_OFFSET;
 	abi->grad_default = 1;
 	code = find_grad(&finder);
 	if (!code && abi->mode_api == GW_MODES_KEYED)
@@ -345,6 +392,8 @@ int offsets_find(const struct elf_image *image, struct inspect_plan *plan)
 		code = doubt(&finder, "the functions that push and pop dispatch modes are missing");
 	if (!code && abi->mode_api == GW_MODES_KEYED)
 		find_keyed_stack(&finder);
+	if (!code)
+		find_pre_dispatch(&finder);
 	if (!code)
 		code = find_span(&finder);
 	abi->certain = !code;

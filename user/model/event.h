@@ -108,6 +108,7 @@ struct event_finding {
 	enum restored restored;
 	uint64_t duration_ns;
 	uint64_t operators;                  /* traced in it; 0: an empty scope */
+	bool uncounted;                      /* in a trace whose operators are not seen */
 	char manager[32];                    /* "no_grad", ...; "" when not known */
 	bool decorator;                      /* it was used as one */
 	const struct event_frame *decorated; /* on this function; NULL: not seen */
@@ -157,6 +158,13 @@ static inline const struct event_frame *event_place(const struct event *event)
 	if (event->finding.decorated)
 		return event->finding.decorated;
 	return event_user_frame(&event->stack);
+}
+
+/* Whether no operator was traced in the scope of a finding, so that no graph is affected. */
+static inline bool event_scope_is_empty(const struct event_finding *finding)
+{
+	return finding->category != FINDING_UNBALANCED && !finding->operators &&
+	       !finding->uncounted;
 }
 
 /* Receives events in order. The event is the sender's and gone after the call. */

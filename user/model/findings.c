@@ -12,6 +12,8 @@
 struct known {
 	uint64_t number, count, told;
 	uint64_t next; /* count at which to tell */
+	bool info;
+	const char *suppression; /* the suppressions' */
 };
 
 struct findings {
@@ -74,13 +76,21 @@ static char *identity(const struct event *event)
 	return text;
 }
 
-static struct known *remember(struct findings *findings, char *key, uint64_t number)
+static struct known *remember(struct findings *findings, char *key,
+			      const struct event_finding *finding)
 {
 	struct known *known = calloc(1, sizeof(*known));
 
 	if (!known)
 		return NULL;
-	*known = (struct known){.number = number, .count = 1, .told = 1, .next = 10};
+	*known = (struct known){
+		.number = finding->number,
+		.count = 1,
+		.told = 1,
+		.next = 10,
+		.info = finding->info,
+		.suppression = finding->suppression,
+	};
 	if (lh_table_length(findings->known) >= FINDINGS_MAX)
 		lh_table_delete_entry(findings->known, findings->known->head);
 	if (!lh_table_insert(findings->known, key, known))
@@ -107,7 +117,7 @@ bool findings_take(struct findings *findings, struct event *event)
 	if (!entry) {
 		event->finding.number = ++findings->last_number;
 		event->finding.count = 1;
-		if (key && !remember(findings, key, event->finding.number))
+		if (key && !remember(findings, key, &event->finding))
 			free(key);
 		findings->handler(findings->context, event);
 		return true;
@@ -131,6 +141,8 @@ void findings_finish(struct findings *findings, uint64_t time)
 		struct event event = {.type = EVENT_REPEATED, .time = time};
 
 		event.stack.user = -1;
+		event.finding.info = known->info;
+		event.finding.suppression = known->suppression;
 		if (known->count > known->told)
 			tell_repeats(findings, &event, known);
 	}

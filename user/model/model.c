@@ -166,10 +166,13 @@ static void trace_of_session(struct event_trace *trace, const struct gw_session 
 	trace->depth = session->depth;
 }
 
-static enum trace_kind kind_of(const struct model *model, uint64_t id)
+/* The kind of a trace. A pre-dispatch one is known by its mode, even if its begin was lost. */
+static enum trace_kind kind_of(const struct model *model, uint64_t id, uint64_t mode)
 {
 	const struct begin *begin = begins_get(model->begins, id);
 
+	if (mode == GW_MODE_PRE_DISPATCH)
+		return TRACE_KIND_PRE_DISPATCH;
 	return begin ? begin->kind : TRACE_KIND_UNKNOWN;
 }
 
@@ -203,7 +206,7 @@ static void begin_from_session(struct model *model, const struct gw_session *ses
 		return;
 	process_of_session(&event.process, session);
 	trace_of_session(&event.trace, session);
-	event.trace.kind = kind_of(model, session->id);
+	event.trace.kind = kind_of(model, session->id, session->mode);
 	if (stack)
 		event.stack = *stack;
 	emit_of_process(model, &event, session->file_id);
@@ -222,7 +225,7 @@ static void begin_from_record(struct model *model, const struct gw_event_record 
 	event.trace.first_push_ns = record->header.time;
 	event.trace.last_push_ns = record->header.time;
 	event.trace.violations = record->header.type == GW_RECORD_VIOLATION;
-	event.trace.kind = kind_of(model, record->session);
+	event.trace.kind = kind_of(model, record->session, record->mode);
 	if (stack)
 		event.stack = *stack;
 	emit_of_process(model, &event, record->file_id);
@@ -244,7 +247,7 @@ static void emit_violation(struct model *model, const struct gw_event_record *re
 	process_of_record(&event.process, record);
 	event.stack = *stack;
 	event.violation.trace = record->session;
-	event.violation.kind = kind_of(model, record->session);
+	event.violation.kind = kind_of(model, record->session, record->mode);
 	event.violation.from = record->from;
 	event.violation.to = record->to;
 	event.violation.certain = record->certain;
@@ -292,7 +295,6 @@ static void tell_finding(struct model *model, struct event *event)
 {
 	struct event_finding *finding = &event->finding;
 
-	finding->kind = kind_of(model, finding->trace);
 	finding->info = finding->autograd || is_info(model, finding->kind);
 	suppress(model, event);
 	if (findings_take(model->findings, event) && !finding->info && !finding->suppression)
@@ -318,6 +320,7 @@ static void on_scope(void *context, const struct scope *scope)
 			    &operator_frames, &at_operator);
 	frames_role(&event.stack, &role);
 	finding->trace = scope->record.session;
+	finding->kind = kind_of(model, finding->trace, scope->record.mode);
 	finding->category = scope->drift ? FINDING_DRIFT : FINDING_SCOPE;
 	finding->from = scope->record.from;
 	finding->to = scope->record.to;
@@ -325,6 +328,7 @@ static void on_scope(void *context, const struct scope *scope)
 	finding->restored = scope->restored;
 	finding->duration_ns = scope->end - scope->record.header.time;
 	finding->operators = scope->operators;
+	finding->uncounted = finding->kind == TRACE_KIND_PRE_DISPATCH;
 	memcpy(finding->manager, role.name, sizeof(finding->manager));
 	finding->autograd = (scope->drift || role.kind == CHANGE_DIRECT) &&
 			    frames_is_autograd(&event.stack);
@@ -451,6 +455,7 @@ static void tell_unbalanced(struct model *model, const struct gw_session *sessio
 	if (begin)
 		codes_stack(model->codes, begin->record, begin->size, &frames, &event.stack);
 	finding->trace = session->id;
+	finding->kind = kind_of(model, session->id, session->mode);
 	finding->category = FINDING_UNBALANCED;
 	finding->from = session->state_begin;
 	finding->to = session->state_end;
@@ -484,7 +489,7 @@ static void end_trace(struct model *model, const struct gw_session *session,
 		return;
 	recent_remove(model->open, key);
 	tell_findings_at_end(model, session, end);
-	event.trace.kind = kind_of(model, session->id);
+	event.trace.kind = kind_of(model, session->id, session->mode);
 	count_changes(model, event.trace.kind, session->throttled);
 	model->throttled += session->throttled;
 	begins_forget(model->begins, session->id);

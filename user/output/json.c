@@ -235,8 +235,11 @@ static void put_finding(struct line *line, const struct event_finding *finding)
 	put_bool(line, "certain", finding->certain);
 	put_restored(line, finding->restored);
 	put_number(line, "duration_ns", finding->duration_ns);
-	put_number(line, "operators", finding->operators);
-	put_bool(line, "empty", !finding->operators);
+	if (finding->uncounted)
+		put_null(line, "operators");
+	else
+		put_number(line, "operators", finding->operators);
+	put_bool(line, "empty", !finding->operators && !finding->uncounted);
 	put_known(line, "manager", finding->manager, sizeof(finding->manager));
 	put_bool(line, "autograd", finding->autograd);
 	put_bool(line, "decorator", finding->decorator);

@@ -78,7 +78,7 @@ const char *output_severity(const struct event_finding *finding)
 		return "suppressed";
 	if (finding->info)
 		return "info";
-	return finding->operators || finding->category == FINDING_UNBALANCED ? "violation" : "low";
+	return event_scope_is_empty(finding) ? "low" : "violation";
 }
 
 void output_escaped(FILE *stream, const char *string, size_t size)

@@ -149,7 +149,7 @@ static void print_violation(const struct text_sink *text, const struct event *ev
 static void print_finding(const struct text_sink *text, const struct event *event)
 {
 	const struct event_finding *finding = &event->finding;
-	bool alarm = !finding->info && !finding->suppression && finding->operators;
+	bool alarm = !strcmp(output_severity(finding), "violation");
 
 	print_tinted(text, alarm ? TINT_ALARM : TINT_ASIDE, text_finding_title(finding));
 	fprintf(text->stream, "  %s", kind_name(finding->kind));
@@ -230,7 +230,7 @@ static void (*printer_of(const struct text_sink *text,
 	case EVENT_FINDING:
 		return text->verbosity >= 1 || is_for_everyone(event) ? print_finding : NULL;
 	case EVENT_REPEATED:
-		return print_repeated;
+		return text->verbosity >= 1 || is_for_everyone(event) ? print_repeated : NULL;
 	case EVENT_LOST:
 		return print_lost;
 	case EVENT_START:

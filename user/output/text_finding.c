@@ -23,7 +23,7 @@ const char *text_finding_title(const struct event_finding *finding)
 		return "DRIFT";
 	if (finding->category == FINDING_UNBALANCED)
 		return "UNBALANCED";
-	return finding->operators ? "VIOLATION" : "empty scope";
+	return event_scope_is_empty(finding) ? "empty scope" : "VIOLATION";
 }
 
 static const char *state_word(uint8_t state, uint8_t changed)
@@ -50,13 +50,16 @@ static void print_fate(FILE *stream, const struct event_finding *finding)
 		fprintf(stream, ", back %s ",
 			state_word(finding->from, finding->from ^ finding->to));
 		output_duration(stream, finding->duration_ns);
-		fprintf(stream, " and %" PRIu64 " %s later: restored", finding->operators,
-			output_plural(finding->operators, "operator", "operators"));
+		if (!finding->uncounted)
+			fprintf(stream, " and %" PRIu64 " %s", finding->operators,
+				output_plural(finding->operators, "operator", "operators"));
+		fputs(" later: restored", stream);
 		return;
 	case RESTORED_NO:
-		fprintf(stream, ", not put back before the trace ended, %" PRIu64 " %s later",
-			finding->operators,
-			output_plural(finding->operators, "operator", "operators"));
+		fputs(", not put back before the trace ended", stream);
+		if (!finding->uncounted)
+			fprintf(stream, ", %" PRIu64 " %s later", finding->operators,
+				output_plural(finding->operators, "operator", "operators"));
 		return;
 	case RESTORED_UNKNOWN:
 		fputs(", whether it was put back is not known", stream);
@@ -79,7 +82,7 @@ static void print_what(FILE *stream, const struct event_finding *finding)
 				? " (not by the setter: seen at the next operator)"
 				: "");
 	print_fate(stream, finding);
-	if (!finding->operators && finding->category == FINDING_SCOPE)
+	if (finding->category == FINDING_SCOPE && event_scope_is_empty(finding))
 		fputs(INDENT "no operator was traced in it, so the graph is not affected", stream);
 }
 
@@ -167,6 +170,8 @@ static const char *remedy(const struct event_finding *finding)
 	case TRACE_KIND_DECOMPOSE:
 		return "the new graph does not record this: put torch.no_grad() round "
 		       "run_decompositions()";
+	case TRACE_KIND_PRE_DISPATCH:
+		return "a pre-dispatch trace records grad mode by itself";
 	case TRACE_KIND_COMPILE:
 		return "torch.compile deals with this by itself";
 	default:
@@ -198,7 +203,7 @@ void text_finding_body(FILE *stream, const struct event *event, bool with_stack)
 	if (finding->suppression) {
 		fputs(INDENT "accepted by ", stream);
 		output_escaped(stream, finding->suppression, NAME_MAX_BYTES);
-	} else if (finding->operators || finding->category != FINDING_SCOPE) {
+	} else if (finding->category != FINDING_SCOPE || !event_scope_is_empty(finding)) {
 		fprintf(stream, INDENT "%s", remedy(finding));
 	}
 	if (with_stack)

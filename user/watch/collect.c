@@ -91,7 +91,8 @@ static enum model_mode_state mode_state(const struct gw_session *session, uint64
 	uint64_t head[2];
 	int code;
 
-	if (session->last_pop <= session->last_push || now < session->last_pop + POPPED_FOR_NS)
+	if (session->mode == GW_MODE_PRE_DISPATCH || session->last_pop <= session->last_push ||
+	    now < session->last_pop + POPPED_FOR_NS)
 		return MODEL_MODE_UNKNOWN;
 	code = procfs_read_memory((pid_t)session->pid, session->mode, head, sizeof(head));
 	if (code == -ESRCH || code == -EFAULT)
