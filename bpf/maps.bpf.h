@@ -37,9 +37,10 @@ struct gw_thread {
 	__u8 grad_known;    /* tracked */
 	__u8 grad;          /* tracked */
 	__u8 depth;         /* entries of trace[] in use */
-	__u8 expected;      /* GW_STATE_ bits as last known in a trace: see drift.bpf.h */
+	__u8 expected;      /* GW_STATE_ bits as last known in a trace: see trace.bpf.h */
+	__u8 at_operator;   /* the same, at the operator before */
 	__u8 tell_operator; /* the next operator's stack is wanted: it names the changed scope */
-	__u8 pad[3];
+	__u8 pad[2];
 	__u32 tid; /* whose entry it is, 0: nobody's */
 	struct gw_open_trace trace[GW_MAX_NESTING];
 };

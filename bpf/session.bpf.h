@@ -169,7 +169,7 @@ static __always_inline __u64 session_open(struct gw_thread *thread, struct sessi
 	session_drop_dead(thread);
 	session_make_room(thread);
 	start->depth = thread->depth;
-	thread->expected = start->state;
+	thread->expected = thread->at_operator = start->state;
 	trace = trace_at(thread, thread->depth);
 	trace->session = session_new(start);
 	trace->mode = start->ref.mode;

@@ -78,13 +78,18 @@ trace_operator(struct gw_thread *thread, const struct gw_session *session, __u8 
 
 	thread->tell_operator = 0;
 	if (certain && thread->expected != state) {
+		bool undone = thread->at_operator == state;
+
 		change.type = GW_RECORD_DRIFT;
-		change.from = thread->expected;
+		change.from = undone ? state : thread->expected;
 		thread->expected = state;
-		count(GW_DRIFTS);
-		lost = GW_DRIFTS_LOST;
+		if (!undone) {
+			count(GW_DRIFTS);
+			lost = GW_DRIFTS_LOST;
+		}
 		wanted = true;
 	}
+	thread->at_operator = state;
 	if (!wanted)
 		return;
 	change_of_session(&change, session);
@@ -160,7 +165,8 @@ static __always_inline enum gw_counter trace_change(struct gw_thread *thread,
 		if (!id)
 			id = trace_open(thread, state, false, certain);
 		session = bpf_map_lookup_elem(&sessions, &id);
-		thread->expected = (state_bits(state) & ~GW_STATE_GRAD) | to;
+		/* Inference mode may be left again before an operator sees it. */
+		thread->expected = (thread->expected & ~GW_STATE_GRAD) | to;
 	}
 	change.mode = state->ref.mode;
 	change.file_id = plan.file_id;

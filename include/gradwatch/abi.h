@@ -183,7 +183,11 @@ enum gw_record_type {
 	GW_RECORD_TRACE,         /* struct gw_event_record: a new trace, at its first push */
 	GW_RECORD_CODE,     /* struct gw_code_record: before the first frame that refers to it */
 	GW_RECORD_OPERATOR, /* struct gw_event_record: the first operator traced after a change */
-	GW_RECORD_DRIFT, /* struct gw_event_record: the state at an operator is not as expected */
+	/*
+	 * struct gw_event_record: the state at an operator is not what the setter left; `from` is
+	 * `to` when it is that of the operator before: the calls between have been undone.
+	 */
+	GW_RECORD_DRIFT,
 };
 
 struct gw_record_header {

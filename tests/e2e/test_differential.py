@@ -141,6 +141,81 @@ def check_ledger(gradwatch, calls):
     assert all(violation["certain"] for violation in gradwatch.violations)
 
 
+# The kinds of trace in a scene of random_calls.py; what is not named is made of make_fx.
+EXPORT = {"export", "pre_dispatch"}
+KINDS = {
+    "traced_pre_dispatch": {"pre_dispatch"},
+    "export": EXPORT,
+    "export_not_strict": EXPORT,
+    "export_no_pre_dispatch": EXPORT,
+    "run_decompositions": EXPORT | {"decompose"},
+    "compile": {"compile"},
+}
+
+
+class Stage:
+    """Which scene was on when a thread did something."""
+
+    def __init__(self, path):
+        self.by_thread = collections.defaultdict(list)
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                played = json.loads(line)
+                self.by_thread[played["tid"]].append(played)
+
+    def scene(self, event, time_ns=None):
+        """None on a thread of the autograd engine's own."""
+        time_ns = time_ns or event["mono_ns"]
+        for played in self.by_thread[event["tid"]]:
+            if played["start_ns"] <= time_ns <= played["end_ns"]:
+                return played["scene"]
+        return None
+
+
+def check_kinds(stage, monitor):
+    """Each change, finding and trace is of the kind that the program then made."""
+    seen = set()
+    for event in [*monitor.violations, *monitor.of_type("trace_begin")]:
+        scene = stage.scene(event, event.get("first_push_ns"))
+        assert event["kind"] in KINDS.get(scene, {"make_fx"}), (scene, event)
+        seen.add(event["kind"])
+    assert "make_fx" in seen
+    return seen
+
+
+def check_findings(monitor, calls):
+    """
+    Where a scope begins and ends, the thread did change its mode so; a drift is not what the last
+    change left. Findings of one place are told once, so these are few.
+    """
+    changes = collections.defaultdict(list)
+    for call in calls:
+        if call["changed"]:
+            changes[call["tid"]].append(call)
+    scopes = [event for event in monitor.of_type("finding") if event["category"] == "scope"]
+    for scope in scopes:
+        own = changes[scope["tid"]]
+        begin = call_at(own, scope["mono_ns"])
+        assert begin and begin["new"] == scope["to"]["grad"] != scope["from"]["grad"], scope
+        if scope["restored"]:
+            end = call_at(own, scope["mono_ns"] + scope["duration_ns"])
+            assert end and end["new"] == scope["from"]["grad"], (scope, begin, end)
+    for event in monitor.of_type("finding"):
+        if event["category"] == "drift":
+            own = [c for c in changes[event["tid"]] if c["after_ns"] < event["mono_ns"]]
+            left = own[-1]["new"] if own else True
+            inference = event["from"]["inference"] != event["to"]["inference"]
+            assert inference or event["to"]["grad"] != left, (event, own[-3:])
+    assert any(scope["restored"] for scope in scopes)
+    return len(scopes)
+
+
+def call_at(own, time_ns):
+    """The call of a thread that was under way at a time, None: none was."""
+    index = bisect.bisect_right([call["before_ns"] for call in own], time_ns) - 1
+    return own[index] if index >= 0 and time_ns <= own[index]["after_ns"] else None
+
+
 def check_scenes(target, counts, at_least=CALLS):
     assert counts["calls"] >= at_least
     assert counts["violations"] >= at_least / 10
@@ -189,6 +264,9 @@ class Program:
         assert self.process.wait(timeout) == 0, self.process.stderr
         return self
 
+    def stage(self):
+        return Stage(f"{self.own_log}.scenes")
+
     def calls(self):
         """All that reached C++, after a look at what Python says of them."""
         native = read_calls(self.native_log)
@@ -216,6 +294,8 @@ def test_every_verdict_of_a_process(target, program, gradwatch, seed):
     calls = watched.end().calls()
     assert compare(calls, monitor.violations, always, always) > 0
     check_ledger(monitor, calls)
+    check_kinds(watched.stage(), monitor)
+    assert check_findings(monitor, calls) > 0
     check_scenes(target, json.loads(watched.process.rest()[-1]))
     assert monitor.end_event["processes"] == 1
     assert {violation["pid"] for violation in monitor.violations} == {watched.pid}

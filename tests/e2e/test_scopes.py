@@ -95,6 +95,15 @@ def inference(x):
             x = x * 2
         return x * 3
 
+def undone(x):
+    x = x * 2
+    with torch.inference_mode():
+        torch._C._set_grad_enabled(True)
+        torch._C._set_grad_enabled(False)
+        torch._C._set_grad_enabled(True)
+        torch._C._set_grad_enabled(False)
+    return x * 3
+
 def clean(x):
     torch.set_grad_enabled(torch.is_grad_enabled())
     return x * 2
@@ -203,6 +212,15 @@ def test_inference_mode_within_no_grad(findings):
     assert drift["restored"] and drift["operators"] == 1
     (scope,) = [event for event in events if event["category"] == "scope"]
     assert grad(scope)[:3] == (True, False, True)
+
+
+def test_changes_that_inference_mode_undoes(findings):
+    """No operator is traced in another state than the one before it: nothing is told as bad."""
+    events, monitor = findings("undone", options=["--fail"])
+    assert len(monitor.violations) == 4
+    assert {event["category"] for event in events} == {"scope"}
+    assert {event["severity"] for event in events} == {"low"}
+    assert monitor.end_event["drifts"] == 0
 
 
 def test_clean_code(findings):

@@ -15,6 +15,7 @@ import os
 import random
 import sys
 import threading
+import time
 import warnings
 
 warnings.filterwarnings("ignore")
@@ -431,8 +432,16 @@ class Scenes:
         self.ok = collections.Counter()
         self.failed = collections.Counter()
         self.reasons = {}
+        self.played = []  # list.append is atomic
 
     def run(self, name, scene):
+        start_ns = time.monotonic_ns()
+        try:
+            self.play(name, scene)
+        finally:
+            self.played.append((threading.get_native_id(), name, start_ns, time.monotonic_ns()))
+
+    def play(self, name, scene):
         try:
             with grad_mode_kept():
                 scene()
@@ -444,6 +453,13 @@ class Scenes:
             with self.lock:
                 self.ok[name] += 1
         oracle.collect()
+
+    def save(self, path):
+        """Which scene was on when, on which thread."""
+        names = ("tid", "scene", "start_ns", "end_ns")
+        with open(path, "w", encoding="utf-8") as file:
+            for played in self.played:
+                file.write(json.dumps(dict(zip(names, played, strict=True))) + "\n")
 
 
 @contextlib.contextmanager
@@ -534,6 +550,7 @@ def main():
         ended.set()
     scenes = run(options, lambda: len(oracle.calls) < options.calls or not ended.is_set())
     counts = oracle.save(options.log)
+    scenes.save(options.log + ".scenes")
     counts.update(ok=scenes.ok, failed=scenes.failed, reasons=scenes.reasons)
     counts.update(torch=torch.__version__, keyed=oracle.keyed())
     os.write(1, (json.dumps(counts) + "\n").encode())

@@ -183,6 +183,45 @@ static void test_direct_calls(void **state)
 	}
 }
 
+static bool undone(struct fixture *fixture, uint8_t from, uint8_t to)
+{
+	struct gw_event_record record = {
+		.header = {.type = GW_RECORD_DRIFT, .time = ++fixture->time},
+		.session = TRACE,
+		.operators = fixture->operators,
+		.from = from,
+		.to = to,
+	};
+
+	return scopes_undone(fixture->scopes, &record);
+}
+
+/* Calls within inference_mode, which puts the grad mode back by itself. */
+static void test_undone(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_false(undone(fixture, 1, 0)); /* not a trace with changes */
+	change(fixture, 0, CHANGE_DIRECT, "");
+	assert_true(undone(fixture, 1, 1));
+	assert_int_equal(fixture->count, 1);
+	assert_int_equal(fixture->told[0].restored, RESTORED_YES);
+	assert_int_equal(fixture->told[0].operators, 0);
+	/* The state is what the open scope made of it, past those that were undone. */
+	change(fixture, 0, CHANGE_ENTER, "no_grad");
+	fixture->operators = 3;
+	change(fixture, 1, CHANGE_CALL, "set_grad_enabled");
+	assert_false(undone(fixture, 1, GW_STATE_INFERENCE));
+	assert_true(undone(fixture, 1, 0));
+	assert_int_equal(fixture->count, 2);
+	/* What operators were traced in, or a block that goes on, was there. */
+	assert_false(undone(fixture, 0, 1));
+	change(fixture, 1, CHANGE_CALL, "set_grad_enabled");
+	fixture->operators = 4;
+	assert_false(undone(fixture, 1, 0));
+	assert_int_equal(fixture->count, 2);
+}
+
 static void test_drift(void **state)
 {
 	struct fixture *fixture = *state;
@@ -314,6 +353,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bare_calls, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bare_calls_inside, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_direct_calls, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_undone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drift, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gaps, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without_names, setup, teardown),

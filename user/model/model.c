@@ -392,6 +392,8 @@ static void take_event(struct model *model, const struct gw_event_record *record
 		take_change(model, record, data, size, &stack);
 		break;
 	case GW_RECORD_DRIFT:
+		if (scopes_undone(model->scopes, record))
+			break;
 		model->totals.stacks[stack.status]++;
 		take_change(model, record, data, size, &stack);
 		break;

@@ -273,6 +273,44 @@ int scopes_change(struct scopes *scopes, const struct gw_event_record *record, c
 	return open_scope(scopes, trace, record, data, size, role);
 }
 
+/* Whether a scope can be over without a call of the setter: nobody is to leave it, nor was it used.
+ */
+static bool may_be_undone(const struct open_scope *open, const struct gw_event_record *record)
+{
+	return !open->scope.drift && open->role.kind != CHANGE_ENTER &&
+	       open->scope.record.operators == record->operators;
+}
+
+bool scopes_undone(struct scopes *scopes, const struct gw_event_record *record)
+{
+	struct lh_entry *entry = lh_table_lookup_entry(scopes->traces, key_of(record->session));
+	struct moment at = {record->header.time, record->operators};
+	bool unchanged = record->from == record->to;
+	struct trace_scopes *trace;
+	size_t rest;
+
+	if (!entry || (record->from ^ record->to) & GW_STATE_INFERENCE)
+		return unchanged;
+	trace = (struct trace_scopes *)(uintptr_t)lh_entry_v(entry);
+	for (rest = trace->depth; rest > 0; rest--) {
+		const struct open_scope *last = &trace->open[rest - 1];
+
+		if (!unchanged && !last->scope.drift &&
+		    !((last->scope.record.to ^ record->to) & GW_STATE_GRAD))
+			break;
+		if (!may_be_undone(last, record)) {
+			if (!unchanged)
+				return false;
+			break;
+		}
+	}
+	if (!rest && !unchanged)
+		return false;
+	while (trace->depth > rest)
+		tell(scopes, trace, trace->depth - 1, &at, RESTORED_YES);
+	return true;
+}
+
 int scopes_operator(struct scopes *scopes, const struct gw_event_record *record, const void *data,
 		    size_t size)
 {

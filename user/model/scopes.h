@@ -54,6 +54,13 @@ void scopes_free(struct scopes *scopes);
 int scopes_change(struct scopes *scopes, const struct gw_event_record *record, const void *data,
 		  size_t size, const struct change_role *role);
 
+/*
+ * A drift: returns whether it is none, as the state is that of the operator before, or what an open
+ * scope made of it. Then calls in between were undone by other ways than the setter (they were made
+ * within inference_mode, say), and their scopes, in which no operator was traced, are over.
+ */
+bool scopes_undone(struct scopes *scopes, const struct gw_event_record *record);
+
 /* Takes a GW_RECORD_OPERATOR: it belongs to the innermost scope that is open. -ENOMEM. */
 int scopes_operator(struct scopes *scopes, const struct gw_event_record *record, const void *data,
 		    size_t size);
