@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "inspect/disassembler.h"
 #include "inspect/walker.h"
 
 #define MAX_INSTRUCTIONS 600 /* of one walk, called functions included */
@@ -296,24 +297,22 @@ int code_walk(const struct elf_image *image, uint64_t address, struct code_trace
 		.left = MAX_INSTRUCTIONS,
 	};
 	size_t available;
+	int code;
 
 	memset(trace, 0, sizeof(*trace));
 	if (!elf_image_code(image, address, &available))
 		return -ENOENT;
-	if (cs_open(CS_ARCH_X86, CS_MODE_64, &walker.capstone))
-		return -ENOMEM;
-	cs_option(walker.capstone, CS_OPT_DETAIL, CS_OPT_ON);
-	walker.insn = cs_malloc(walker.capstone);
+	code = disassembler_open(&walker.capstone, &walker.insn);
+	if (code)
+		return code;
 	/* The key is the second argument wherever there is one: the first is the object. */
 	walker.reg[RSI] = (struct value){.kind = VALUE_ADDRESS, .address.coefficient = 1};
-	if (walker.insn && walk_function(&walker, address, 0) == STEP_RETURN)
+	if (walk_function(&walker, address, 0) == STEP_RETURN)
 		keep_result(&walker);
 	if (!trace->unsure)
 		trace->straight = trace->count;
-	if (walker.insn)
-		cs_free(walker.insn, 1);
-	cs_close(&walker.capstone);
-	return walker.insn ? 0 : -ENOMEM;
+	disassembler_close(&walker.capstone, walker.insn);
+	return 0;
 }
 
 int code_block_offset(const struct elf_image *image, const struct code_address *address,

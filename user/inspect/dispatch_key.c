@@ -12,8 +12,9 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "inspect/disassembler.h"
+
 #define TO_STRING    "_ZN3c108toStringENS_11DispatchKeyE"
-#define INCLUDE      "_ZN3c104impl29tls_set_dispatch_key_includedENS_11DispatchKeyEb"
 
 #define MAX_PROLOGUE 12  /* instructions up to the table */
 #define MAX_BODY     80  /* instructions in which the shift is looked for */
@@ -30,25 +31,6 @@ struct reader {
 	size_t available;
 	uint64_t address; /* of the next one */
 };
-
-static int reader_open(struct reader *reader, const struct elf_image *image)
-{
-	*reader = (struct reader){.image = image};
-	if (cs_open(CS_ARCH_X86, CS_MODE_64, &reader->capstone))
-		return -ENOMEM;
-	cs_option(reader->capstone, CS_OPT_DETAIL, CS_OPT_ON);
-	reader->insn = cs_malloc(reader->capstone);
-	if (reader->insn)
-		return 0;
-	cs_close(&reader->capstone);
-	return -ENOMEM;
-}
-
-static void reader_close(struct reader *reader)
-{
-	cs_free(reader->insn, 1);
-	cs_close(&reader->capstone);
-}
 
 static void reader_seek(struct reader *reader, uint64_t address)
 {
@@ -78,6 +60,8 @@ static uint64_t lea_target(const struct reader *reader)
 /* The table of the switch and the largest key that it is for. */
 static bool find_table(struct reader *reader, uint64_t *table, int *last)
 {
+	uint64_t target;
+
 	*table = 0;
 	*last = -1;
 	for (int i = 0; i < MAX_PROLOGUE && reader_next(reader); i++) {
@@ -85,8 +69,9 @@ static bool find_table(struct reader *reader, uint64_t *table, int *last)
 		    operand(reader, 1)->type == X86_OP_IMM && operand(reader, 1)->imm > 0 &&
 		    operand(reader, 1)->imm < MAX_KEYS)
 			*last = (int)operand(reader, 1)->imm;
-		if (lea_target(reader))
-			*table = lea_target(reader);
+		target = lea_target(reader);
+		if (target)
+			*table = target;
 		if (reader->insn->id == X86_INS_MOVSXD && operand(reader, 1)->mem.scale == 4)
 			return *table && *last > 0;
 	}
@@ -98,6 +83,7 @@ static bool is_case_of(struct reader *reader, uint64_t table, int key, const cha
 {
 	const uint8_t *entry = elf_image_bytes(reader->image, table + 4 * (uint64_t)key, 4);
 	const uint8_t *string;
+	uint64_t address;
 	int32_t distance;
 
 	if (!entry)
@@ -108,31 +94,24 @@ static bool is_case_of(struct reader *reader, uint64_t table, int key, const cha
 		return false;
 	if (reader->insn->id == X86_INS_ENDBR64 && !reader_next(reader))
 		return false;
-	if (!lea_target(reader))
-		return false;
-	string = elf_image_bytes(reader->image, lea_target(reader), strlen(name) + 1);
+	address = lea_target(reader);
+	string = address ? elf_image_bytes(reader->image, address, strlen(name) + 1) : NULL;
 	return string && !memcmp(string, name, strlen(name) + 1);
 }
 
-int dispatch_key_number(const struct elf_image *image, const char *name)
+/* The key that toString has this name for, 0: none. */
+static int find_key(struct reader *reader, uint64_t to_string, const char *name)
 {
-	struct elf_function function;
-	struct reader reader;
 	uint64_t table;
-	int last, found = -ENOENT, code;
+	int last;
 
-	code = elf_image_function(image, TO_STRING, &function);
-	if (!code)
-		code = reader_open(&reader, image);
-	if (code)
-		return code;
-	reader_seek(&reader, function.address);
-	if (find_table(&reader, &table, &last))
-		for (int key = 1; key <= last && found < 0; key++)
-			if (is_case_of(&reader, table, key, name))
-				found = key;
-	reader_close(&reader);
-	return found;
+	reader_seek(reader, to_string);
+	if (!find_table(reader, &table, &last))
+		return 0;
+	for (int key = 1; key <= last; key++)
+		if (is_case_of(reader, table, key, name))
+			return key;
+	return 0;
 }
 
 /* `lea 8 .. 62(%key),%count`: what is added, 0: another instruction. */
@@ -156,8 +135,10 @@ static int find_added(struct reader *reader, uint64_t *called)
 	int added = 0, since = 0;
 
 	for (int i = 0; i < MAX_BODY && reader_next(reader); i++) {
-		if (lea_added(reader)) {
-			added = lea_added(reader);
+		int here = lea_added(reader);
+
+		if (here) {
+			added = here;
 			since = i;
 		} else if (added && i - since <= MAX_BETWEEN && reader->insn->id == X86_INS_SHL &&
 			   operand(reader, 1)->type == X86_OP_REG &&
@@ -171,24 +152,34 @@ static int find_added(struct reader *reader, uint64_t *called)
 	return 0;
 }
 
-int dispatch_key_bit(const struct elf_image *image, int key)
+/* The same for the function that includes a key, or the constructor that it calls. */
+static int find_shift(struct reader *reader, uint64_t include)
 {
-	struct elf_function function;
-	struct reader reader;
 	uint64_t called = 0;
-	int added, code;
+	int added;
 
-	code = elf_image_function(image, INCLUDE, &function);
-	if (!code)
-		code = reader_open(&reader, image);
+	reader_seek(reader, include);
+	added = find_added(reader, &called);
+	if (added || !called)
+		return added;
+	reader_seek(reader, called);
+	return find_added(reader, &called);
+}
+
+int dispatch_key_bit(const struct elf_image *image, const char *name)
+{
+	struct elf_function to_string, include;
+	struct reader reader = {.image = image};
+	int key, added, code;
+
+	if (elf_image_function(image, TO_STRING, &to_string) ||
+	    elf_image_function(image, DISPATCH_KEY_INCLUDE, &include))
+		return -ENOENT;
+	code = disassembler_open(&reader.capstone, &reader.insn);
 	if (code)
 		return code;
-	reader_seek(&reader, function.address);
-	added = find_added(&reader, &called);
-	if (!added && called) {
-		reader_seek(&reader, called);
-		added = find_added(&reader, &called);
-	}
-	reader_close(&reader);
-	return added && key > 0 && key + added < SET_BITS ? key + added : -ENOENT;
+	key = find_key(&reader, to_string.address, name);
+	added = key ? find_shift(&reader, include.address) : 0;
+	disassembler_close(&reader.capstone, reader.insn);
+	return added && key + added < SET_BITS ? key + added : -ENOENT;
 }

@@ -21,7 +21,6 @@
 #include "inspect/dispatch_key.h"
 
 #define LOCAL_KEYS          "_ZN3c104impl26raw_local_dispatch_key_setE"
-#define INCLUDE_KEY         "_ZN3c104impl29tls_set_dispatch_key_includedENS_11DispatchKeyEb"
 
 #define OPTIONAL_SHARED_PTR 24 /* sizeof(std::optional<std::shared_ptr<T>>) */
 #define OPTIONAL_ENGAGED    16 /* its "engaged" byte */
@@ -324,12 +323,10 @@ static void find_pre_dispatch(struct finder *finder)
 {
 	struct gw_plan *abi = &finder->plan->abi;
 	uint64_t offset;
-	int key, bit;
+	int bit = dispatch_key_bit(finder->image, "PreDispatch");
 
-	key = dispatch_key_number(finder->image, "PreDispatch");
-	bit = key > 0 ? dispatch_key_bit(finder->image, key) : key;
 	if (bit < 0 || elf_image_tls(finder->image, LOCAL_KEYS, &offset) ||
-	    !loads_word(finder, INCLUDE_KEY, offset) || offset > finder->image->tls_size ||
+	    !loads_word(finder, DISPATCH_KEY_INCLUDE, offset) || offset > finder->image->tls_size ||
 	    finder->image->tls_size - offset < 8)
 		return;
 	abi->tls_included = (uint32_t)offset;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "inspect/disassembler.h"
 
 #define MAX_PROLOGUE 8    /* instructions */
 #define MAX_BODY     8192 /* bytes of a function that are searched for jumps back */
@@ -127,6 +128,7 @@ int site_choose(const struct elf_image *image, const struct elf_function *functi
 	const uint8_t *code = elf_image_code(image, function->address, &available);
 	cs_insn *insn;
 	csh capstone;
+	int error;
 
 	if (!code)
 		return -ENOENT;
@@ -135,14 +137,10 @@ int site_choose(const struct elf_image *image, const struct elf_function *functi
 	site->kind = INSPECT_INSN_STEPPED;
 	if (function->size && function->size < available)
 		available = function->size;
-	if (cs_open(CS_ARCH_X86, CS_MODE_64, &capstone))
-		return -ENOMEM;
-	cs_option(capstone, CS_OPT_DETAIL, CS_OPT_ON);
-	insn = cs_malloc(capstone);
-	if (insn) {
-		search(capstone, insn, code, available, site);
-		cs_free(insn, 1);
-	}
-	cs_close(&capstone);
+	error = disassembler_open(&capstone, &insn);
+	if (error)
+		return error;
+	search(capstone, insn, code, available, site);
+	disassembler_close(&capstone, insn);
 	return elf_image_offset(image, site->address, &site->file_offset);
 }
