@@ -90,7 +90,7 @@ static __noinline __u64 session_new(const struct session_start *start)
 	session.id = __sync_fetch_and_add(&numbers->last_session, 1) + 1;
 	session.mode = start->ref.mode;
 	session.holder = start->ref.holder;
-	session.mode_type = start->ref.holder ? python_type(start->ref.mode) : 0;
+	session.mode_type = python_type(start->ref.mode);
 	session.first_push = session.last_push = bpf_ktime_get_ns();
 	session.pushes = start->from_start;
 	session.pid = pid_tid >> 32;

@@ -140,10 +140,17 @@ static __always_inline enum peek trace_push_meaning(struct gw_thread *thread,
 	return peek_caller();
 }
 
-/* Sends a change with its stack, if the thread may. Returns the counter that it belongs to. */
+/*
+ * Counts a change for its session, if that is known, and sends it with its stack, if the thread
+ * may. Returns the counter that it belongs to.
+ */
 static __always_inline enum gw_counter
-change_send(struct gw_thread *thread, struct gw_session *session, const struct change *change)
+change_send(struct gw_thread *thread, struct gw_session *session, struct change *change)
 {
+	if (session) {
+		session->violations++;
+		change_of_session(change, session);
+	}
 	if (throttle_take(thread))
 		return emit(change) ? GW_REPORTED : GW_LOST;
 	if (session)
@@ -171,10 +178,6 @@ static __always_inline enum gw_counter trace_change(struct gw_thread *thread,
 	change.mode = state->ref.mode;
 	change.file_id = plan.file_id;
 	change.certain = certain;
-	if (session) {
-		session->violations++;
-		change_of_session(&change, session);
-	}
 	result = change_send(thread, session, &change);
 	if (session && result != GW_THROTTLED)
 		thread->tell_operator = (session->state_begin & GW_STATE_GRAD) != to;
@@ -185,7 +188,7 @@ static __always_inline enum gw_counter trace_change(struct gw_thread *thread,
  * The session of the pre-dispatch trace that the thread is in. Its modes are on a stack of
  * Python's, so its begin and end are not seen, only that it is there: it lasts from the first call
  * of the setter in it to the first one after it. (What says so at once, a probe on
- * tls_set_dispatch_key_included, is hit 66 times by one step of an optimizer.)
+ * tls_set_dispatch_key_included, is hit some 66 times in an iteration of training.)
  */
 static __noinline struct gw_session *pre_dispatch_session(struct gw_thread *thread,
 							  const struct tls_state *state)
@@ -223,10 +226,6 @@ static __noinline enum gw_counter trace_pre_dispatch(struct gw_thread *thread,
 	change.from = state->grad;
 	change.mode = GW_MODE_PRE_DISPATCH;
 	change.file_id = plan.file_id;
-	if (session) {
-		session->violations++;
-		change_of_session(&change, session);
-	}
 	return change_send(thread, session, &change);
 }
 

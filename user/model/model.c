@@ -169,10 +169,11 @@ static void trace_of_session(struct event_trace *trace, const struct gw_session 
 /* The kind of a trace. A pre-dispatch one is known by its mode, even if its begin was lost. */
 static enum trace_kind kind_of(const struct model *model, uint64_t id, uint64_t mode)
 {
-	const struct begin *begin = begins_get(model->begins, id);
+	const struct begin *begin;
 
 	if (mode == GW_MODE_PRE_DISPATCH)
 		return TRACE_KIND_PRE_DISPATCH;
+	begin = begins_get(model->begins, id);
 	return begin ? begin->kind : TRACE_KIND_UNKNOWN;
 }
 

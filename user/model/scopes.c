@@ -38,9 +38,14 @@ static void clear(struct open_scope *open)
 	*open = (struct open_scope){0};
 }
 
+static struct trace_scopes *scopes_of(const struct lh_entry *entry)
+{
+	return (struct trace_scopes *)(uintptr_t)lh_entry_v(entry);
+}
+
 static void free_trace(struct lh_entry *entry)
 {
-	struct trace_scopes *trace = (struct trace_scopes *)(uintptr_t)lh_entry_v(entry);
+	struct trace_scopes *trace = scopes_of(entry);
 
 	for (size_t i = 0; i < trace->depth; i++)
 		clear(&trace->open[i]);
@@ -137,20 +142,26 @@ static void end(struct scopes *scopes, struct trace_scopes *trace, const struct 
 	unwind(scopes, trace, 0, at, rest);
 }
 
-/* The trace's scopes, made if need be; NULL when out of memory. */
+/* The trace's scopes, NULL when it has had none. */
+static struct trace_scopes *find(struct scopes *scopes, uint64_t id)
+{
+	struct lh_entry *entry = lh_table_lookup_entry(scopes->traces, key_of(id));
+
+	return entry ? scopes_of(entry) : NULL;
+}
+
+/* The same, made if need be; NULL when out of memory. */
 static struct trace_scopes *get(struct scopes *scopes, const struct gw_event_record *record)
 {
-	struct lh_entry *entry = lh_table_lookup_entry(scopes->traces, key_of(record->session));
-	struct trace_scopes *trace;
+	struct trace_scopes *trace = find(scopes, record->session);
 
-	if (entry)
-		return (struct trace_scopes *)(uintptr_t)lh_entry_v(entry);
+	if (trace)
+		return trace;
 	if (lh_table_length(scopes->traces) >= SCOPES_MAX_TRACES) {
+		struct lh_entry *entry = scopes->traces->head;
 		struct moment now = {record->header.time, 0};
 
-		entry = scopes->traces->head;
-		end(scopes, (struct trace_scopes *)(uintptr_t)lh_entry_v(entry), &now,
-		    RESTORED_UNKNOWN);
+		end(scopes, scopes_of(entry), &now, RESTORED_UNKNOWN);
 		lh_table_delete_entry(scopes->traces, entry);
 	}
 	trace = calloc(1, sizeof(*trace));
@@ -273,38 +284,35 @@ int scopes_change(struct scopes *scopes, const struct gw_event_record *record, c
 	return open_scope(scopes, trace, record, data, size, role);
 }
 
-/* Whether a scope can be over without a call of the setter: nobody is to leave it, nor was it used.
- */
+/* Whether a scope can be over without a call: nobody is to leave it, nor was it traced in. */
 static bool may_be_undone(const struct open_scope *open, const struct gw_event_record *record)
 {
 	return !open->scope.drift && open->role.kind != CHANGE_ENTER &&
 	       open->scope.record.operators == record->operators;
 }
 
+/* Whether the grad mode is what the setter made of it at the beginning of a scope. */
+static bool is_state_of(const struct open_scope *open, const struct gw_event_record *record)
+{
+	return !open->scope.drift && !((open->scope.record.to ^ record->to) & GW_STATE_GRAD);
+}
+
 bool scopes_undone(struct scopes *scopes, const struct gw_event_record *record)
 {
-	struct lh_entry *entry = lh_table_lookup_entry(scopes->traces, key_of(record->session));
+	struct trace_scopes *trace = find(scopes, record->session);
 	struct moment at = {record->header.time, record->operators};
 	bool unchanged = record->from == record->to;
-	struct trace_scopes *trace;
 	size_t rest;
 
-	if (!entry || (record->from ^ record->to) & GW_STATE_INFERENCE)
+	if (!trace || (record->from ^ record->to) & GW_STATE_INFERENCE)
 		return unchanged;
-	trace = (struct trace_scopes *)(uintptr_t)lh_entry_v(entry);
 	for (rest = trace->depth; rest > 0; rest--) {
 		const struct open_scope *last = &trace->open[rest - 1];
 
-		if (!unchanged && !last->scope.drift &&
-		    !((last->scope.record.to ^ record->to) & GW_STATE_GRAD))
+		if (!may_be_undone(last, record) || (!unchanged && is_state_of(last, record)))
 			break;
-		if (!may_be_undone(last, record)) {
-			if (!unchanged)
-				return false;
-			break;
-		}
 	}
-	if (!rest && !unchanged)
+	if (!unchanged && !(rest > 0 && is_state_of(&trace->open[rest - 1], record)))
 		return false;
 	while (trace->depth > rest)
 		tell(scopes, trace, trace->depth - 1, &at, RESTORED_YES);
@@ -314,14 +322,10 @@ bool scopes_undone(struct scopes *scopes, const struct gw_event_record *record)
 int scopes_operator(struct scopes *scopes, const struct gw_event_record *record, const void *data,
 		    size_t size)
 {
-	struct lh_entry *entry = lh_table_lookup_entry(scopes->traces, key_of(record->session));
-	struct trace_scopes *trace;
+	struct trace_scopes *trace = find(scopes, record->session);
 	struct open_scope *open;
 
-	if (!entry)
-		return 0;
-	trace = (struct trace_scopes *)(uintptr_t)lh_entry_v(entry);
-	if (!trace->depth)
+	if (!trace || !trace->depth)
 		return 0;
 	open = &trace->open[trace->depth - 1];
 	if (open->operator_data || open->scope.record.violations != record->violations)
@@ -339,7 +343,7 @@ void scopes_end(struct scopes *scopes, uint64_t id, const struct scopes_trace_en
 
 	if (!entry)
 		return;
-	trace = (struct trace_scopes *)(uintptr_t)lh_entry_v(entry);
+	trace = scopes_of(entry);
 	if (!(trace_end->state & GW_STATE_UNKNOWN))
 		end_drifts(scopes, trace, trace_end->state, &at);
 	end(scopes, trace, &at,

@@ -146,10 +146,16 @@ static void print_violation(const struct text_sink *text, const struct event *ev
 	}
 }
 
+/* What is accepted, or no violation, is only shown on request. */
+static bool is_for_everyone(const struct event *event)
+{
+	return !event->finding.info && !event->finding.suppression;
+}
+
 static void print_finding(const struct text_sink *text, const struct event *event)
 {
 	const struct event_finding *finding = &event->finding;
-	bool alarm = !strcmp(output_severity(finding), "violation");
+	bool alarm = is_for_everyone(event) && !event_scope_is_empty(finding);
 
 	print_tinted(text, alarm ? TINT_ALARM : TINT_ASIDE, text_finding_title(finding));
 	fprintf(text->stream, "  %s", kind_name(finding->kind));
@@ -203,12 +209,6 @@ static void print_trace_end(const struct text_sink *text, const struct event *ev
 		output_plural(trace->violations, "violation", "violations"));
 	output_duration(stream, end > trace->first_push_ns ? end - trace->first_push_ns : 0);
 	print_process(text, &event->process);
-}
-
-/* What is accepted, or no violation, is only shown on request. */
-static bool is_for_everyone(const struct event *event)
-{
-	return !event->finding.info && !event->finding.suppression;
 }
 
 /* The printer of a type, NULL for what text does not show. */
