@@ -42,24 +42,20 @@ def read_calls(path):
     return sorted(calls, key=lambda call: call["before_ns"])
 
 
-def in_pre_dispatch(call):
-    """Exempt from the rule, so a change there is no violation, but is told as information."""
-    return call["pre_dispatch"] and not call["engaged"]
-
-
 def is_violation(call):
     return call["violation"]
 
 
-def is_told(call):
-    return in_pre_dispatch(call) and call["changed"]
+def is_information(call):
+    """In a pre-dispatch trace, which is exempt from the rule."""
+    return call["pre_dispatch"] and not call["engaged"] and call["changed"]
 
 
 def compare(calls, changes, certainly, possibly):
     """Each change that gradwatch tells of, by the rule that it is told by; returns how many."""
     told = [change for change in changes if change["kind"] == "pre_dispatch"]
     assert all(change["info"] for change in told)
-    match(calls, told, is_told, certainly, possibly)
+    match(calls, told, is_information, certainly, possibly)
     violations = [change for change in changes if change["kind"] != "pre_dispatch"]
     return match(calls, violations, is_violation, certainly, possibly)
 
@@ -173,14 +169,13 @@ class Stage:
 
 
 def check_kinds(stage, monitor):
-    """Each change, finding and trace is of the kind that the program then made."""
+    """Each change and each trace is of the kind that the program then made."""
     seen = set()
     for event in [*monitor.violations, *monitor.of_type("trace_begin")]:
         scene = stage.scene(event, event.get("first_push_ns"))
         assert event["kind"] in KINDS.get(scene, {"make_fx"}), (scene, event)
         seen.add(event["kind"])
     assert "make_fx" in seen
-    return seen
 
 
 def check_findings(monitor, calls):
