@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fuzzes what reads bytes of others: tests/fuzz/run.sh BUILD_DIR SECONDS [inspect|suppressions...]
+# Fuzzes what reads bytes of others: tests/fuzz/run.sh BUILD_DIR SECONDS [inspect|suppressions|records...]
 # Each for so many seconds; without names all of them. Seeds of the ELF reader (inspect): small
 # libraries compiled here, and the real ones of GRADWATCH_TEST_LIBS (colon-separated).
 # Fails when there is a finding; it is kept in BUILD_DIR, which also keeps the corpora.
@@ -69,6 +69,61 @@ fuzz_suppressions() {
 	run suppressions "$corpus" -max_len=10000 -timeout=5
 }
 
+# Records that the model accepts: a code object, events of all types that refer to it, a session.
+record_seeds() {
+	python3 - "$1" <<'END'
+import struct, sys
+
+ABI, IN_PROCESS, FRAMES = 1, (1, 1, 1, 1, 0, 0), 1
+
+
+def header(kind, body):
+    return struct.pack("<HHIQQ", kind, ABI, 24 + len(body), 5, 0) + body
+
+
+def event(kind, before, after):
+    body = struct.pack("<5Q6I4BI16s", 7, 4096, 9, 1, 1, *IN_PROCESS, before, after, 1, 0, FRAMES, b"x")
+    return header(kind, body + struct.pack("<QiI", 3, 2, 0))
+
+
+def code(name, version=0x30B, lines=b"\x80\0\xf0\1\2"):
+    texts = b"/a/m.py".ljust(256, b"\0") + name.ljust(256, b"\0")
+    sizes = struct.pack("<Q5IHHBB6x", 3, 1, 4, version, len(lines), len(lines), 7, len(name), 1, 1)
+    return header(3, sizes + texts + lines)
+
+
+def session(end):
+    times = struct.pack("<14Q", 7, 4096, 8192, 1, 9, 5, 6, 7, end and 8, 3, 3, 2, 1, 0)
+    return times + struct.pack("<6I5B3x16s", *IN_PROCESS, 1, end, 0, 1, 0, b"x")
+
+
+def pieces(*parts):
+    return b"".join(struct.pack("<HB", len(part) + 1, kind) + part for kind, part in parts)
+
+
+every = [event(kind, 1, 0) for kind in (2, 1, 4, 5)] + [event(1, 0, 1)]
+seeds = {
+    "records": pieces((0, code(b"f")), *((0, one) for one in every)),
+    "sessions": pieces((2, session(0)), *((1, session(0) + one) for one in every), (2, session(1))),
+    "tables": pieces(*((0, code(b"f", 0x300 + minor)) for minor in range(9, 15)), (0, every[0])),
+    "hidden": pieces((0, code(b"__init__")), (0, every[1])),
+}
+for name, seed in seeds.items():
+    with open(f"{sys.argv[1]}/{name}", "wb") as file:
+        file.write(seed)
+END
+}
+
+fuzz_records() {
+	corpus=$build/corpus-records
+	compile records "$root"/user/model/*.c "$root"/user/base/*.c "$root/user/output/json.c" \
+		"$root/user/output/sink.c" "$root"/user/output/text*.c "$root/user/output/logfile.c" \
+		"$root/user/output/totals.c" -ljson-c
+	mkdir -p "$corpus"
+	record_seeds "$corpus"
+	run records "$corpus" -max_len=20000 -timeout=5
+}
+
 "$root/tools/deps.sh" build fuzz
 mkdir -p "$build/findings"
 for target in "${@:-}"; do
@@ -76,9 +131,11 @@ for target in "${@:-}"; do
 	"")
 		fuzz_inspect
 		fuzz_suppressions
+		fuzz_records
 		;;
 	inspect) fuzz_inspect ;;
 	suppressions) fuzz_suppressions ;;
+	records) fuzz_records ;;
 	*)
 		echo "run.sh: no fuzz target '$target'" >&2
 		exit 2
