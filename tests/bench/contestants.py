@@ -36,6 +36,10 @@ class Contestant:
     ready = b""  # what it prints when it is armed
     violation = None  # what is in each line that reports one
 
+    def takes(self, case):
+        """Whether it is measured in a case: a storm is for those that do not print each change."""
+        return True
+
     def __init__(self):
         self.process = None
         self.output = None
@@ -131,6 +135,26 @@ class Gradwatch(Contestant):
         super().__init__()
         self.arguments = [binary, "--json", "--rate", "0", "--pid", str(pid)]
 
+    def takes(self, case):
+        return case != "storm"
+
+    def command(self):
+        return self.arguments
+
+
+class Throttled(Contestant):
+    """gradwatch as it is started by default, with a limit to what a thread may report."""
+
+    name = "throttled"
+    ready = Gradwatch.ready
+
+    def __init__(self, pid, binary):
+        super().__init__()
+        self.arguments = [binary, "--json", "--pid", str(pid)]
+
+    def takes(self, case):
+        return case == "storm"
+
     def command(self):
         return self.arguments
 
@@ -153,6 +177,9 @@ class Bpftrace(Contestant):
         if made.returncode:
             raise Failure("tools/bpftrace/make.sh failed")
         self.script = made.stdout
+
+    def takes(self, case):
+        return case != "storm"
 
     def command(self):
         return ["bpftrace", "-B", "line", "-e", self.script]

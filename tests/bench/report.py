@@ -36,7 +36,7 @@ def summarise(rounds):
 
 
 def order(name):
-    names = ("unprobed", "empty", "gradwatch", "bpftrace")
+    names = ("unprobed", "empty", "gradwatch", "throttled", "bpftrace")
     return names.index(name) if name in names else len(names)
 
 

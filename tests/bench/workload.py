@@ -7,7 +7,7 @@ iteration of each of REPEATS batches of COUNT. A case that this PyTorch does not
   setter    torch._C._set_grad_enabled outside of a trace, to the value that holds
   redundant the same within a make_fx trace
   changes   the same, but each call changes the grad mode: each is a violation; changes30 and
-            changes100 with so many Python frames on the stack
+            changes100 with so many Python frames on the stack; storm with a great many
   train     forward, backward and SGD step of 50 Linear + ReLU
   infer     forward of the same under no_grad
   make_fx   one make_fx run of a function with a few operators
@@ -157,6 +157,7 @@ CASES = {
     "changes": Setter(traced=True, changing=True),
     "changes30": Setter(traced=True, changing=True, frames=30),
     "changes100": Setter(traced=True, changing=True, frames=100),
+    "storm": Setter(traced=True, changing=True),
     "train": Iterations(make_train),
     "infer": Iterations(make_infer),
     "make_fx": Iterations(make_trace),
