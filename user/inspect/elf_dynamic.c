@@ -161,6 +161,23 @@ int elf_image_relocation(const struct elf_image *image, uint64_t address,
 	return 0;
 }
 
+void elf_image_each_relative(const struct elf_image *image, elf_relative_visitor visit,
+			     void *context)
+{
+	struct dynamic dynamic;
+	const uint8_t *table;
+	Elf64_Rela rela;
+
+	read_dynamic(image, &dynamic);
+	table = elf_image_bytes(image, dynamic.rela, dynamic.rela_size);
+	for (uint64_t at = 0; table && dynamic.rela_size - at >= sizeof(rela); at += sizeof(rela)) {
+		memcpy(&rela, table + at, sizeof(rela));
+		if (ELF64_R_TYPE(rela.r_info) == R_X86_64_RELATIVE &&
+		    visit(context, rela.r_offset, (uint64_t)rela.r_addend))
+			return;
+	}
+}
+
 /* --- names -------------------------------------------------------------------------------------
  */
 

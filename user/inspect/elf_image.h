@@ -111,6 +111,11 @@ int elf_image_read_relocations(struct elf_image *image);
 int elf_image_relocation(const struct elf_image *image, uint64_t address,
 			 struct elf_relocation *relocation);
 
+/* Called for each word that is the load address and an addend, until it returns true. */
+typedef bool (*elf_relative_visitor)(void *context, uint64_t address, uint64_t addend);
+void elf_image_each_relative(const struct elf_image *image, elf_relative_visitor visit,
+			     void *context);
+
 /* DT_SONAME and the GNU build id in hex; "" when absent. */
 void elf_image_soname(const struct elf_image *image, char *out, size_t size);
 void elf_image_build_id(const struct elf_image *image, char *out, size_t size);

@@ -161,6 +161,18 @@ static unsigned int version_of(const struct elf_image *image, const char *file_n
 	return (unsigned int)(value >> 16 & 0xffff); /* PY_VERSION_HEX: major, minor, ... */
 }
 
+/* What raising an exception needs: Include/boolobject.h and pyerrors.h, all versions. */
+static void find_exception(const struct elf_image *image, struct inspect_python *python)
+{
+	struct elf_function err_format;
+
+	elf_image_object(image, "_Py_TrueStruct", &python->true_object);
+	elf_image_object(image, "_Py_FalseStruct", &python->false_object);
+	elf_image_object(image, "PyExc_RuntimeError", &python->runtime_error);
+	if (!elf_image_function(image, "PyErr_Format", &err_format))
+		python->err_format = err_format.address;
+}
+
 static int read_image(const struct elf_image *image, const char *file_name,
 		      struct inspect_python *python, char *reason, size_t reason_size)
 {
@@ -170,6 +182,7 @@ static int read_image(const struct elf_image *image, const char *file_name,
 
 	if (elf_image_object(image, "_PyRuntime", &python->runtime))
 		return -ENOENT;
+	find_exception(image, python);
 	code = elf_image_text(image, &python->text, &python->text_offset, &python->fixed);
 	if (code)
 		return code;

@@ -11,8 +11,11 @@
 #include "gradwatch/abi.h"
 struct inspect_python {
 	struct gw_python python;
-	uint64_t runtime; /* link-time address of _PyRuntime */
-	uint64_t text;    /* elf_image_text(): what tells its load address */
+	uint64_t runtime; /* link-time address of _PyRuntime; 0 below: not there */
+	uint64_t true_object, false_object; /* _Py_TrueStruct, _Py_FalseStruct */
+	uint64_t err_format;                /* PyErr_Format() */
+	uint64_t runtime_error;             /* the variable PyExc_RuntimeError */
+	uint64_t text;                      /* elf_image_text(): what tells its load address */
 	uint64_t text_offset;
 	bool fixed;
 };
