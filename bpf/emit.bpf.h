@@ -16,7 +16,10 @@ struct change {
 	__u64 mode;
 	__u64 operators;  /* of the session so far */
 	__u64 violations; /* the same */
+	__u64 asked;
+	__u64 stack_pointer;
 	__u32 file_id;
+	__u32 ask;  /* enum gw_ask */
 	__u16 type; /* enum gw_record_type */
 	__u8 from;  /* GW_STATE_ bits */
 	__u8 to;
@@ -43,6 +46,9 @@ static __always_inline void fill_record(struct gw_event_record *record, const st
 	record->from = change->from;
 	record->to = change->to;
 	record->certain = change->certain;
+	record->ask = change->ask;
+	record->asked = change->asked;
+	record->stack_pointer = change->stack_pointer;
 	bpf_get_current_comm(record->comm, sizeof(record->comm));
 }
 

@@ -43,6 +43,9 @@ struct gw_thread {
 	__u8 pad[2];
 	__u32 tid; /* whose entry it is, 0: nobody's */
 	struct gw_open_trace trace[GW_MAX_NESTING];
+	/* At the end, so that what each hit looks at is in one line of the cache. */
+	__u64 asked; /* the question that this call of the binding has put, 0: none */
+	__u64 acted; /* the violation that the process was sent a signal for, 0: none */
 };
 
 struct {
@@ -111,6 +114,52 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, GW_RING_BYTES);
 } ring SEC(".maps");
+
+/* See enforce.bpf.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GW_MAX_PROCESSES);
+	__type(key, __u32);
+	__type(value, struct gw_enforced);
+} enforced SEC(".maps");
+
+/* By gw_plan.file_id: whether the binding is probed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, GW_MAX_FILES);
+	__type(key, __u32);
+	__type(value, __u32);
+} bound SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GW_MAX_SESSIONS);
+	__type(key, __u64);
+	__type(value, __u8);
+} decisions SEC(".maps");
+
+/* The question of a thread that user space has answered by letting the call go on. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, GW_MAX_HELD);
+	__type(key, __u32);
+	__type(value, __u64);
+} let_go SEC(".maps");
+
+/* The violation of a thread that it has lived to see the end of, in spite of a signal. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, GW_MAX_HELD);
+	__type(key, __u32);
+	__type(value, __u64);
+} ran_on SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GW_MAX_HELD);
+	__type(key, __u32);
+	__type(value, struct gw_held);
+} held SEC(".maps");
 
 /* A walk over a thread's Python stack: see stack.bpf.h. */
 #define CODE_BYTES 144 /* of a code object: holds all fields that are looked at */

@@ -37,6 +37,25 @@ static __always_inline void inherit_interpreter(__u32 pid, __u32 child_pid)
 	bpf_map_update_elem(&interpreters, &child_pid, &copy, BPF_ANY);
 }
 
+/* It has its parent's libraries as well. */
+static __always_inline void inherit_enforced(__u32 pid, __u32 child_pid)
+{
+	struct gw_enforced *process = bpf_map_lookup_elem(&enforced, &pid);
+	struct gw_enforced copy;
+
+	if (!process)
+		return;
+	copy = *process;
+	bpf_map_update_elem(&enforced, &child_pid, &copy, BPF_ANY);
+}
+
+/* What is known of a process ends with its address space. */
+static __always_inline void forget_memory(__u32 pid)
+{
+	bpf_map_delete_elem(&interpreters, &pid);
+	bpf_map_delete_elem(&enforced, &pid);
+}
+
 /* sched_process_fork(parent, child): children of followed processes are watched from birth. */
 SEC("raw_tp/sched_process_fork")
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
@@ -54,6 +73,7 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	process = bpf_map_lookup_elem(&processes, &pid);
 	if (!process || !process->follow)
 		return 0;
+	inherit_enforced(pid, child_pid);
 	copy = *process;
 	if (bpf_map_update_elem(&processes, &child_pid, &copy, BPF_ANY))
 		count(GW_PROCESSES_FULL);
@@ -73,7 +93,7 @@ int on_exec(struct bpf_raw_tracepoint_args *ctx)
 	forget_thread((__u32)ctx->args[1], GW_END_EXEC);
 	forget_thread(BPF_CORE_READ(task, pid), GW_END_EXEC);
 	pid = BPF_CORE_READ(task, tgid);
-	bpf_map_delete_elem(&interpreters, &pid);
+	forget_memory(pid);
 	return 0;
 }
 
@@ -87,7 +107,8 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	forget_thread(BPF_CORE_READ(task, pid), GW_END_EXIT);
 	if (BPF_CORE_READ(task, signal, live.counter) == 0) { /* the last thread of its process */
 		bpf_map_delete_elem(&processes, &pid);
-		bpf_map_delete_elem(&interpreters, &pid);
+		bpf_map_delete_elem(&held, &pid);
+		forget_memory(pid);
 	}
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "arguments.bpf.h"
 #include "gradwatch/abi.h"
 #include "maps.bpf.h"
 #include "python.bpf.h"
@@ -39,8 +40,10 @@ static __always_inline enum watched thread_get(struct gw_thread **thread)
 	__u32 tid = (__u32)pid_tid, pid = pid_tid >> 32;
 
 	*thread = thread_find(tid);
-	if (*thread)
+	if (*thread) {
+		enforce_note_life(*thread);
 		return WATCHED_YES;
+	}
 	if (!watch_all && !bpf_map_lookup_elem(&processes, &pid))
 		return WATCHED_NO;
 	*thread = thread_new(tid);
@@ -106,6 +109,31 @@ int set_enabled(struct pt_regs *ctx)
 	if (thread && (thread->depth || thread->pre_dispatch)) /* rare: a trace may be over */
 		trace_none(thread);
 	return 0;
+}
+
+/*
+ * torch._C._set_grad_enabled(enabled), where calls are to raise: a function of another file than
+ * the setter, so the plan is for the file at torch_base.
+ */
+SEC("uprobe")
+int set_grad_enabled(struct pt_regs *ctx)
+{
+	struct gw_enforced *process = enforce_process();
+	struct tls_state state = {};
+	struct gw_thread *thread;
+	int to;
+
+	if (!process || thread_get(&thread) == WATCHED_NO || !thread || !plan.certain)
+		return 0;
+	if (tls_read(thread, process->torch_base, &state) != TLS_READ || !state.tracing)
+		return 0;
+	to = binding_value(ctx, process->method_o);
+	if (to < 0 || to == state.grad)
+		return 0;
+	tls_resolve(&state);
+	if (plan.mode_api == GW_MODES_KEYED && !python_is_proxy_mode(python_type(state.ref.mode)))
+		return 0;
+	return trace_ask(thread, &state, to, PT_REGS_SP(ctx));
 }
 
 /* The mode that a `const std::shared_ptr<SafePyObject> &` argument, or one by value, refers to. */

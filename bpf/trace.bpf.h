@@ -13,6 +13,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "emit.bpf.h"
+#include "enforce.bpf.h"
 #include "maps.bpf.h"
 #include "session.bpf.h"
 #include "throttle.bpf.h"
@@ -36,7 +37,14 @@ static __always_inline void trace_tell(__u64 session, const struct session_start
 		.certain = certain,
 	};
 
-	if (session && !emit(&change))
+	/* Asked after the session is in its map: see user/act/arming.c. */
+	if (start->ref.mode != GW_MODE_PRE_DISPATCH && enforce_needs_binding(plan.file_id))
+		change.ask = GW_ASK_STOPPED;
+	if (!session)
+		return;
+	if (emit(&change))
+		enforce_do(NULL, change.ask, 0, true);
+	else
 		count(GW_TRACES_LOST);
 }
 
@@ -151,7 +159,7 @@ change_send(struct gw_thread *thread, struct gw_session *session, struct change 
 		session->violations++;
 		change_of_session(change, session);
 	}
-	if (throttle_take(thread))
+	if (change->ask || throttle_take(thread))
 		return emit(change) ? GW_REPORTED : GW_LOST;
 	if (session)
 		session->throttled++;
@@ -178,10 +186,51 @@ static __always_inline enum gw_counter trace_change(struct gw_thread *thread,
 	change.mode = state->ref.mode;
 	change.file_id = plan.file_id;
 	change.certain = certain;
+	if (policy.action && certain)
+		change.ask = enforce_setter(thread, session, to);
+	if (change.ask)
+		change.asked = bpf_ktime_get_ns();
 	result = change_send(thread, session, &change);
+	if (change.ask)
+		enforce_do(thread, change.ask, change.asked, result == GW_REPORTED);
 	if (session && result != GW_THROTTLED)
 		thread->tell_operator = (session->state_begin & GW_STATE_GRAD) != to;
 	return result;
+}
+
+/*
+ * The Python binding is about to change the grad mode in a trace: user space is asked, with the
+ * process stopped, whether it is to raise. stack_pointer: at its entry.
+ */
+static __noinline int trace_ask(struct gw_thread *thread, struct tls_state *state, __u8 to,
+				__u64 stack_pointer)
+{
+	struct change change = {
+		.type = GW_RECORD_ASK,
+		.to = to,
+		.certain = true,
+		.ask = GW_ASK_STOPPED,
+		.stack_pointer = stack_pointer,
+	};
+	struct gw_session *session;
+	__u64 id;
+
+	if (!thread || !state)
+		return 0;
+	id = session_of(thread, state->ref.mode);
+	if (!id)
+		id = trace_open(thread, state, false, true);
+	session = bpf_map_lookup_elem(&sessions, &id);
+	if (!session || enforce_decision(session, to) == GW_DECISION_LET_BE ||
+	    enforce_was_let_go(thread))
+		return 0;
+	change_of_session(&change, session);
+	change.from = state->grad;
+	change.asked = bpf_ktime_get_ns();
+	thread->asked = change.asked;
+	if (!policy.dry_run) /* else it is told at the setter what would have been done */
+		enforce_do(NULL, change.ask, change.asked, emit(&change));
+	return 0;
 }
 
 /*

@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #endif
 
-#define GW_ABI_VERSION 1
+#define GW_ABI_VERSION 2
 
 /* Limits. A map that is full is counted (enum gw_counter), never silently ignored. */
 #define GW_MAX_PROCESSES   16384 /* watched process ids */
@@ -31,6 +31,8 @@
 #define GW_LINES_LARGE     4000
 #define GW_COMM_LEN        16        /* TASK_COMM_LEN */
 #define GW_RING_BYTES      (4 << 20) /* ring buffer */
+#define GW_MAX_FILES       256       /* libtorch files */
+#define GW_MAX_HELD        4096      /* processes that are stopped at one time */
 
 /* An offset that a build does not have. */
 #define GW_NO_OFFSET 0xffffffffu
@@ -108,6 +110,7 @@ enum gw_counter {
 	GW_TRACES_LOST,    /* first stack of a trace found the ring buffer full: kind unknown */
 	GW_DRIFTS_LOST,    /* of these, not sent: the ring buffer was full, or too many */
 	GW_NAMES_LOST,     /* stack of the first operator after a change, not sent */
+	GW_ASKS_LOST,      /* action not taken, as the ring buffer was full */
 	GW_COUNTER_MAX,
 };
 
@@ -147,11 +150,62 @@ _Static_assert(sizeof(struct gw_python) == 36, "python layout");
 
 /* Value of the map of processes with a Python, keyed by pid. */
 struct gw_interpreter {
-	__u64 runtime; /* address of _PyRuntime */
+	__u64 runtime;     /* address of _PyRuntime */
+	__u64 true_object; /* and of the objects True and False, 0: not known */
+	__u64 false_object;
 	struct gw_python python;
 	__u32 pad;
 };
-_Static_assert(sizeof(struct gw_interpreter) == 48, "interpreter layout");
+_Static_assert(sizeof(struct gw_interpreter) == 64, "interpreter layout");
+
+/* What is done about a violation. */
+enum gw_action {
+	GW_ACTION_REPORT,
+	GW_ACTION_HOLD,   /* the process is stopped before the change, until somebody lets it go */
+	GW_ACTION_RAISE,  /* the call raises an exception instead */
+	GW_ACTION_SIGNAL, /* the process is sent a signal before the change */
+	GW_ACTION_KILL,   /* that signal is SIGKILL */
+	GW_ACTION_MAX,
+};
+
+/* What the user wants, in the probes' read-only data. */
+struct gw_policy {
+	__u32 action;   /* enum gw_action */
+	__u32 fallback; /* enum gw_action, for what cannot be raised */
+	__u32 signal;   /* GW_ACTION_SIGNAL, GW_ACTION_KILL: its number */
+	__u8 dry_run;
+	__u8 ask_always; /* some findings are accepted: only user space can tell which */
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct gw_policy) == 16, "policy layout");
+
+/* Value of the map of processes in which one acts, keyed by pid. */
+struct gw_enforced {
+	__u64 torch_base; /* load address of the file with the setter */
+	__u8 method_o;    /* its Python binding takes one argument, not a tuple */
+	__u8 pad[7];
+};
+_Static_assert(sizeof(struct gw_enforced) == 16, "enforced layout");
+
+/* Value of the map of decisions, keyed by trace: written by user space once it knows the kind. */
+enum gw_decision { GW_DECISION_LET_BE = 1, GW_DECISION_ACT };
+
+/* Value of the map of processes that were stopped and not yet let go, keyed by pid. */
+struct gw_held {
+	__u64 start_time; /* of the process, ns since boot */
+	__u64 time;       /* ns */
+};
+_Static_assert(sizeof(struct gw_held) == 16, "held layout");
+
+/* What BPF did about a violation when it sent its record. */
+enum gw_ask {
+	GW_ASK_NONE,      /* nothing: not wanted for this one */
+	GW_ASK_STOPPED,   /* SIGSTOP was sent: user space decides what is done */
+	GW_ASK_SIGNALLED, /* the signal of the policy was sent */
+	GW_ASK_DRY,       /* nothing, as this is a dry run */
+	GW_ASK_MISSED,    /* to be raised, but it did not come by the Python binding */
+	GW_ASK_MAX,
+};
 
 /* Why a stack is missing or ends early. */
 enum gw_stack_status {
@@ -188,6 +242,8 @@ enum gw_record_type {
 	 * `to` when it is that of the operator before: the calls between have been undone.
 	 */
 	GW_RECORD_DRIFT,
+	/* struct gw_event_record: the Python binding was called to make a violation, see gw_ask */
+	GW_RECORD_ASK,
 };
 
 struct gw_record_header {
@@ -221,9 +277,14 @@ struct gw_event_record {
 	__u8 certain;  /* read from the thread itself, not tracked */
 	__u8 stack;    /* enum gw_stack_status */
 	__u32 frames;  /* how many follow this structure */
+	__u32 ask;     /* enum gw_ask */
+	__u32 pad;
+	__u64 asked;         /* ns; names the question of a thread, for GW_RECORD_ASK */
+	__u64 stack_pointer; /* at the entry of the binding, for GW_RECORD_ASK */
 	char comm[GW_COMM_LEN];
 };
-_Static_assert(sizeof(struct gw_event_record) == 24 + 40 + 24 + 8 + GW_COMM_LEN, "event layout");
+_Static_assert(sizeof(struct gw_event_record) == 24 + 40 + 24 + 8 + 24 + GW_COMM_LEN,
+	       "event layout");
 
 /* A code object. Strings are raw: `kind` bytes per character, as CPython stores them. */
 struct gw_code_record {

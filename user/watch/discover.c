@@ -60,6 +60,9 @@ static int visit_mapping(void *context, const struct procfs_mapping *mapping)
 	process = processes_note(visit->discover->processes, visit->pid, &new_process);
 	if (process && (new_process || new_library))
 		tell(visit, process, library, mapping->path, new_library);
+	if (visit->discover->found && library->state == LIBRARY_PROBED)
+		visit->discover->found(visit->discover->found_context, visit->pid, library,
+				       mapping);
 	return 0;
 }
 

@@ -29,6 +29,10 @@ struct discover {
 	event_handler handler;
 	void *context;
 	unsigned int probed; /* mappings of probed libraries seen so far */
+	/* Called for each probed library of each process, NULL: nobody wants to know. */
+	void (*found)(void *context, uint32_t pid, const struct library *library,
+		      const struct procfs_mapping *mapping);
+	void *found_context;
 };
 
 /* Looks at one process's mappings. mapped_at: when the mapping was made, 0: before we came. */

@@ -40,12 +40,6 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 static const struct entry *learn_file(struct interpreters *interpreters, int fd, const char *path)
 {
 	struct entry *entry;
@@ -54,7 +48,7 @@ static const struct entry *learn_file(struct interpreters *interpreters, int fd,
 	if (fstat(fd, &file))
 		return NULL;
 	for (unsigned int i = 0; i < interpreters->count; i++)
-		if (same_file(&interpreters->entry[i].file, &file))
+		if (procfs_same_file(&interpreters->entry[i].file, &file))
 			return &interpreters->entry[i];
 	entry = &interpreters->entry[interpreters->next];
 	interpreters->next = (interpreters->next + 1) % INTERPRETERS_MAX;
@@ -74,6 +68,11 @@ struct visit {
 	int code;
 };
 
+static uint64_t moved(const struct inspect_python *python, uint64_t address, uint64_t bias)
+{
+	return address ? address + (python->fixed ? 0 : bias) : 0;
+}
+
 /* The mapping of the text tells the load address. Another part of the file is passed over. */
 static int tell(struct visit *visit, const struct entry *entry,
 		const struct procfs_mapping *mapping)
@@ -84,7 +83,11 @@ static int tell(struct visit *visit, const struct entry *entry,
 	if (mapping->offset != entry->python.text_offset)
 		return 0;
 	found->interpreter.python = entry->python.python;
-	found->interpreter.runtime = entry->python.runtime + (entry->python.fixed ? 0 : bias);
+	found->interpreter.runtime = moved(&entry->python, entry->python.runtime, bias);
+	found->interpreter.true_object = moved(&entry->python, entry->python.true_object, bias);
+	found->interpreter.false_object = moved(&entry->python, entry->python.false_object, bias);
+	found->err_format = moved(&entry->python, entry->python.err_format, bias);
+	found->runtime_error = moved(&entry->python, entry->python.runtime_error, bias);
 	str_format(found->path, sizeof(found->path), "%s", mapping->path);
 	str_format(found->reason, sizeof(found->reason), "%s", entry->code ? entry->reason : "");
 	visit->code = 0;

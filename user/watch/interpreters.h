@@ -21,8 +21,10 @@ void interpreters_free(struct interpreters *interpreters);
 /* The Python of a process. */
 struct interpreter_found {
 	struct gw_interpreter interpreter; /* what BPF is told */
-	char path[4096];                   /* as the process's root sees it */
-	char reason[256];                  /* why its stacks are not known, "" when they are */
+	uint64_t err_format;               /* addresses as in inspect/python.h, 0: not there */
+	uint64_t runtime_error;
+	char path[4096];  /* as the process's root sees it */
+	char reason[256]; /* why its stacks are not known, "" when they are */
 };
 
 /*

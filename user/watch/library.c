@@ -54,16 +54,24 @@ const struct library *libraries_get(const struct libraries *libraries, uint32_t 
 	return id < libraries->count ? &libraries->entry[id]->library : NULL;
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
+int libraries_bind(struct libraries *libraries, uint32_t id, int fd, uint64_t file_offset,
+		   struct err *err)
 {
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+	if (id >= libraries->count || !libraries->entry[id]->probes)
+		return err_set(err, -ENOENT, "its setter is not probed");
+	return probes_bind(libraries->entry[id]->probes, fd, file_offset, err);
+}
+
+void libraries_unbind(struct libraries *libraries, uint32_t id)
+{
+	if (id < libraries->count && libraries->entry[id]->probes)
+		probes_unbind(libraries->entry[id]->probes);
 }
 
 static struct entry *find(struct libraries *libraries, const struct stat *file)
 {
 	for (uint32_t i = 0; i < libraries->count; i++)
-		if (same_file(&libraries->entry[i]->file, file))
+		if (procfs_same_file(&libraries->entry[i]->file, file))
 			return libraries->entry[i];
 	return NULL;
 }

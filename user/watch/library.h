@@ -14,7 +14,7 @@
 #include "watch/procfs.h"
 #include "watch/programs.h"
 
-#define LIBRARY_MAX 256 /* different files; more are reported as skipped */
+#define LIBRARY_MAX GW_MAX_FILES /* different files; more are reported as skipped */
 
 enum library_state {
 	LIBRARY_PROBED,
@@ -47,6 +47,15 @@ void libraries_detach(struct libraries *libraries);
 const struct library *libraries_learn(struct libraries *libraries, pid_t pid,
 				      const struct procfs_mapping *mapping, bool *is_new,
 				      int *code);
+
+/*
+ * Probes the Python binding of a library's setter, in the file behind fd. 0 or negative errno with
+ * the cause.
+ */
+int libraries_bind(struct libraries *libraries, uint32_t id, int fd, uint64_t file_offset,
+		   struct err *err);
+
+void libraries_unbind(struct libraries *libraries, uint32_t id);
 
 /* By gw_plan.file_id; NULL for an id that was never given. */
 const struct library *libraries_get(const struct libraries *libraries, uint32_t id);

@@ -57,7 +57,7 @@ static void on_mmap2(struct mappings *mappings, const struct record_mmap2 *recor
 	if (size <= sizeof(*record) + sizeof(time) || !(record->protection & PROT_EXEC))
 		return;
 	if (!memchr(record->filename, '\0', size - sizeof(*record)) ||
-	    !procfs_is_candidate(record->filename))
+	    (!procfs_is_candidate(record->filename) && !procfs_is_binding(record->filename)))
 		return;
 	memcpy(&time, (const char *)record + size - sizeof(time), sizeof(time));
 	mappings->handler.mapped(mappings->handler.context, record->pid, time);

@@ -53,18 +53,32 @@ static uint64_t tick_ns(void)
 	return 1000000000ull / (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
-int procfs_start_time(pid_t pid, uint64_t *ns)
+/* The fields of the stat file from the third, the state, on: the name before them may hold
+ * anything.
+ */
+static int read_stat(pid_t pid, char *out, size_t size, const char **fields)
 {
-	char stat[1024];
-	ssize_t got = read_proc(pid, "stat", stat, sizeof(stat));
-	const char *at;
+	ssize_t got = read_proc(pid, "stat", out, size);
+	const char *end;
 
 	if (got < 0)
 		return (int)got;
-	at = strrchr(stat, ')'); /* the name before it may hold anything */
-	if (!at)
+	end = strrchr(out, ')');
+	if (!end || end[1] != ' ')
 		return -EBADMSG;
-	for (int field = 2; field < 22; field++) {
+	*fields = end + 2;
+	return 0;
+}
+
+int procfs_start_time(pid_t pid, uint64_t *ns)
+{
+	char stat[1024];
+	const char *at = "";
+	int code = read_stat(pid, stat, sizeof(stat), &at);
+
+	if (code)
+		return code;
+	for (int field = 3; field < 22; field++) {
 		at = strchr(at + 1, ' ');
 		if (!at)
 			return -EBADMSG;
@@ -113,6 +127,43 @@ int procfs_tgid(pid_t pid, pid_t *tgid)
 	return 0;
 }
 
+int procfs_state(pid_t tid, char *state)
+{
+	char stat[1024];
+	const char *at = "";
+	int code = read_stat(tid, stat, sizeof(stat), &at);
+
+	if (!code)
+		*state = *at;
+	return code;
+}
+
+int procfs_signals(pid_t pid, struct procfs_signals *signals)
+{
+	char status[4096];
+	ssize_t got = read_proc(pid, "status", status, sizeof(status));
+	const char *blocked, *ignored, *caught, *tracer, *last;
+
+	if (got < 0)
+		return (int)got;
+	blocked = status_field(status, "\nSigBlk:\t");
+	ignored = status_field(status, "\nSigIgn:\t");
+	caught = status_field(status, "\nSigCgt:\t");
+	tracer = status_field(status, "\nTracerPid:\t");
+	last = status_field(status, "\nNSpid:\t");
+	if (!blocked || !ignored || !caught || !tracer)
+		return -EBADMSG;
+	signals->blocked = strtoull(blocked, NULL, 16);
+	signals->ignored = strtoull(ignored, NULL, 16);
+	signals->caught = strtoull(caught, NULL, 16);
+	signals->tracer = (pid_t)strtol(tracer, NULL, 10);
+	signals->is_init = false;
+	for (; last && *last && *last != '\n'; last++)
+		if (last[-1] == '\t')
+			signals->is_init = strtol(last, NULL, 10) == 1;
+	return 0;
+}
+
 int procfs_identity(pid_t pid, char comm[17], uint32_t *uid, uint32_t *ns_pid)
 {
 	char status[4096];
@@ -155,6 +206,19 @@ bool procfs_is_candidate(const char *path)
 
 	name = name ? name + 1 : path;
 	return strstr(name, "c10") != NULL;
+}
+
+bool procfs_same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+bool procfs_is_binding(const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	return !strncmp(name ? name + 1 : path, "libtorch_python", 15);
 }
 
 /* start-end perms offset dev inode path; returns whether it is an executable file */

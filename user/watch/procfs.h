@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 /* An executable mapping of a file. */
@@ -31,6 +32,18 @@ int procfs_tgid(pid_t pid, pid_t *tgid);
 /* Thread name and user id; innermost pid namespace's id. */
 int procfs_identity(pid_t pid, char comm[17], uint32_t *uid, uint32_t *ns_pid);
 
+/* The state of a thread, as /proc/TID/stat has it: R, S, D, T (stopped), t (traced), Z, ... */
+int procfs_state(pid_t tid, char *state);
+
+/* What becomes of signals: bit n - 1 is signal n. Of the thread whose id it is. */
+struct procfs_signals {
+	uint64_t blocked, ignored, caught;
+	pid_t tracer; /* 0: none */
+	bool is_init; /* of its pid namespace: signals with the default action do nothing */
+};
+
+int procfs_signals(pid_t tid, struct procfs_signals *signals);
+
 /* The program file. */
 int procfs_exe(pid_t pid, char *path, size_t size);
 
@@ -47,8 +60,9 @@ int procfs_candidates(pid_t pid, int (*visit)(void *context, const struct procfs
 int procfs_executables(pid_t pid, int (*visit)(void *context, const struct procfs_mapping *mapping),
 		       void *context);
 
-/* Whether a path's file name makes it a candidate. */
+/* Whether a path's file name makes it a candidate, or that of its Python binding. */
 bool procfs_is_candidate(const char *path);
+bool procfs_is_binding(const char *path);
 
 /*
  * Opens the very file that is mapped, read-only: through map_files, which works for deleted and
@@ -56,6 +70,9 @@ bool procfs_is_candidate(const char *path);
  * root. Returns a descriptor.
  */
 int procfs_open_mapping(pid_t pid, const struct procfs_mapping *mapping);
+
+/* Whether two descriptions are of the same file, unchanged. */
+bool procfs_same_file(const struct stat *a, const struct stat *b);
 
 /* Opens a path as the process sees it, never leaving its root. Returns a descriptor. */
 int procfs_open_in_root(pid_t pid, const char *path);

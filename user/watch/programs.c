@@ -13,7 +13,8 @@
 #include "skel/torch.skel.h"
 #include "watch/diagnose.h"
 
-#define NS_PER_SEC 1000000000ull
+#define NS_PER_SEC   1000000000ull
+#define MAX_BINDINGS 16 /* files that have a binding for the same setter */
 
 struct programs {
 	struct process_bpf *process;
@@ -27,6 +28,8 @@ struct programs {
 struct probes {
 	struct torch_bpf *torch;
 	struct bpf_link *link[GW_SITE_MAX];
+	struct bpf_link *binding[MAX_BINDINGS];
+	size_t bindings;
 };
 
 /* The verifier's log comes as one text of many lines. */
@@ -126,6 +129,49 @@ int programs_set_interpreter(struct programs *programs, uint32_t pid,
 	return 0;
 }
 
+int programs_enforce(struct programs *programs, uint32_t pid, const struct gw_enforced *process)
+{
+	if (bpf_map_update_elem(bpf_map__fd(programs->process->maps.enforced), &pid, process,
+				BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+void programs_decide(struct programs *programs, uint64_t trace, uint8_t decision)
+{
+	int fd = bpf_map__fd(programs->process->maps.decisions);
+
+	if (decision)
+		bpf_map_update_elem(fd, &trace, &decision, BPF_ANY);
+	else
+		bpf_map_delete_elem(fd, &trace);
+}
+
+void programs_set_bound(struct programs *programs, uint32_t file_id, bool bound)
+{
+	uint32_t value = bound;
+
+	bpf_map_update_elem(bpf_map__fd(programs->process->maps.bound), &file_id, &value, BPF_ANY);
+}
+
+void programs_let_go(struct programs *programs, uint32_t tid, uint64_t asked)
+{
+	bpf_map_update_elem(bpf_map__fd(programs->process->maps.let_go), &tid, &asked, BPF_ANY);
+}
+
+bool programs_ran_on(const struct programs *programs, uint32_t tid, uint64_t asked)
+{
+	uint64_t value;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(programs->process->maps.ran_on), &tid, &value) &&
+	       value >= asked;
+}
+
+int programs_held_fd(const struct programs *programs)
+{
+	return bpf_map__fd(programs->process->maps.held);
+}
+
 bool programs_next_session(const struct programs *programs, uint64_t previous, uint64_t *next)
 {
 	return !bpf_map_get_next_key(bpf_map__fd(programs->process->maps.sessions),
@@ -200,6 +246,7 @@ static int load_probes(struct probes *probes, struct programs *programs,
 		return err_set(err, -errno, "cannot read the BPF programs: %s", strerror(errno));
 	probes->torch->rodata->plan = plan->abi;
 	probes->torch->rodata->watch_all = programs->options.watch_all;
+	probes->torch->rodata->policy = programs->options.policy;
 	if (programs->options.rate) {
 		probes->torch->rodata->throttle_interval = NS_PER_SEC / programs->options.rate;
 		probes->torch->rodata->throttle_burst = NS_PER_SEC; /* as many at once */
@@ -207,6 +254,8 @@ static int load_probes(struct probes *probes, struct programs *programs,
 	site_programs(probes->torch, program);
 	for (int site = 0; site < GW_SITE_MAX; site++)
 		bpf_program__set_autoload(program[site], plan->abi.site_address[site] != 0);
+	bpf_program__set_autoload(probes->torch->progs.set_grad_enabled,
+				  programs->options.policy.action == GW_ACTION_RAISE);
 	code = share_maps(probes->torch, programs->process);
 	if (!code)
 		code = torch_bpf__load(probes->torch);
@@ -267,8 +316,35 @@ void probes_close(struct probes *probes)
 {
 	if (!probes)
 		return;
+	probes_unbind(probes);
 	for (int site = 0; site < GW_SITE_MAX; site++)
 		bpf_link__destroy(probes->link[site]);
 	torch_bpf__destroy(probes->torch);
 	free(probes);
+}
+
+void probes_unbind(struct probes *probes)
+{
+	while (probes->bindings)
+		bpf_link__destroy(probes->binding[--probes->bindings]);
+}
+
+int probes_bind(struct probes *probes, int fd, uint64_t file_offset, struct err *err)
+{
+	struct bpf_link *link;
+	char path[64];
+	int code;
+
+	if (probes->bindings == MAX_BINDINGS)
+		return err_set(err, -ENOSPC, "more than %d bindings of one libtorch", MAX_BINDINGS);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	link = bpf_program__attach_uprobe(probes->torch->progs.set_grad_enabled, false, -1, path,
+					  file_offset);
+	if (!link) {
+		code = -errno;
+		diagnose_bpf(err, code, "placing the probe in the Python binding");
+		return code;
+	}
+	probes->binding[probes->bindings++] = link;
+	return 0;
 }

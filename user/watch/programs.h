@@ -21,6 +21,7 @@ struct probes;
 struct programs_options {
 	bool watch_all; /* probes of all processes count */
 	uint32_t rate;  /* changes with their stacks per second and thread, 0: no limit */
+	struct gw_policy policy;
 };
 
 /* Loads the process programs and attaches them. */
@@ -42,6 +43,27 @@ bool programs_first_watched(const struct programs *programs, uint32_t *pid);
 int programs_set_interpreter(struct programs *programs, uint32_t pid,
 			     const struct gw_interpreter *interpreter);
 
+/* Tells BPF that one acts in a process, and what is to be known of it for that. */
+int programs_enforce(struct programs *programs, uint32_t pid, const struct gw_enforced *process);
+
+/* What is decided of a trace; 0: forget it. */
+void programs_decide(struct programs *programs, uint64_t trace, uint8_t decision);
+
+/* Tells BPF whether the binding of a libtorch file is probed. */
+void programs_set_bound(struct programs *programs, uint32_t file_id, bool bound);
+
+/* Answers a thread's question: its call goes on. */
+void programs_let_go(struct programs *programs, uint32_t tid, uint64_t asked);
+
+/*
+ * Whether a thread has gone on after the violation for which its process was sent a signal, or
+ * after a later one: asked is a time.
+ */
+bool programs_ran_on(const struct programs *programs, uint32_t tid, uint64_t asked);
+
+/* The map of processes that were stopped: struct gw_held by pid. */
+int programs_held_fd(const struct programs *programs);
+
 /* The sessions: next id after `previous` (0: the first); false at the end. */
 bool programs_next_session(const struct programs *programs, uint64_t previous, uint64_t *next);
 bool programs_session(const struct programs *programs, uint64_t id, struct gw_session *session);
@@ -57,5 +79,11 @@ int programs_counters(const struct programs *programs, uint64_t counter[GW_COUNT
 int probes_open(struct probes **probes, struct programs *programs, const struct inspect_plan *plan,
 		int fd, unsigned int *placed, struct err *err);
 void probes_close(struct probes *probes);
+
+/* Places the probe that lets calls raise at an offset of a binding's file. */
+int probes_bind(struct probes *probes, int fd, uint64_t file_offset, struct err *err);
+
+/* Removes these. */
+void probes_unbind(struct probes *probes);
 
 #endif

@@ -32,6 +32,7 @@ struct watch {
 	struct discover discover;
 	struct spawn spawn;
 	int epoll_fd, signal_fd, timer_fd;
+	bool acting; /* the actor was started */
 	bool done;
 };
 
@@ -80,11 +81,35 @@ static void on_mappings_lost(void *context, uint64_t count)
 	discover_all(&((struct watch *)context)->discover);
 }
 
+static int start_actor(struct watch *watch, const struct watch_actor *actor, struct err *err)
+{
+	struct discover *discover = &watch->discover;
+	int code = actor->start(actor->context, discover, err);
+
+	if (code)
+		return code;
+	watch->acting = true;
+	model_set_actor(discover->model, &actor->model);
+	discover->found = actor->process;
+	discover->found_context = actor->context;
+	return 0;
+}
+
+/* Takes the records that are there, and acts on what they ask. */
+static void take_records(struct watch *watch)
+{
+	const struct watch_actor *actor = watch->config->actor;
+
+	collect_records(watch->collect);
+	while (watch->acting && actor->settle(actor->context))
+		collect_records(watch->collect);
+}
+
 static int open_rooms(struct watch *watch, struct err *err)
 {
 	const struct watch_config *config = watch->config;
 	const struct model_resolver resolver = {resolve_process, resolve_torch, watch};
-	const struct programs_options options = {config->all, config->rate};
+	const struct programs_options options = {config->all, config->rate, config->policy};
 	const struct mappings_handler handler = {on_mapped, on_forked, on_mappings_lost, watch};
 	struct discover *discover = &watch->discover;
 	int code = programs_open(&watch->programs, &options, err);
@@ -101,7 +126,10 @@ static int open_rooms(struct watch *watch, struct err *err)
 	if (!discover->processes || !discover->libraries || !discover->interpreters ||
 	    !discover->model)
 		return err_set(err, -ENOMEM, "out of memory");
-	code = collect_open(&watch->collect, watch->programs, discover->model, err);
+	if (config->actor)
+		code = start_actor(watch, config->actor, err);
+	if (!code)
+		code = collect_open(&watch->collect, watch->programs, discover->model, err);
 	if (!code)
 		code = mappings_open(&watch->mappings, &handler, err);
 	return code;
@@ -186,6 +214,8 @@ static void on_signal(struct watch *watch)
 			watch->config->reopen(watch->config->context);
 		if (info.ssi_signo != SIGINT && info.ssi_signo != SIGTERM)
 			continue;
+		if (watch->acting)
+			watch->config->actor->interrupt(watch->config->actor->context);
 		if (!watch->config->command)
 			watch->done = true;
 		else if (info.ssi_code != SI_KERNEL)
@@ -208,7 +238,9 @@ static void on_timer(struct watch *watch)
 
 	if (read(watch->timer_fd, &expirations, sizeof(expirations)) < 0)
 		return;
-	collect_records(watch->collect);
+	take_records(watch);
+	if (watch->acting) /* a process that was ended is told of before its traces are */
+		watch->config->actor->tick(watch->config->actor->context, clock_monotonic());
 	collect_sweep(watch->collect, false);
 	if (targets_gone(watch))
 		watch->done = true;
@@ -224,7 +256,7 @@ static void dispatch(struct watch *watch, enum source source)
 		on_timer(watch);
 		break;
 	case SOURCE_RING:
-		collect_records(watch->collect);
+		take_records(watch);
 		break;
 	case SOURCE_MAPPINGS:
 		mappings_read(watch->mappings);
@@ -269,12 +301,21 @@ static int start(struct watch *watch, struct err *err)
 	return code;
 }
 
+/* In this order: the outcomes are told before the end is. */
+static void stop_actor(struct watch *watch)
+{
+	if (watch->acting)
+		watch->config->actor->stop(watch->config->actor->context);
+	watch->acting = false;
+}
+
 static void finish(struct watch *watch, struct watch_result *result)
 {
 	struct model *model = watch->discover.model;
 
 	libraries_detach(watch->discover.libraries);
-	collect_records(watch->collect);
+	take_records(watch);
+	stop_actor(watch);
 	collect_sweep(watch->collect, true);
 	model_finish(model, clock_monotonic());
 	model_totals(model, &result->totals);
@@ -286,6 +327,7 @@ static void finish(struct watch *watch, struct watch_result *result)
 
 static void close_all(struct watch *watch)
 {
+	stop_actor(watch);
 	libraries_free(watch->discover.libraries);
 	interpreters_free(watch->discover.interpreters);
 	mappings_close(watch->mappings);

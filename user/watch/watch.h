@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "model/model.h"
+#include "watch/actor.h"
 
 struct watch_config {
 	const uint32_t *pids;
@@ -23,6 +24,8 @@ struct watch_config {
 	bool follow;
 	char *const *command; /* NULL: none */
 	uint32_t rate;        /* see struct programs_options */
+	struct gw_policy policy;
+	const struct watch_actor *actor; /* NULL: nobody acts */
 	struct model_options model;
 	event_handler handler;
 	void (*reopen)(void *context); /* SIGHUP */

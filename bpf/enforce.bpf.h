@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Acting on a violation before it happens. At the native setter the process is stopped or sent a
+ * signal: it takes effect when the thread leaves the kernel, that is before the instruction after
+ * the probed one. At the Python binding of the setter the process is stopped, so that user space
+ * can make the call raise instead (user/act/raise.c).
+ *
+ * Only user space knows the kind of a trace and what is accepted. What it has decided of a trace is
+ * in a map; until it has, the process is stopped and user space asked. So no violation slips
+ * through in a trace that has just begun. A process that is stopped is first noted in `held`: a
+ * watchdog lets it go if gradwatch dies.
+ */
+#ifndef GRADWATCH_ENFORCE_BPF_H
+#define GRADWATCH_ENFORCE_BPF_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#include "maps.bpf.h"
+#include "session.bpf.h"
+
+#define SIGNAL_STOP 19 /* SIGSTOP, x86 and arm64 */
+
+const volatile struct gw_policy policy = {};
+
+/* What is to be done about a change to `to`: GW_DECISION_, 0: user space must be asked. */
+static __always_inline __u32 enforce_decision(const struct gw_session *session, __u8 to)
+{
+	__u64 id = session->id;
+	__u8 *decision;
+
+	/* The way back: to raise there would leave the wrong mode. */
+	if ((session->state_begin & GW_STATE_GRAD) == to)
+		return GW_DECISION_LET_BE;
+	decision = bpf_map_lookup_elem(&decisions, &id);
+	if (!decision)
+		return 0;
+	if (*decision == GW_DECISION_ACT && policy.ask_always)
+		return 0;
+	return *decision;
+}
+
+static __always_inline struct gw_enforced *enforce_process(void)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+	return bpf_map_lookup_elem(&enforced, &pid);
+}
+
+/*
+ * Whether user space has been asked of the call that is under way, and has let it go. With a mode
+ * for torch functions, as make_fx has one, a call comes by the binding twice.
+ */
+static __always_inline bool enforce_was_let_go(const struct gw_thread *thread)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	__u64 *answered;
+
+	if (!thread->asked || policy.dry_run)
+		return thread->asked != 0;
+	answered = bpf_map_lookup_elem(&let_go, &tid);
+	return answered && *answered == thread->asked;
+}
+
+/* The thread is at a probe again: if it was sent a signal, that has not stopped the change. */
+static __always_inline void enforce_note_life(struct gw_thread *thread)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	__u64 acted;
+
+	if (!policy.action || !thread || !thread->acted)
+		return;
+	acted = thread->acted;
+	thread->acted = 0;
+	bpf_map_update_elem(&ran_on, &tid, &acted, BPF_ANY);
+}
+
+/* What is done about a change at the native setter. */
+static __noinline __u32 enforce_setter(struct gw_thread *thread, const struct gw_session *session,
+				       __u8 to)
+{
+	__u32 action = policy.action, decision;
+
+	if (!thread || !session || !enforce_process())
+		return GW_ASK_NONE;
+	decision = enforce_decision(session, to);
+	if (action == GW_ACTION_RAISE) {
+		bool came_by_binding = enforce_was_let_go(thread);
+
+		thread->asked = 0;
+		if (decision == GW_DECISION_LET_BE)
+			return GW_ASK_NONE;
+		if (came_by_binding)
+			return policy.dry_run ? GW_ASK_DRY : GW_ASK_NONE;
+		action = policy.fallback;
+		if (action == GW_ACTION_REPORT)
+			return GW_ASK_MISSED;
+	}
+	if (decision == GW_DECISION_LET_BE)
+		return GW_ASK_NONE;
+	if (policy.dry_run)
+		return GW_ASK_DRY;
+	if (decision == GW_DECISION_ACT && action != GW_ACTION_HOLD)
+		return GW_ASK_SIGNALLED;
+	return GW_ASK_STOPPED;
+}
+
+/*
+ * Whether a trace has begun whose violations are to raise, and the Python binding is not probed: a
+ * probe that is there all the time doubles what a call costs, so it is only placed for traces.
+ */
+static __always_inline bool enforce_needs_binding(__u32 file_id)
+{
+	__u32 *is_bound;
+
+	if (policy.action != GW_ACTION_RAISE || policy.dry_run || !enforce_process())
+		return false;
+	is_bound = bpf_map_lookup_elem(&bound, &file_id);
+	return is_bound && !*is_bound;
+}
+
+/* Stops the process; not before somebody is sure to let it go. */
+static __always_inline void enforce_stop(void)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct gw_held value = {.time = bpf_ktime_get_ns()};
+	__u32 ns_pid, ns_tid;
+
+	session_identify(&value.start_time, &ns_pid, &ns_tid);
+	if (bpf_map_update_elem(&held, &pid, &value, BPF_ANY)) {
+		count(GW_ASKS_LOST);
+		return;
+	}
+	/* What it returns is not needed: user space looks whether the process has stopped. */
+	bpf_send_signal_thread(SIGNAL_STOP);
+}
+
+/* Does what the record has told; told: there was room for it. asked: as in the record. */
+static __always_inline void enforce_do(struct gw_thread *thread, __u32 ask, __u64 asked, bool told)
+{
+	if (thread && ask && !policy.dry_run)
+		thread->acted = asked;
+	if (ask == GW_ASK_SIGNALLED)
+		bpf_send_signal_thread(policy.signal);
+	else if (ask == GW_ASK_STOPPED && told)
+		enforce_stop();
+	else if (ask == GW_ASK_STOPPED)
+		count(GW_ASKS_LOST);
+}
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who acts on violations (user/act), as the loop sees it: told of what happens, in the loop's own
+ * thread.
+ */
+#ifndef GRADWATCH_WATCH_ACTOR_H
+#define GRADWATCH_WATCH_ACTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "model/model.h"
+#include "watch/discover.h"
+
+struct watch_actor {
+	/* Before anything is watched. The discover is the loop's, and good until stop(). */
+	int (*start)(void *context, struct discover *discover, struct err *err);
+	/* A watched process has a probed library mapped; again when it maps the Python binding. */
+	void (*process)(void *context, uint32_t pid, const struct library *library,
+			const struct procfs_mapping *mapping);
+	struct model_actor model;
+	/*
+	 * All records that were there have been taken. Returns whether the caller is to look for
+	 * more and call again: then the processes they may come from stand still.
+	 */
+	bool (*settle)(void *context);
+	void (*tick)(void *context, uint64_t now);
+	/* Somebody wants us, or the command, to end: what is held must not stand in the way. */
+	void (*interrupt)(void *context);
+	/* The probes are gone. */
+	void (*stop)(void *context);
+	void *context; /* of all but the model's */
+};
+
+#endif
