@@ -24,6 +24,7 @@ enum event_type {
 	EVENT_VIOLATION,   /* the grad mode changed inside a trace */
 	EVENT_FINDING,  /* a scope with another grad mode inside a trace: what a person is told */
 	EVENT_REPEATED, /* a finding that was told has occurred again */
+	EVENT_ACTION,   /* something was done about a violation, or could not be */
 	EVENT_LOST,     /* records were lost here */
 	EVENT_END,      /* totals and ledger */
 };
@@ -116,6 +117,29 @@ struct event_finding {
 	const char *suppression;          /* name of the one that accepts it; NULL: none */
 };
 
+enum action_outcome {
+	ACTION_PERFORMED, /* verified: the change was not made, or not yet (hold) */
+	ACTION_TOO_LATE,  /* the process ran on, and made the change */
+	ACTION_REFUSED,   /* not possible for this call: detail says why */
+	ACTION_DRY_RUN,   /* would have been done */
+	ACTION_LET_GO,    /* a held process runs again: detail says why */
+	ACTION_OUTCOME_MAX,
+};
+
+struct event_action {
+	uint64_t trace;
+	enum trace_kind kind;
+	bool from, to;
+	enum gw_action action;
+	enum gw_action fallback; /* REFUSED: what is done instead */
+	enum action_outcome outcome;
+	int signal;           /* SIGNAL, KILL: its number */
+	bool after_change;    /* KILL by --escalate: the change had been made */
+	uint64_t duration_ns; /* from the probe to the outcome, or of the hold */
+	uint64_t hold_ns;     /* HOLD performed: after which it is let go */
+	char detail[160];     /* "" when there is nothing to add */
+};
+
 struct event_totals {
 	uint64_t processes, traces, violations, lost;
 	uint64_t infos;      /* like violations, in traces of kinds that were not chosen */
@@ -123,6 +147,7 @@ struct event_totals {
 	uint64_t suppressed; /* findings, with repeats */
 	const struct suppressions *suppressions; /* with their counts; NULL: none */
 	uint64_t stacks[GW_STACK_MAX];           /* of changes and drifts, by how they ended */
+	uint64_t actions[ACTION_OUTCOME_MAX];
 	uint64_t counter[GW_COUNTER_MAX];
 };
 
@@ -131,12 +156,13 @@ struct event {
 	uint64_t time; /* monotonic ns */
 	struct event_process process;
 	struct event_torch torch;
-	struct event_stack stack; /* TRACE_BEGIN, VIOLATION */
+	struct event_stack stack; /* TRACE_BEGIN, VIOLATION, ACTION */
 	union {
 		struct event_attached attached; /* ATTACHED, SKIPPED */
 		struct event_trace trace;       /* TRACE_BEGIN, TRACE_END */
 		struct event_violation violation;
 		struct event_finding finding; /* FINDING, REPEATED */
+		struct event_action action;
 		struct {
 			uint64_t count, total;
 		} lost;

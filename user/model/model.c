@@ -16,6 +16,7 @@
 #include "model/findings.h"
 #include "model/frames.h"
 #include "model/recent.h"
+#include "model/private.h"
 #include "model/scopes.h"
 
 /*
@@ -35,25 +36,6 @@
  * both name the same process.
  */
 #define START_TIME_TICK 10000000
-
-struct model {
-	struct model_options options;
-	struct model_resolver resolver;
-	event_handler handler;
-	void *context;
-
-	struct recent *open;
-	struct recent *ended;
-	struct recent *processes;
-	struct begins *begins;
-	struct codes *codes;
-	struct scopes *scopes;
-	struct findings *findings;
-	struct event_totals totals; /* totals.lost: losses told so far */
-	uint64_t throttled;         /* changes of ended traces that were counted, but not sent */
-	uint64_t bad_records;
-	bool finished;
-};
 
 static void on_scope(void *context, const struct scope *scope);
 
@@ -98,8 +80,7 @@ void model_free(struct model *model)
 	free(model);
 }
 
-/* Fills in what BPF does not know. */
-static void complete(struct model *model, struct event *event, uint32_t file_id)
+void model_complete(struct model *model, struct event *event, uint32_t file_id)
 {
 	const struct model_resolver *resolver = &model->resolver;
 
@@ -113,7 +94,7 @@ static void complete(struct model *model, struct event *event, uint32_t file_id)
 
 static void emit_of_process(struct model *model, struct event *event, uint32_t file_id)
 {
-	complete(model, event, file_id);
+	model_complete(model, event, file_id);
 	model->handler(model->context, event);
 }
 
@@ -141,7 +122,7 @@ static void process_of_session(struct event_process *process, const struct gw_se
 	memcpy(process->comm, session->comm, GW_COMM_LEN);
 }
 
-static void process_of_record(struct event_process *process, const struct gw_event_record *record)
+void model_process_of_record(struct event_process *process, const struct gw_event_record *record)
 {
 	process->pid = record->pid;
 	process->tid = record->tid;
@@ -166,8 +147,7 @@ static void trace_of_session(struct event_trace *trace, const struct gw_session 
 	trace->depth = session->depth;
 }
 
-/* The kind of a trace. A pre-dispatch one is known by its mode, even if its begin was lost. */
-static enum trace_kind kind_of(const struct model *model, uint64_t id, uint64_t mode)
+enum trace_kind model_kind(const struct model *model, uint64_t id, uint64_t mode)
 {
 	const struct begin *begin;
 
@@ -177,7 +157,7 @@ static enum trace_kind kind_of(const struct model *model, uint64_t id, uint64_t 
 	return begin ? begin->kind : TRACE_KIND_UNKNOWN;
 }
 
-static bool is_info(const struct model *model, enum trace_kind kind)
+bool model_is_info(const struct model *model, enum trace_kind kind)
 {
 	return !(model->options.kinds >> kind & 1);
 }
@@ -198,6 +178,16 @@ static bool begin_trace(struct model *model, uint64_t id)
 	return true;
 }
 
+static void note_begin(struct model *model, uint64_t id, const struct event_stack *stack,
+		       const void *data, size_t size)
+{
+	enum trace_kind kind = frames_kind(stack);
+
+	begins_note(model->begins, id, kind, data, size);
+	if (model->actor.begun)
+		model->actor.begun(model->actor.context, id, kind, model_is_info(model, kind));
+}
+
 static void begin_from_session(struct model *model, const struct gw_session *session,
 			       const struct event_stack *stack)
 {
@@ -207,7 +197,7 @@ static void begin_from_session(struct model *model, const struct gw_session *ses
 		return;
 	process_of_session(&event.process, session);
 	trace_of_session(&event.trace, session);
-	event.trace.kind = kind_of(model, session->id, session->mode);
+	event.trace.kind = model_kind(model, session->id, session->mode);
 	if (stack)
 		event.stack = *stack;
 	emit_of_process(model, &event, session->file_id);
@@ -221,12 +211,12 @@ static void begin_from_record(struct model *model, const struct gw_event_record 
 
 	if (!begin_trace(model, record->session))
 		return;
-	process_of_record(&event.process, record);
+	model_process_of_record(&event.process, record);
 	event.trace.id = record->session;
 	event.trace.first_push_ns = record->header.time;
 	event.trace.last_push_ns = record->header.time;
 	event.trace.violations = record->header.type == GW_RECORD_VIOLATION;
-	event.trace.kind = kind_of(model, record->session, record->mode);
+	event.trace.kind = model_kind(model, record->session, record->mode);
 	if (stack)
 		event.stack = *stack;
 	emit_of_process(model, &event, record->file_id);
@@ -234,7 +224,7 @@ static void begin_from_record(struct model *model, const struct gw_event_record 
 
 static void count_changes(struct model *model, enum trace_kind kind, uint64_t count)
 {
-	if (is_info(model, kind))
+	if (model_is_info(model, kind))
 		model->totals.infos += count;
 	else
 		model->totals.violations += count;
@@ -245,14 +235,14 @@ static void emit_violation(struct model *model, const struct gw_event_record *re
 {
 	struct event event = {.type = EVENT_VIOLATION, .time = record->header.time};
 
-	process_of_record(&event.process, record);
+	model_process_of_record(&event.process, record);
 	event.stack = *stack;
 	event.violation.trace = record->session;
-	event.violation.kind = kind_of(model, record->session, record->mode);
+	event.violation.kind = model_kind(model, record->session, record->mode);
 	event.violation.from = record->from;
 	event.violation.to = record->to;
 	event.violation.certain = record->certain;
-	event.violation.info = is_info(model, event.violation.kind);
+	event.violation.info = model_is_info(model, event.violation.kind);
 	count_changes(model, event.violation.kind, 1);
 	emit_of_process(model, &event, record->file_id);
 }
@@ -266,9 +256,9 @@ static bool read_event(struct gw_event_record *record, const void *data, size_t 
 	return (record->header.type == GW_RECORD_VIOLATION ||
 		record->header.type == GW_RECORD_TRACE ||
 		record->header.type == GW_RECORD_OPERATOR ||
-		record->header.type == GW_RECORD_DRIFT) &&
-	       record->header.version == GW_ABI_VERSION && record->frames <= GW_MAX_FRAMES &&
-	       record->stack < GW_STACK_MAX &&
+		record->header.type == GW_RECORD_DRIFT || record->header.type == GW_RECORD_ASK) &&
+	       record->ask < GW_ASK_MAX && record->header.version == GW_ABI_VERSION &&
+	       record->frames <= GW_MAX_FRAMES && record->stack < GW_STACK_MAX &&
 	       record->header.size == sizeof(*record) + record->frames * sizeof(struct gw_frame) &&
 	       size >= record->header.size;
 }
@@ -296,7 +286,7 @@ static void tell_finding(struct model *model, struct event *event)
 {
 	struct event_finding *finding = &event->finding;
 
-	finding->info = finding->autograd || is_info(model, finding->kind);
+	finding->info = finding->autograd || model_is_info(model, finding->kind);
 	suppress(model, event);
 	if (findings_take(model->findings, event) && !finding->info && !finding->suppression)
 		model->totals.findings++;
@@ -313,15 +303,15 @@ static void on_scope(void *context, const struct scope *scope)
 	struct model *model = context;
 	struct change_role role;
 
-	process_of_record(&event.process, &scope->record);
-	complete(model, &event, scope->record.file_id);
+	model_process_of_record(&event.process, &scope->record);
+	model_complete(model, &event, scope->record.file_id);
 	codes_stack(model->codes, scope->data, scope->size, &frames, &event.stack);
 	if (scope->operator_data)
 		codes_stack(model->codes, scope->operator_data, scope->operator_size,
 			    &operator_frames, &at_operator);
 	frames_role(&event.stack, &role);
 	finding->trace = scope->record.session;
-	finding->kind = kind_of(model, finding->trace, scope->record.mode);
+	finding->kind = model_kind(model, finding->trace, scope->record.mode);
 	finding->category = scope->drift ? FINDING_DRIFT : FINDING_SCOPE;
 	finding->from = scope->record.from;
 	finding->to = scope->record.to;
@@ -383,9 +373,11 @@ static void take_event(struct model *model, const struct gw_event_record *record
 
 	codes_stack(model->codes, data, size, &frames, &stack);
 	if (is_trace && record->session)
-		begins_note(model->begins, record->session, frames_kind(&stack), data, size);
+		note_begin(model, record->session, &stack, data, size);
 	if (record->session)
 		begin_of_record(model, record, session, is_trace ? &stack : NULL);
+	if (record->ask)
+		model_ask(model, record, &stack);
 	switch (record->header.type) {
 	case GW_RECORD_VIOLATION:
 		model->totals.stacks[stack.status]++;
@@ -454,11 +446,11 @@ static void tell_unbalanced(struct model *model, const struct gw_session *sessio
 	struct codes_frames frames;
 
 	process_of_session(&event.process, session);
-	complete(model, &event, session->file_id);
+	model_complete(model, &event, session->file_id);
 	if (begin)
 		codes_stack(model->codes, begin->record, begin->size, &frames, &event.stack);
 	finding->trace = session->id;
-	finding->kind = kind_of(model, session->id, session->mode);
+	finding->kind = model_kind(model, session->id, session->mode);
 	finding->category = FINDING_UNBALANCED;
 	finding->from = session->state_begin;
 	finding->to = session->state_end;
@@ -492,10 +484,12 @@ static void end_trace(struct model *model, const struct gw_session *session,
 		return;
 	recent_remove(model->open, key);
 	tell_findings_at_end(model, session, end);
-	event.trace.kind = kind_of(model, session->id, session->mode);
+	event.trace.kind = model_kind(model, session->id, session->mode);
 	count_changes(model, event.trace.kind, session->throttled);
 	model->throttled += session->throttled;
 	begins_forget(model->begins, session->id);
+	if (model->actor.ended)
+		model->actor.ended(model->actor.context, session->id);
 	process_of_session(&event.process, session);
 	trace_of_session(&event.trace, session);
 	event.trace.reason = reason;

@@ -29,10 +29,29 @@ struct model_options {
 	struct suppressions *suppressions; /* the caller's; NULL: none */
 };
 
+/*
+ * Who acts on violations, told what only the model knows. begun: a trace and its kind; info: its
+ * changes are no violations. ended: it is over. asked: a record with a question (gw_ask): *event is
+ * an EVENT_ACTION, filled but for what is done; accepted: the finding is a known one.
+ */
+struct model_actor {
+	void (*begun)(void *context, uint64_t trace, enum trace_kind kind, bool info);
+	void (*ended)(void *context, uint64_t trace);
+	void (*asked)(void *context, const struct gw_event_record *record, struct event *event,
+		      bool info, bool accepted);
+	void *context;
+};
+
 /* NULL when out of memory. handler and resolver contexts stay the caller's. */
 struct model *model_new(const struct model_options *options, const struct model_resolver *resolver,
 			event_handler handler, void *context);
 void model_free(struct model *model);
+
+/* Copied; without one, questions are ignored. */
+void model_set_actor(struct model *model, const struct model_actor *actor);
+
+/* Counts an outcome, and tells of it. */
+void model_action(struct model *model, const struct event *event);
 
 /*
  * One record of the ring buffer: emits LOST (when its counter shows a gap), TRACE_BEGIN (when its

@@ -335,6 +335,15 @@ int scopes_operator(struct scopes *scopes, const struct gw_event_record *record,
 	return open->operator_data ? 0 : -ENOMEM;
 }
 
+void scopes_prevented(struct scopes *scopes, uint64_t id)
+{
+	struct lh_entry *entry = lh_table_lookup_entry(scopes->traces, key_of(id));
+	struct trace_scopes *trace = entry ? scopes_of(entry) : NULL;
+
+	if (trace && trace->depth)
+		clear(&trace->open[--trace->depth]);
+}
+
 void scopes_end(struct scopes *scopes, uint64_t id, const struct scopes_trace_end *trace_end)
 {
 	struct lh_entry *entry = lh_table_lookup_entry(scopes->traces, key_of(id));

@@ -65,6 +65,9 @@ bool scopes_undone(struct scopes *scopes, const struct gw_event_record *record);
 int scopes_operator(struct scopes *scopes, const struct gw_event_record *record, const void *data,
 		    size_t size);
 
+/* The last change of a trace was not made after all: the process ended before it. */
+void scopes_prevented(struct scopes *scopes, uint64_t trace);
+
 /* What is known of a trace at its end. */
 struct scopes_trace_end {
 	uint64_t time; /* ns */

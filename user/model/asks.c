@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The model's part in acting on violations: it knows what a question is about. */
+#include "model/frames.h"
+#include "model/private.h"
+#include "model/scopes.h"
+
+/*
+ * Whether a finding at this place is accepted. At the change a decorated function is not on the
+ * stack yet, so it is its caller's place that counts.
+ */
+static bool is_accepted(const struct model *model, enum trace_kind kind,
+			const struct event_stack *stack)
+{
+	const struct event_frame *place = event_user_frame(stack);
+
+	return model->options.suppressions &&
+	       suppressions_match(model->options.suppressions, kind, place ? place->file : "",
+				  place ? place->function : "") >= 0;
+}
+
+void model_ask(struct model *model, const struct gw_event_record *record,
+	       const struct event_stack *stack)
+{
+	struct event event = {.type = EVENT_ACTION, .time = record->header.time};
+	struct event_action *action = &event.action;
+
+	if (!model->actor.asked)
+		return;
+	model_process_of_record(&event.process, record);
+	model_complete(model, &event, record->file_id);
+	event.stack = *stack;
+	action->trace = record->session;
+	action->kind = model_kind(model, record->session, record->mode);
+	action->from = record->from;
+	action->to = record->to;
+	model->actor.asked(model->actor.context, record, &event, model_is_info(model, action->kind),
+			   is_accepted(model, action->kind, stack));
+}
+
+void model_set_actor(struct model *model, const struct model_actor *actor)
+{
+	model->actor = *actor;
+}
+
+void model_action(struct model *model, const struct event *event)
+{
+	if (model->finished)
+		return;
+	model->totals.actions[event->action.outcome]++;
+	if (event->action.outcome == ACTION_PERFORMED && !event->action.after_change &&
+	    (event->action.action == GW_ACTION_SIGNAL || event->action.action == GW_ACTION_KILL))
+		scopes_prevented(model->scopes, event->action.trace);
+	model->handler(model->context, event);
+}

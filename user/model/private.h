@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of the model itself share (private to model/). */
+#ifndef GRADWATCH_MODEL_PRIVATE_H
+#define GRADWATCH_MODEL_PRIVATE_H
+
+#include "model/model.h"
+
+struct model {
+	struct model_options options;
+	struct model_resolver resolver;
+	struct model_actor actor;
+	event_handler handler;
+	void *context;
+
+	struct recent *open;
+	struct recent *ended;
+	struct recent *processes;
+	struct begins *begins;
+	struct codes *codes;
+	struct scopes *scopes;
+	struct findings *findings;
+	struct event_totals totals; /* totals.lost: losses told so far */
+	uint64_t throttled;         /* changes of ended traces that were counted, but not sent */
+	uint64_t bad_records;
+	bool finished;
+};
+
+/* Fills in what BPF does not know. */
+void model_complete(struct model *model, struct event *event, uint32_t file_id);
+
+void model_process_of_record(struct event_process *process, const struct gw_event_record *record);
+
+/* The kind of a trace. A pre-dispatch one is known by its mode, even if its begin was lost. */
+enum trace_kind model_kind(const struct model *model, uint64_t id, uint64_t mode);
+
+/* Whether changes in traces of a kind are no violations. */
+bool model_is_info(const struct model *model, enum trace_kind kind);
+
+/* BPF asks what is to be done about a violation, or tells what it did (asks.c). */
+void model_ask(struct model *model, const struct gw_event_record *record,
+	       const struct event_stack *stack);
+
+#endif
