@@ -124,23 +124,28 @@ static void test_json_plain(void **state)
 	event.totals.suppressed = 7;
 	for (uint64_t i = 0; i < GW_STACK_MAX; i++)
 		event.totals.stacks[i] = 50 + i;
+	for (uint64_t i = 0; i < ACTION_OUTCOME_MAX; i++)
+		event.totals.actions[i] = 31 + i;
 	for (uint64_t i = 0; i < GW_COUNTER_MAX; i++)
 		event.totals.counter[i] = 10 + i;
-	check_json(&event,
-		   COMMON("end", "06.118000001",
-			  "1118000001") ",\"processes\":1,\"traces\":2,\"violations\":3,"
-					"\"infos\":5,\"findings\":6,\"suppressed\":7,"
-					"\"drifts\":17,\"lost\":4,"
-					"\"stacks\":{\"whole\":50,\"cut\":51,\"no_python\":52,"
-					"\"unsupported_python\":53,\"no_thread\":54,"
-					"\"unreadable\":55,\"busy\":56},"
-					"\"ledger\":{\"hits\":10,\"reported\":11,\"redundant\":12,"
-					"\"outside_trace\":13,\"filtered\":14,\"lost\":15,"
-					"\"throttled\":16},"
-					"\"counters\":{\"unreadable\":18,\"threads_full\":19,"
-					"\"sessions_full\":20,\"nesting_full\":21,\"processes_"
-					"full\":22,\"codes_lost\":23,\"traces_lost\":24,"
-					"\"drifts_lost\":25,\"names_lost\":26}}\n");
+	check_json(
+		&event,
+		COMMON("end", "06.118000001",
+		       "1118000001") ",\"processes\":1,\"traces\":2,\"violations\":3,"
+				     "\"infos\":5,\"findings\":6,\"suppressed\":7,"
+				     "\"drifts\":17,\"lost\":4,"
+				     "\"actions\":{\"performed\":31,\"too_late\":32,"
+				     "\"refused\":33,\"dry_run\":34,\"let_go\":35},"
+				     "\"stacks\":{\"whole\":50,\"cut\":51,\"no_python\":52,"
+				     "\"unsupported_python\":53,\"no_thread\":54,"
+				     "\"unreadable\":55,\"busy\":56},"
+				     "\"ledger\":{\"hits\":10,\"reported\":11,\"redundant\":12,"
+				     "\"outside_trace\":13,\"filtered\":14,\"lost\":15,"
+				     "\"throttled\":16},"
+				     "\"counters\":{\"unreadable\":18,\"threads_full\":19,"
+				     "\"sessions_full\":20,\"nesting_full\":21,\"processes_"
+				     "full\":22,\"codes_lost\":23,\"traces_lost\":24,"
+				     "\"drifts_lost\":25,\"names_lost\":26,\"asks_lost\":27}}\n");
 }
 
 static void test_json_attached(void **state)

@@ -9,6 +9,8 @@
 
 #include "output/sink.h"
 
+#define OUTPUT_NAME_BYTES 4096 /* of a name of the target that are shown */
+
 /* "gone", "replaced", ...; part of the JSON schema. */
 const char *output_end_reason(enum gw_end_reason reason);
 
@@ -23,6 +25,12 @@ const char *output_category(enum finding_category category);
  * not chosen; "suppressed". Part of the JSON schema.
  */
 const char *output_severity(const struct event_finding *finding);
+
+/* "performed", "too_late", "refused", "dry_run", "let_go"; part of the JSON schema. */
+const char *output_outcome(enum action_outcome outcome);
+
+/* "model.py:42 in Net.forward": the last part of the path. */
+void output_place(FILE *stream, const struct event_frame *frame);
 
 /* "1 trace", "2 traces": the word for a count. */
 const char *output_plural(uint64_t count, const char *one, const char *many);

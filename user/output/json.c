@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "model/suppressions.h"
 #include "output/common.h"
+#include "output/names.h"
 
 /* Of the schema. Adding a key does not change it; removing one or changing its meaning does. */
 #define SCHEMA_VERSION 1
@@ -249,6 +250,42 @@ static void put_finding(struct line *line, const struct event_finding *finding)
 		  STRING_MAX);
 }
 
+static void put_action(struct line *line, const struct event_action *action)
+{
+	if (action->trace)
+		put_number(line, "trace", action->trace);
+	else
+		put_null(line, "trace");
+	put_string(line, "kind", kind_name(action->kind), STRING_MAX);
+	put_bool(line, "from", action->from);
+	put_bool(line, "to", action->to);
+	put_string(line, "action", output_action(action->action), STRING_MAX);
+	put_string(line, "outcome", output_outcome(action->outcome), STRING_MAX);
+	if (action->outcome == ACTION_REFUSED)
+		put_string(line, "fallback", output_action(action->fallback), STRING_MAX);
+	else
+		put_null(line, "fallback");
+	if (action->signal)
+		put_number(line, "signal", (uint64_t)action->signal);
+	else
+		put_null(line, "signal");
+	put_bool(line, "after_change", action->after_change);
+	put_known(line, "detail", action->detail, sizeof(action->detail));
+	put_number(line, "duration_ns", action->duration_ns);
+}
+
+/* How many actions had which outcome. */
+static void put_actions(struct line *line, const uint64_t actions[ACTION_OUTCOME_MAX])
+{
+	struct line inner = put_object(line, "actions");
+
+	if (inner.failed)
+		return;
+	for (unsigned int i = 0; i < ACTION_OUTCOME_MAX; i++)
+		put_number(&inner, output_outcome(i), actions[i]);
+	line->failed = inner.failed;
+}
+
 /* A group of the counters in the totals. */
 static void put_counters(struct line *line, const char *key, const uint64_t *counter,
 			 enum gw_counter first, enum gw_counter last)
@@ -271,6 +308,7 @@ static void put_counters(struct line *line, const char *key, const uint64_t *cou
 		[GW_TRACES_LOST] = "traces_lost",
 		[GW_DRIFTS_LOST] = "drifts_lost",
 		[GW_NAMES_LOST] = "names_lost",
+		[GW_ASKS_LOST] = "asks_lost",
 	};
 	struct line inner = put_object(line, key);
 
@@ -327,6 +365,7 @@ static void put_totals(struct line *line, const struct event_totals *totals)
 	put_number(line, "lost", totals->lost);
 	if (totals->suppressions)
 		put_suppressions(line, totals->suppressions);
+	put_actions(line, totals->actions);
 	put_stacks(line, totals->stacks);
 	put_counters(line, "ledger", totals->counter, GW_HITS, GW_THROTTLED);
 	put_counters(line, "counters", totals->counter, GW_UNREADABLE, GW_COUNTER_MAX - 1);
@@ -351,6 +390,8 @@ static const char *type_name(enum event_type type)
 		return "finding";
 	case EVENT_REPEATED:
 		return "repeated";
+	case EVENT_ACTION:
+		return "action";
 	case EVENT_LOST:
 		return "lost";
 	case EVENT_END:
@@ -399,6 +440,11 @@ static void put_body(struct line *line, const struct sink_context *context,
 	case EVENT_REPEATED:
 		put_number(line, "finding", event->finding.number);
 		put_number(line, "count", event->finding.count);
+		break;
+	case EVENT_ACTION:
+		put_process(line, event);
+		put_action(line, &event->action);
+		put_stack(line, &event->stack);
 		break;
 	case EVENT_LOST:
 		put_number(line, "count", event->lost.count);

@@ -72,6 +72,17 @@ const char *output_category(enum finding_category category)
 	return category < FINDING_CATEGORY_MAX ? name[category] : "unknown";
 }
 
+const char *output_outcome(enum action_outcome outcome)
+{
+	static const char *const name[ACTION_OUTCOME_MAX] = {
+		[ACTION_PERFORMED] = "performed", [ACTION_TOO_LATE] = "too_late",
+		[ACTION_REFUSED] = "refused",     [ACTION_DRY_RUN] = "dry_run",
+		[ACTION_LET_GO] = "let_go",
+	};
+
+	return outcome < ACTION_OUTCOME_MAX ? name[outcome] : "unknown";
+}
+
 const char *output_severity(const struct event_finding *finding)
 {
 	if (finding->suppression)
@@ -97,6 +108,17 @@ void output_duration(FILE *stream, uint64_t ns)
 		fprintf(stream, "%.1f ms", (double)ns / 1e6);
 	else
 		fprintf(stream, "%.1f s", (double)ns / 1e9);
+}
+
+void output_place(FILE *stream, const struct event_frame *frame)
+{
+	const char *slash = strrchr(frame->file, '/');
+
+	output_escaped(stream, slash ? slash + 1 : frame->file, OUTPUT_NAME_BYTES);
+	if (frame->line)
+		fprintf(stream, ":%d", frame->line);
+	fputs(" in ", stream);
+	output_escaped(stream, frame->function, OUTPUT_NAME_BYTES);
 }
 
 const char *output_plural(uint64_t count, const char *one, const char *many)

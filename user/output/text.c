@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "output/common.h"
+#include "output/text_action.h"
 #include "output/text_finding.h"
 
 #define NS_PER_SEC  1000000000ull
@@ -170,6 +171,20 @@ static void print_finding(const struct text_sink *text, const struct event *even
 	text_finding_body(text->stream, event, text->verbosity >= 1);
 }
 
+static void print_action(const struct text_sink *text, const struct event *event)
+{
+	const struct event_action *action = &event->action;
+	bool alarm = action->outcome != ACTION_DRY_RUN && action->outcome != ACTION_LET_GO;
+
+	print_tinted(text, alarm ? TINT_ALARM : TINT_ASIDE, text_action_title(action));
+	fprintf(text->stream, "  %s", kind_name(action->kind));
+	print_process(text, &event->process);
+	print_torch(text, &event->torch);
+	if (action->trace)
+		fprintf(text->stream, "  trace %" PRIu64, action->trace);
+	text_action_body(text->stream, event);
+}
+
 static void print_repeated(const struct text_sink *text, const struct event *event)
 {
 	fprintf(text->stream, "finding %" PRIu64 " again: %" PRIu64 " times in all",
@@ -231,6 +246,8 @@ static void (*printer_of(const struct text_sink *text,
 		return text->verbosity >= 1 || is_for_everyone(event) ? print_finding : NULL;
 	case EVENT_REPEATED:
 		return text->verbosity >= 1 || is_for_everyone(event) ? print_repeated : NULL;
+	case EVENT_ACTION:
+		return print_action;
 	case EVENT_LOST:
 		return print_lost;
 	case EVENT_START:

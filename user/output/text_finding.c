@@ -10,8 +10,7 @@
 
 #include "output/common.h"
 
-#define INDENT         "\n    "
-#define NAME_MAX_BYTES 4096
+#define INDENT "\n    "
 
 const char *text_finding_title(const struct event_finding *finding)
 {
@@ -86,18 +85,6 @@ static void print_what(FILE *stream, const struct event_finding *finding)
 		fputs(INDENT "no operator was traced in it, so the graph is not affected", stream);
 }
 
-/* The last part of the path: the whole one is in the stack. */
-static void print_place(FILE *stream, const struct event_frame *frame)
-{
-	const char *slash = strrchr(frame->file, '/');
-
-	output_escaped(stream, slash ? slash + 1 : frame->file, NAME_MAX_BYTES);
-	if (frame->line)
-		fprintf(stream, ":%d", frame->line);
-	fputs(" in ", stream);
-	output_escaped(stream, frame->function, NAME_MAX_BYTES);
-}
-
 static const char *why_no_stack(enum gw_stack_status status)
 {
 	switch (status) {
@@ -125,7 +112,7 @@ static void print_decorated(FILE *stream, const struct event_finding *finding)
 
 	fputs(INDENT, stream);
 	if (finding->decorated) {
-		output_escaped(stream, finding->decorated->function, NAME_MAX_BYTES);
+		output_escaped(stream, finding->decorated->function, OUTPUT_NAME_BYTES);
 		fprintf(stream, " (@%s), called at ", manager);
 	} else {
 		fprintf(stream, "a function decorated with @%s, called at ", manager);
@@ -146,10 +133,10 @@ static void print_where(FILE *stream, const struct event *event)
 	else
 		fputs(finding->category == FINDING_UNBALANCED ? INDENT "traced at " : INDENT,
 		      stream);
-	print_place(stream, user);
+	output_place(stream, user);
 	if (finding->caller) {
 		fputs(", used at ", stream);
-		print_place(stream, finding->caller);
+		output_place(stream, finding->caller);
 	}
 }
 
@@ -186,9 +173,9 @@ static void print_stack(FILE *stream, const struct event_stack *stack)
 		const struct event_frame *frame = &stack->frame[i];
 
 		fputs(INDENT "  ", stream);
-		output_escaped(stream, frame->file, NAME_MAX_BYTES);
+		output_escaped(stream, frame->file, OUTPUT_NAME_BYTES);
 		fprintf(stream, ":%d in ", frame->line);
-		output_escaped(stream, frame->function, NAME_MAX_BYTES);
+		output_escaped(stream, frame->function, OUTPUT_NAME_BYTES);
 	}
 	if (stack->status == GW_STACK_CUT)
 		fputs(INDENT "  ... outer frames are cut off", stream);
@@ -202,7 +189,7 @@ void text_finding_body(FILE *stream, const struct event *event, bool with_stack)
 	print_where(stream, event);
 	if (finding->suppression) {
 		fputs(INDENT "accepted by ", stream);
-		output_escaped(stream, finding->suppression, NAME_MAX_BYTES);
+		output_escaped(stream, finding->suppression, OUTPUT_NAME_BYTES);
 	} else if (finding->category != FINDING_SCOPE || !event_scope_is_empty(finding)) {
 		fprintf(stream, INDENT "%s", remedy(finding));
 	}

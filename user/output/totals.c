@@ -23,6 +23,7 @@ static void print_warnings(FILE *stream, const uint64_t *counter)
 		{GW_TRACES_LOST, "traces of unknown kind, their first stack was lost"},
 		{GW_DRIFTS_LOST, "drifts lost"},
 		{GW_NAMES_LOST, "names of decorated functions lost"},
+		{GW_ASKS_LOST, "violations not acted on"},
 	};
 	const char *separator = "warning: ";
 
@@ -39,6 +40,25 @@ static void print_warnings(FILE *stream, const uint64_t *counter)
 		separator = "; ";
 	}
 	if (separator[0] == ';')
+		fputc('\n', stream);
+}
+
+static void print_actions(FILE *stream, const uint64_t actions[ACTION_OUTCOME_MAX])
+{
+	static const char *const word[ACTION_OUTCOME_MAX] = {
+		[ACTION_PERFORMED] = "performed",  [ACTION_TOO_LATE] = "too late",
+		[ACTION_REFUSED] = "not possible", [ACTION_DRY_RUN] = "by a dry run",
+		[ACTION_LET_GO] = "let go",
+	};
+	const char *separator = "actions: ";
+
+	for (unsigned int i = 0; i < ACTION_OUTCOME_MAX; i++) {
+		if (!actions[i])
+			continue;
+		fprintf(stream, "%s%" PRIu64 " %s", separator, actions[i], word[i]);
+		separator = ", ";
+	}
+	if (separator[0] == ',')
 		fputc('\n', stream);
 }
 
@@ -61,6 +81,7 @@ void text_totals(FILE *stream, const struct event_totals *totals)
 		" throttled\n",
 		counter[GW_HITS], counter[GW_REPORTED], counter[GW_REDUNDANT], counter[GW_OUTSIDE],
 		counter[GW_FILTERED], counter[GW_LOST], counter[GW_THROTTLED]);
+	print_actions(stream, totals->actions);
 	print_warnings(stream, counter);
 	fflush(stream);
 }
