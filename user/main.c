@@ -26,6 +26,8 @@ int main(int argc, char **argv)
 		return EXIT_OK;
 	case COMMAND_DOCTOR:
 		return command_doctor(&options);
+	case COMMAND_RELEASE:
+		return command_release(&options);
 	case COMMAND_WATCH:
 		break;
 	}

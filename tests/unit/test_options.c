@@ -124,10 +124,53 @@ static void has_room_for_so_many_pids(void **state)
 	assert_int_equal(options.pid_count, OPTIONS_MAX_PIDS);
 }
 
+static void takes_enforcement(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--pid", "5", NULL), 0);
+	assert_int_equal(options.act.bpf.action, GW_ACTION_REPORT);
+	assert_int_equal(options.act.kinds, 1u << TRACE_KIND_EXPORT | 1u << TRACE_KIND_DECOMPOSE);
+	assert_int_equal(options.act.hold_ns, 60000000000);
+	assert_int_equal(parse("--pid", "5", "--on-violation", "raise", "--fallback", "signal:USR1",
+			       "--enforce-kinds", "make_fx", "--dry-run", NULL),
+			 0);
+	assert_int_equal(options.act.bpf.action, GW_ACTION_RAISE);
+	assert_int_equal(options.act.bpf.fallback, GW_ACTION_SIGNAL);
+	assert_int_equal(options.act.bpf.signal, 10);
+	assert_int_equal(options.act.kinds, 1u << TRACE_KIND_MAKE_FX);
+	assert_true(options.act.bpf.dry_run);
+	assert_int_equal(parse("--pid", "5", "--on-violation", "signal:KILL", NULL), 0);
+	assert_int_equal(options.act.bpf.action, GW_ACTION_KILL);
+	assert_int_equal(options.act.bpf.signal, 9);
+	assert_int_equal(parse("--pid", "5", "--on-violation", "signal:SIGTERM", NULL), 0);
+	assert_int_equal(options.act.bpf.signal, 15);
+	assert_int_equal(parse("--all", "--on-violation", "hold", "--enforce-user", "ci", NULL), 0);
+	assert_string_equal(options.act.user, "ci");
+	assert_int_equal(parse("release", "5", "6", NULL), 0);
+	assert_int_equal(options.command, COMMAND_RELEASE);
+	assert_int_equal(options.pids[1], 6);
+}
+
+static void refuses_enforcement(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--all", "--on-violation", "kill", NULL), -EINVAL);
+	assert_int_equal(parse("--pid", "5", "--on-violation", "signal:", NULL), -EINVAL);
+	assert_int_equal(parse("--pid", "5", "--on-violation", "signal", NULL), -EINVAL);
+	assert_int_equal(parse("--pid", "5", "--on-violation", "signal:CONT", NULL), -EINVAL);
+	assert_int_equal(parse("--pid", "5", "--on-violation", "signal:99", NULL), -EINVAL);
+	assert_int_equal(parse("--pid", "5", "--fallback", "kill", NULL), -EINVAL);
+	assert_int_equal(parse("--pid", "5", "--escalate", NULL), -EINVAL);
+	assert_int_equal(parse("release", NULL), -EINVAL);
+	assert_int_equal(parse("release", "x", NULL), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_pids),
+		cmocka_unit_test(takes_enforcement),
+		cmocka_unit_test(refuses_enforcement),
 		cmocka_unit_test(takes_a_command),
 		cmocka_unit_test(takes_doctor),
 		cmocka_unit_test(refuses_nonsense_with_the_fix),

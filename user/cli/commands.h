@@ -6,6 +6,7 @@
 #include "cli/options.h"
 
 int command_watch(const struct options *options);
+int command_release(const struct options *options);
 int command_doctor(const struct options *options);
 
 #endif

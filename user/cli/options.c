@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "cli/enforcement.h"
 
 /* torch.compile deals with grad mode by itself, and a pre-dispatch trace records it. */
 #define KINDS_DEFAULT (KINDS_ALL & ~(1u << TRACE_KIND_COMPILE) & ~(1u << TRACE_KIND_PRE_DISPATCH))
@@ -22,6 +23,15 @@ enum {
 	OPT_KINDS,
 	OPT_SUPPRESS,
 	OPT_PRINT_SUPPRESSIONS,
+	OPT_ON_VIOLATION,
+	OPT_ENFORCE_KINDS,
+	OPT_FALLBACK,
+	OPT_HOLD_TIMEOUT,
+	OPT_ESCALATE,
+	OPT_DRY_RUN,
+	OPT_ENFORCE_USER,
+	OPT_ENFORCE_COMMAND,
+	OPT_ENFORCE_CGROUP,
 };
 
 static const struct row {
@@ -44,6 +54,19 @@ static const struct row {
 	{"print-suppressions", NULL, OPT_PRINT_SUPPRESSIONS,
 	 "write lines for such a file, of what is found"},
 	{"rate", "N", OPT_RATE, "changes told per second and thread (1000); 0: all"},
+	{"on-violation", "ACTION", OPT_ON_VIOLATION,
+	 "report (default), hold, raise, signal:NAME or kill: before the change"},
+	{"enforce-kinds", "LIST", OPT_ENFORCE_KINDS,
+	 "kinds of trace in which to act (export,decompose)"},
+	{"fallback", "ACTION", OPT_FALLBACK, "for what cannot be raised (report)"},
+	{"hold-timeout", "SECONDS", OPT_HOLD_TIMEOUT, "a held process goes on after so long (60)"},
+	{"escalate", NULL, OPT_ESCALATE, "kill what a signal has not stopped"},
+	{"dry-run", NULL, OPT_DRY_RUN, "do not act, tell what would have been done"},
+	{"enforce-user", "NAME", OPT_ENFORCE_USER, "act only in processes of this user"},
+	{"enforce-command", "NAME", OPT_ENFORCE_COMMAND,
+	 "act only in processes of this name (a pattern)"},
+	{"enforce-cgroup", "PATH", OPT_ENFORCE_CGROUP,
+	 "act only in processes of this cgroup (a pattern)"},
 	{"verbose", NULL, 'v', "tell of traces too; twice: of everything"},
 	{"help", NULL, 'h', "this text"},
 	{"version", NULL, 'V', "the version"},
@@ -57,6 +80,7 @@ void options_help(FILE *stream)
 	      "  gradwatch [OPTIONS] --pid N          a running process\n"
 	      "  gradwatch [OPTIONS] -- CMD ARGS      a command, from its start\n"
 	      "  gradwatch [OPTIONS] --all            every process of the host\n"
+	      "  gradwatch release PID ...            let go what is held\n"
 	      "  gradwatch doctor                     can this machine do it?\n"
 	      "  gradwatch doctor --pid N | FILE      what can be seen in this libtorch?\n\n",
 	      stream);
@@ -82,7 +106,8 @@ static int add_pid(struct options *options, const char *text, struct err *err)
 	uint64_t pid;
 
 	if (str_to_u64(text, 1, 4194304, &pid)) /* PID_MAX_LIMIT */
-		return err_set(err, -EINVAL, "--pid wants a process id, not '%s'", text);
+		return err_set(err, -EINVAL, "a process id is a number from 1 to 4194304, not '%s'",
+			       text);
 	if (options->pid_count == OPTIONS_MAX_PIDS)
 		return err_set(err, -EINVAL, "more than %d --pid; use --all", OPTIONS_MAX_PIDS);
 	options->pids[options->pid_count++] = (uint32_t)pid;
@@ -141,6 +166,29 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 		return 0;
 	case OPT_RATE:
 		return set_rate(options, optarg, err);
+	case OPT_ON_VIOLATION:
+		return enforcement_action(&options->act, optarg, err);
+	case OPT_ENFORCE_KINDS:
+		return enforcement_kinds(&options->act, optarg, err);
+	case OPT_FALLBACK:
+		return enforcement_fallback(&options->act, optarg, err);
+	case OPT_HOLD_TIMEOUT:
+		return enforcement_timeout(&options->act, optarg, err);
+	case OPT_ESCALATE:
+		options->act.escalate = true;
+		return 0;
+	case OPT_DRY_RUN:
+		options->act.bpf.dry_run = true;
+		return 0;
+	case OPT_ENFORCE_USER:
+		options->act.user = optarg;
+		return 0;
+	case OPT_ENFORCE_COMMAND:
+		options->act.command = optarg;
+		return 0;
+	case OPT_ENFORCE_CGROUP:
+		options->act.cgroup = optarg;
+		return 0;
 	case OPT_ALL:
 		options->all = true;
 		return 0;
@@ -186,11 +234,25 @@ static void build_getopt(struct option *longs, char *shorts)
 	*shorts = '\0';
 }
 
+/* release PID ... */
+static int take_pids(struct options *options, int argc, char **argv, struct err *err)
+{
+	int code = 0;
+
+	for (int i = optind; i < argc && !code; i++)
+		code = add_pid(options, argv[i], err);
+	if (!code && !options->pid_count)
+		code = err_set(err, -EINVAL, "release whom? gradwatch release PID");
+	return code;
+}
+
 /* What remains after the options: nothing, FILE for doctor, or a command after "--". */
 static int take_rest(struct options *options, int argc, char **argv, struct err *err)
 {
 	bool after_dashes = optind > 1 && !strcmp(argv[optind - 1], "--");
 
+	if (options->command == COMMAND_RELEASE)
+		return take_pids(options, argc, argv, err);
 	if (optind >= argc)
 		return after_dashes ? err_set(err, -EINVAL, "no command after '--'") : 0;
 	if (options->command == COMMAND_DOCTOR) {
@@ -236,9 +298,10 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 	options->idle_ns = 30000000000ull;
 	options->rate = 1000;
 	options->kinds = KINDS_DEFAULT;
+	enforcement_defaults(&options->act);
 	build_getopt(longs, shorts + 2);
-	if (argc > 1 && !strcmp(argv[1], "doctor")) {
-		options->command = COMMAND_DOCTOR;
+	if (argc > 1 && (!strcmp(argv[1], "doctor") || !strcmp(argv[1], "release"))) {
+		options->command = argv[1][0] == 'd' ? COMMAND_DOCTOR : COMMAND_RELEASE;
 		argc--;
 		argv++;
 	}
@@ -263,6 +326,8 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 	code = take_rest(options, argc, argv, err);
 	if (!code)
 		code = check_targets(options, err);
+	if (!code)
+		code = enforcement_check(&options->act, options->all, err);
 	options->follow = follow >= 0 ? follow : options->child != NULL;
 	return code;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "act/policy.h"
 #include "base/err.h"
 #include "model/event.h"
 
@@ -22,7 +23,7 @@ enum exit_status {
 	EXIT_COMMAND_NOT_FOUND = 127,
 };
 
-enum command { COMMAND_WATCH, COMMAND_DOCTOR, COMMAND_HELP, COMMAND_VERSION };
+enum command { COMMAND_WATCH, COMMAND_DOCTOR, COMMAND_RELEASE, COMMAND_HELP, COMMAND_VERSION };
 
 #define OPTIONS_MAX_PIDS 1024
 
@@ -41,6 +42,7 @@ struct options {
 	const char *log_path;      /* NULL: none */
 	const char *suppress_path; /* NULL: none */
 	bool print_suppressions;
+	struct act_policy act;
 	const char *file;   /* doctor FILE */
 	char *const *child; /* after "--", NULL: none */
 };

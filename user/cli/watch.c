@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "act/act.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/commands.h"
@@ -159,6 +160,12 @@ static int status_of_failure(const struct options *options, const struct err *er
 	return EXIT_BAD_USE;
 }
 
+/* A violation that was prevented is one, too. */
+static bool has_acted(const struct event_totals *totals)
+{
+	return totals->actions[ACTION_PERFORMED] || totals->actions[ACTION_TOO_LATE];
+}
+
 static int status_of_result(const struct options *options, const struct watch_result *result)
 {
 	if (result->bad_records)
@@ -168,8 +175,8 @@ static int status_of_result(const struct options *options, const struct watch_re
 		log_warn("no libtorch that can be watched was loaded: nothing was seen");
 	if (options->child && result->command_status)
 		return result->command_status;
-	if (options->fail && (result->totals.findings || result->totals.lost ||
-			      result->totals.counter[GW_THROTTLED]))
+	if (options->fail && (result->totals.findings || has_acted(&result->totals) ||
+			      result->totals.lost || result->totals.counter[GW_THROTTLED]))
 		return EXIT_VIOLATIONS;
 	return !result->probed && options->pid_count ? EXIT_BAD_USE : EXIT_OK;
 }
@@ -177,6 +184,7 @@ static int status_of_result(const struct options *options, const struct watch_re
 int command_watch(const struct options *options)
 {
 	struct outputs outputs = {0};
+	struct act *act = NULL;
 	struct watch_config config = {
 		.pids = options->pids,
 		.pid_count = options->pid_count,
@@ -189,12 +197,23 @@ int command_watch(const struct options *options)
 		.reopen = on_reopen,
 		.context = &outputs,
 	};
+	struct watch_actor actor;
 	struct watch_result result;
 	struct err err;
 	int code;
 
 	signal(SIGPIPE, SIG_IGN);
 	code = load_suppressions(options, &config.model.suppressions, &err);
+	if (!code && options->act.bpf.action != GW_ACTION_REPORT) {
+		config.policy = options->act.bpf;
+		config.policy.ask_always = config.model.suppressions != NULL;
+		config.actor = &actor;
+		act = act_new(&options->act);
+		if (act)
+			act_actor(act, &actor);
+		else
+			code = err_set(&err, -ENOMEM, "out of memory");
+	}
 	if (!code)
 		code = check_environment(options, &err);
 	if (!code)
@@ -211,6 +230,7 @@ int command_watch(const struct options *options)
 			text_suppressions(stderr, config.model.suppressions);
 		code = status_of_result(options, &result);
 	}
+	act_free(act);
 	suppressions_free(config.model.suppressions);
 	return code;
 }

@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "act/act.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "act/arming.h"
+#include "act/bindings.h"
+#include "act/holds.h"
+#include "act/pending.h"
+#include "act/raise.h"
+#include "act/target.h"
+#include "act/watchdog.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "watch/procfs.h"
+
+#define MAX_STOPPED 1024         /* processes that wait for an answer at one time */
+#define STOP_NS     500000000ull /* a thread is so long in the kernel without stopping, at most */
+
+struct act {
+	const struct act_policy *policy;
+	struct discover *discover;
+	struct bindings *bindings;
+	struct arming *arming;
+	struct holds *holds;
+	struct pending *pending;
+	struct watchdog watchdog;
+	struct target stopped[MAX_STOPPED];
+	size_t stopped_count;
+	size_t still; /* of these, those that are known to stand still */
+};
+
+/* A question, with what is needed to answer it. */
+struct question {
+	const struct gw_event_record *record;
+	struct event *event;
+};
+
+/* --- telling -----------------------------------------------------------------------------------
+ */
+
+static void tell(struct act *act, struct event *event)
+{
+	model_action(act->discover->model, event);
+}
+
+static void tell_outcome(struct act *act, struct event *event, enum action_outcome outcome,
+			 const char *detail)
+{
+	uint64_t now = clock_monotonic();
+	struct event_action *action = &event->action;
+
+	action->outcome = outcome;
+	action->duration_ns = now > event->time ? now - event->time : 0;
+	str_format(action->detail, sizeof(action->detail), "%s", detail);
+	tell(act, event);
+}
+
+static void on_let_go(void *context, struct event *event)
+{
+	tell(context, event);
+}
+
+static bool ran_on(void *context, uint32_t tid, uint64_t asked)
+{
+	return programs_ran_on(((struct act *)context)->discover->programs, tid, asked);
+}
+
+static void send_signal(struct act *act, const struct target *target, struct event *event,
+			uint64_t asked, int number);
+
+static void on_signal_outcome(void *context, const struct target *target, struct event *event)
+{
+	struct act *act = context;
+	bool again = event->action.outcome == ACTION_TOO_LATE && act->policy->escalate &&
+		     event->action.signal != SIGKILL;
+	struct target copy;
+
+	tell(act, event);
+	if (!again || target_open(&copy, target->pid, target->start_time))
+		return;
+	event->action.action = GW_ACTION_KILL;
+	event->action.after_change = true;
+	event->action.detail[0] = '\0';
+	send_signal(act, &copy, event, 0, SIGKILL);
+}
+
+/* --- acting ------------------------------------------------------------------------------------
+ */
+
+/* The call that the question is about goes on. */
+static void let_call_go(struct act *act, const struct gw_event_record *record)
+{
+	if (record->asked)
+		programs_let_go(act->discover->programs, record->tid, record->asked);
+}
+
+static int open_target(struct target *target, const struct gw_event_record *record)
+{
+	return target_open(target, (pid_t)record->pid, record->start_time);
+}
+
+/* Takes the target over. */
+static void watch_signal(struct act *act, const struct target *target, struct event *event,
+			 uint64_t asked, int number)
+{
+	struct target own = *target;
+
+	event->action.signal = number;
+	if (pending_add(act->pending, &own, event, asked, clock_monotonic()))
+		target_close(&own);
+}
+
+static void send_signal(struct act *act, const struct target *target, struct event *event,
+			uint64_t asked, int number)
+{
+	struct target own = *target;
+	int code = target_signal(&own, number);
+
+	event->action.signal = number;
+	if (!code) {
+		watch_signal(act, &own, event, asked, number);
+		return;
+	}
+	tell_outcome(act, event, code == -ESRCH ? ACTION_PERFORMED : ACTION_REFUSED,
+		     code == -ESRCH ? "it has ended" : strerror(-code));
+	target_close(&own);
+}
+
+static void hold(struct act *act, const struct target *target, struct event *event)
+{
+	struct target own = *target;
+	int code = target_wait_stopped(&own, STOP_NS);
+
+	event->action.hold_ns = act->policy->hold_ns;
+	if (!code && !holds_has(act->holds, own.pid))
+		code = holds_add(act->holds, &own, event, clock_monotonic());
+	else
+		target_close(&own);
+	if (!code)
+		tell_outcome(act, event, ACTION_PERFORMED, "");
+	else
+		tell_outcome(act, event, ACTION_TOO_LATE,
+			     code == -ESRCH ? "it has ended" : "it did not stop");
+}
+
+/* Does what needs no call to be changed, with the process stopped or stopping. */
+static void do_action(struct act *act, const struct question *question, enum gw_action action)
+{
+	struct target target;
+	int code;
+
+	let_call_go(act, question->record);
+	question->event->action.action = action;
+	if (action == GW_ACTION_REPORT)
+		return;
+	code = open_target(&target, question->record);
+	if (code)
+		tell_outcome(act, question->event, ACTION_REFUSED, "it has ended");
+	else if (action == GW_ACTION_HOLD)
+		hold(act, &target, question->event);
+	else
+		send_signal(act, &target, question->event, question->record->asked,
+			    (int)act->policy->bpf.signal);
+}
+
+static void refuse(struct act *act, const struct question *question, const char *why)
+{
+	struct event_action *action = &question->event->action;
+
+	action->action = GW_ACTION_RAISE;
+	action->fallback = act->policy->bpf.fallback;
+	tell_outcome(act, question->event, ACTION_REFUSED, why);
+	action->detail[0] = '\0';
+}
+
+static void make_message(char *out, size_t size, const struct event_action *action)
+{
+	str_format(out, size,
+		   "gradwatch: the grad mode was about to change (%s -> %s) inside a trace (%s), "
+		   "which does not record it: the graph would be silently wrong. Put "
+		   "torch.%s() round the whole trace, or trace with pre_dispatch=True.",
+		   action->from ? "on" : "off", action->to ? "on" : "off", kind_name(action->kind),
+		   action->to ? "enable_grad" : "no_grad");
+}
+
+static void why_not_raised(char *out, size_t size, int code, const struct gw_event_record *record)
+{
+	struct procfs_signals signals;
+
+	if (code == -EPERM && !procfs_signals((pid_t)record->tid, &signals) && signals.tracer)
+		str_format(out, size, "process %d traces it already", signals.tracer);
+	else if (code == -EALREADY)
+		str_format(out, size, "the call had gone on");
+	else if (code == -ESRCH)
+		str_format(out, size, "it has ended");
+	else if (code == -ENOSPC)
+		str_format(out, size, "its libtorch_python has no room for the message");
+	else
+		str_format(out, size, "ptrace: %s", strerror(-code));
+}
+
+static void raise_in(struct act *act, const struct question *question)
+{
+	const struct gw_event_record *record = question->record;
+	struct raise_place place;
+	char message[512], why[160];
+	int code;
+
+	question->event->action.action = GW_ACTION_RAISE;
+	code = arming_place(act->arming, record->pid, record->start_time, &place, why, sizeof(why));
+	if (!code) {
+		make_message(message, sizeof(message), &question->event->action);
+		code = raise_exception((pid_t)record->pid, (pid_t)record->tid, &place,
+				       record->stack_pointer, message);
+		if (code)
+			why_not_raised(why, sizeof(why), code, record);
+	}
+	if (!code) {
+		tell_outcome(act, question->event, ACTION_PERFORMED, "");
+	} else if (code == -EALREADY) {
+		let_call_go(act, record);
+		tell_outcome(act, question->event, ACTION_TOO_LATE, why);
+	} else {
+		refuse(act, question, why);
+		do_action(act, question, act->policy->bpf.fallback);
+	}
+}
+
+/* --- what is asked -----------------------------------------------------------------------------
+ */
+
+/*
+ * Lets go who is to go on. The first time true is returned, so that the questions are taken that
+ * were put before all stood still.
+ */
+static bool settle(void *context)
+{
+	struct act *act = context;
+
+	if (act->still < act->stopped_count) {
+		for (; act->still < act->stopped_count; act->still++)
+			target_wait_stopped(&act->stopped[act->still], STOP_NS);
+		return true;
+	}
+	for (size_t i = 0; i < act->stopped_count; i++) {
+		if (!holds_has(act->holds, act->stopped[i].pid))
+			target_signal(&act->stopped[i], SIGCONT);
+		target_close(&act->stopped[i]);
+	}
+	act->stopped_count = act->still = 0;
+	return false;
+}
+
+/* The process is to go on once all is answered. */
+static void note_stopped(struct act *act, const struct gw_event_record *record)
+{
+	struct target *target;
+
+	for (size_t i = 0; i < act->stopped_count; i++)
+		if (act->stopped[i].pid == (pid_t)record->pid)
+			return;
+	if (act->stopped_count == MAX_STOPPED)
+		while (settle(act))
+			;
+	target = &act->stopped[act->stopped_count];
+	if (!open_target(target, record))
+		act->stopped_count++;
+}
+
+static void act_on(struct act *act, const struct question *question)
+{
+	enum gw_action action = act->policy->bpf.action;
+	struct target target;
+
+	question->event->action.action = action;
+	switch (question->record->ask) {
+	case GW_ASK_DRY:
+		tell_outcome(act, question->event, ACTION_DRY_RUN, "");
+		break;
+	case GW_ASK_MISSED:
+		refuse(act, question, "the change is not made by a call of torch._C's function");
+		break;
+	case GW_ASK_SIGNALLED:
+		if (action == GW_ACTION_RAISE)
+			question->event->action.action = act->policy->bpf.fallback;
+		if (!open_target(&target, question->record))
+			watch_signal(act, &target, question->event, question->record->asked,
+				     (int)act->policy->bpf.signal);
+		else
+			tell_outcome(act, question->event, ACTION_PERFORMED, "");
+		break;
+	case GW_ASK_STOPPED:
+		if (question->record->header.type == GW_RECORD_ASK) {
+			raise_in(act, question);
+			break;
+		}
+		if (action == GW_ACTION_RAISE) {
+			refuse(act, question,
+			       "the change is not made by a call of torch._C's function");
+			action = act->policy->bpf.fallback;
+		}
+		do_action(act, question, action);
+		break;
+	}
+}
+
+static void on_asked(void *context, const struct gw_event_record *record, struct event *event,
+		     bool info, bool accepted)
+{
+	const struct question question = {record, event};
+	struct act *act = context;
+
+	if (record->ask == GW_ASK_STOPPED)
+		note_stopped(act, record);
+	if (record->header.type == GW_RECORD_TRACE) {
+		bindings_arm(act->bindings, record->file_id, clock_monotonic());
+		return;
+	}
+	if (!info && !accepted && act->policy->kinds >> event->action.kind & 1)
+		act_on(act, &question);
+	else
+		let_call_go(act, record);
+}
+
+static void on_begun(void *context, uint64_t trace, enum trace_kind kind, bool info)
+{
+	struct act *act = context;
+	bool wanted = !info && act->policy->kinds >> kind & 1;
+
+	programs_decide(act->discover->programs, trace,
+			wanted ? GW_DECISION_ACT : GW_DECISION_LET_BE);
+}
+
+static void on_ended(void *context, uint64_t trace)
+{
+	programs_decide(((struct act *)context)->discover->programs, trace, 0);
+}
+
+/* --- the loop's --------------------------------------------------------------------------------
+ */
+
+static void on_process(void *context, uint32_t pid, const struct library *library,
+		       const struct procfs_mapping *mapping)
+{
+	arming_process(((struct act *)context)->arming, pid, library, mapping);
+}
+
+static void on_tick(void *context, uint64_t now)
+{
+	struct act *act = context;
+
+	bindings_tick(act->bindings, now);
+	holds_tick(act->holds, now);
+	pending_tick(act->pending, now);
+}
+
+static void on_interrupt(void *context)
+{
+	holds_release_all(((struct act *)context)->holds, "gradwatch was interrupted",
+			  clock_monotonic());
+}
+
+/* One for each process that is stopped or waited for. */
+static void allow_many_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int start(void *context, struct discover *discover, struct err *err)
+{
+	const struct pending_rules rules = {ran_on, on_signal_outcome, context};
+	struct act *act = context;
+
+	allow_many_files();
+	act->discover = discover;
+	/* In a dry run nobody may be stopped to place them. */
+	act->bindings = bindings_new(discover->programs, discover->libraries,
+				     act->policy->bpf.dry_run);
+	act->arming = act->bindings ? arming_new(act->policy, discover, act->bindings) : NULL;
+	act->holds = holds_new(act->policy->hold_ns, on_let_go, act);
+	act->pending = pending_new(&rules);
+	if (!act->arming || !act->holds || !act->pending)
+		return err_set(err, -ENOMEM, "out of memory");
+	return watchdog_start(&act->watchdog, programs_held_fd(discover->programs), err);
+}
+
+static void stop(void *context)
+{
+	struct act *act = context;
+
+	holds_release_all(act->holds, "gradwatch ends", clock_monotonic());
+	while (settle(act))
+		;
+	pending_finish(act->pending);
+	watchdog_stop(&act->watchdog);
+}
+
+struct act *act_new(const struct act_policy *policy)
+{
+	struct act *act = calloc(1, sizeof(*act));
+
+	if (act) {
+		act->policy = policy;
+		act->watchdog.fd = -1;
+	}
+	return act;
+}
+
+void act_free(struct act *act)
+{
+	if (!act)
+		return;
+	watchdog_stop(&act->watchdog);
+	arming_free(act->arming);
+	bindings_free(act->bindings);
+	holds_free(act->holds);
+	pending_free(act->pending);
+	free(act);
+}
+
+void act_actor(struct act *act, struct watch_actor *actor)
+{
+	*actor = (struct watch_actor){
+		.start = start,
+		.process = on_process,
+		.model = {on_begun, on_ended, on_asked, act},
+		.settle = settle,
+		.tick = on_tick,
+		.interrupt = on_interrupt,
+		.stop = stop,
+		.context = act,
+	};
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Makes processes ready to be acted in: tells BPF of them, finds the Python binding of the setter
+ * in the file that they map, and where in them an exception can be raised.
+ */
+#ifndef GRADWATCH_ACT_ARMING_H
+#define GRADWATCH_ACT_ARMING_H
+
+#include "act/bindings.h"
+#include "act/policy.h"
+#include "act/raise.h"
+#include "watch/discover.h"
+
+struct arming;
+
+/* All stay the caller's. NULL when out of memory; free is NULL-safe. */
+struct arming *arming_new(const struct act_policy *policy, struct discover *discover,
+			  struct bindings *bindings);
+void arming_free(struct arming *arming);
+
+/* A watched process maps a probed library. May be called again: then what was missing is looked
+ * for. */
+void arming_process(struct arming *arming, uint32_t pid, const struct library *library,
+		    const struct procfs_mapping *mapping);
+
+/* Where calls of the binding raise in a process. A negative errno and the cause when they cannot.
+ */
+int arming_place(struct arming *arming, uint32_t pid, uint64_t start_time,
+		 struct raise_place *place, char *reason, size_t reason_size);
+
+#endif

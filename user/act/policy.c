@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "act/policy.h"
+
+#include <fnmatch.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "watch/procfs.h"
+
+static bool is_user(const char *wanted, uint32_t uid)
+{
+	const struct passwd *user;
+	uint64_t number;
+
+	if (!str_to_u64(wanted, 0, UINT32_MAX, &number))
+		return number == uid;
+	user = getpwnam(wanted);
+	return user && user->pw_uid == uid;
+}
+
+/* The line of the unified hierarchy is "0::/path". */
+static bool is_cgroup(const char *wanted, pid_t pid)
+{
+	char name[64], line[4096];
+	bool matches = false;
+	FILE *file;
+
+	snprintf(name, sizeof(name), "/proc/%d/cgroup", pid);
+	file = fopen(name, "re");
+	while (file && !matches && fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		matches = !strncmp(line, "0::", 3) && !fnmatch(wanted, line + 3, 0);
+	}
+	if (file)
+		fclose(file);
+	return matches;
+}
+
+bool act_policy_allows(const struct act_policy *policy, pid_t pid)
+{
+	uint32_t uid, ns_pid;
+	char comm[17];
+
+	if (pid <= 1 || pid == getpid() || procfs_identity(pid, comm, &uid, &ns_pid))
+		return false;
+	return (!policy->user || is_user(policy->user, uid)) &&
+	       (!policy->command || !fnmatch(policy->command, comm, 0)) &&
+	       (!policy->cgroup || is_cgroup(policy->cgroup, pid));
+}

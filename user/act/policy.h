@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is to be done about violations, and where. */
+#ifndef GRADWATCH_ACT_POLICY_H
+#define GRADWATCH_ACT_POLICY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "gradwatch/abi.h"
+
+struct act_policy {
+	struct gw_policy bpf;
+	uint32_t fallback_signal; /* of bpf.fallback */
+	unsigned int kinds;       /* set of model/kinds.h */
+	uint64_t hold_ns;         /* a held process is let go after so long */
+	bool escalate;       /* a signal that does not stop the change is followed by SIGKILL */
+	const char *user;    /* only processes of this user (name or number); NULL: of any */
+	const char *command; /* and with this name, a pattern of fnmatch(3) */
+	const char *cgroup;  /* and in this cgroup (v2 path), a pattern */
+};
+
+/* Whether one may act in a process; a negative errno, as of one that has ended, is a no. */
+bool act_policy_allows(const struct act_policy *policy, pid_t pid);
+
+#endif

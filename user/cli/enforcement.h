@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The options that say what is done about violations. */
+#ifndef GRADWATCH_CLI_ENFORCEMENT_H
+#define GRADWATCH_CLI_ENFORCEMENT_H
+
+#include "act/policy.h"
+#include "base/err.h"
+
+/* What holds where nothing is said. */
+void enforcement_defaults(struct act_policy *policy);
+
+/* --on-violation and --fallback: 0, or -EINVAL with the line for people. */
+int enforcement_action(struct act_policy *policy, const char *text, struct err *err);
+int enforcement_fallback(struct act_policy *policy, const char *text, struct err *err);
+
+/* --enforce-kinds, --hold-timeout */
+int enforcement_kinds(struct act_policy *policy, const char *text, struct err *err);
+int enforcement_timeout(struct act_policy *policy, const char *text, struct err *err);
+
+/* Whether they fit together, and what follows from that. all: --all was given. */
+int enforcement_check(struct act_policy *policy, bool all, struct err *err);
+
+#endif
