@@ -18,7 +18,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from contestants import ROOT, Bpftrace, Contestant, Empty, Failure, Gradwatch, Throttled
+from contestants import (
+    ROOT,
+    Armed,
+    Bpftrace,
+    Contestant,
+    Empty,
+    Failure,
+    Gradwatch,
+    Raising,
+    Throttled,
+)
 from report import summarise, table
 
 # Case: label, batches, calls or iterations in a batch.
@@ -28,6 +38,7 @@ CASES = {
     "changes": ("setter in a trace, a violation each", 5, 100),
     "changes30": ("the same, 30 frames deep", 5, 100),
     "changes100": ("the same, 100 frames deep", 5, 100),
+    "raise": ("setter in a trace, each call raises", 5, 20),
     "storm": ("storm: 250,000 changes in a trace", 5, 50_000),
     "train": ("training iteration", 12, 1),
     "infer": ("inference iteration", 12, 2),
@@ -188,13 +199,13 @@ def arguments():
 
 def main():
     options = arguments()
+    binary = options.gradwatch or f"{options.build}/gradwatch"
     target = Target(options.target)
     try:
         contestants = [
             Unprobed(),
             Empty(target.pid, options.build),
-            Gradwatch(target.pid, options.gradwatch or f"{options.build}/gradwatch"),
-            Throttled(target.pid, options.gradwatch or f"{options.build}/gradwatch"),
+            *(kind(target.pid, binary) for kind in (Gradwatch, Throttled, Raising, Armed)),
             Bpftrace(target.pid, options.build),
         ]
         rounds, reported = run(target, contestants, options.rounds)

@@ -38,7 +38,7 @@ class Contestant:
 
     def takes(self, case):
         """Whether it is measured in a case: a storm is for those that do not print each change."""
-        return True
+        return case != "raise"
 
     def __init__(self):
         self.process = None
@@ -136,7 +136,7 @@ class Gradwatch(Contestant):
         self.arguments = [binary, "--json", "--rate", "0", "--pid", str(pid)]
 
     def takes(self, case):
-        return case != "storm"
+        return case not in ("storm", "raise")
 
     def command(self):
         return self.arguments
@@ -159,6 +159,38 @@ class Throttled(Contestant):
         return self.arguments
 
 
+class Raising(Contestant):
+    """gradwatch that lets violations raise."""
+
+    name = "raising"
+    ready = Gradwatch.ready
+
+    def __init__(self, pid, binary):
+        super().__init__()
+        acting = ["--on-violation", "raise", "--enforce-kinds", "make_fx"]
+        self.arguments = [binary, "--json", "--rate", "0", *acting, "--pid", str(pid)]
+
+    def takes(self, case):
+        return case == "raise"
+
+    def command(self):
+        return self.arguments
+
+
+class Armed(Raising):
+    """The same while nothing is traced: then only the setter is probed."""
+
+    name = "armed"
+    pause = 6  # seconds; the probe in the binding is taken away after 5
+
+    def start(self):
+        super().start()
+        time.sleep(self.pause)
+
+    def takes(self, case):
+        return case in ("setter", "train", "infer")
+
+
 class Bpftrace(Contestant):
     """tools/bpftrace: the same reads and the same comparison, at the function's entry."""
 
@@ -179,7 +211,7 @@ class Bpftrace(Contestant):
         self.script = made.stdout
 
     def takes(self, case):
-        return case != "storm"
+        return case not in ("storm", "raise")
 
     def command(self):
         return ["bpftrace", "-B", "line", "-e", self.script]

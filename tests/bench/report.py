@@ -7,7 +7,7 @@ ratio of the medians: what disturbs a round disturbs both sides of it.
 
 import statistics
 
-BASES = ("unprobed", "empty", "bpftrace")
+BASES = ("unprobed", "empty", "gradwatch", "bpftrace")
 
 
 def ratio(rounds, name, base):
@@ -36,7 +36,7 @@ def summarise(rounds):
 
 
 def order(name):
-    names = ("unprobed", "empty", "gradwatch", "throttled", "bpftrace")
+    names = ("unprobed", "empty", "gradwatch", "throttled", "armed", "raising", "bpftrace")
     return names.index(name) if name in names else len(names)
 
 
@@ -52,8 +52,8 @@ def ratio_text(found):
 
 def table(summary, labels):
     lines = [
-        "| case | with | time | x unprobed | x empty | x bpftrace | rounds |",
-        "|---|---|---:|---:|---:|---:|---:|",
+        "| case | with | time | x unprobed | x empty | x gradwatch | x bpftrace | rounds |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     for case, rows in summary.items():
         for name, row in rows.items():

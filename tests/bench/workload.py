@@ -8,6 +8,7 @@ iteration of each of REPEATS batches of COUNT. A case that this PyTorch does not
   redundant the same within a make_fx trace
   changes   the same, but each call changes the grad mode: each is a violation; changes30 and
             changes100 with so many Python frames on the stack; storm with a great many
+  raise     as changes, where somebody makes each call raise: the time to the handler
   train     forward, backward and SGD step of 50 Linear + ReLU
   infer     forward of the same under no_grad
   make_fx   one make_fx run of a function with a few operators
@@ -29,7 +30,8 @@ now = time.perf_counter_ns
 class Setter:
     """Calls of the binding itself: torch.no_grad() would add Python of its own."""
 
-    def __init__(self, traced=False, changing=False, frames=0):
+    def __init__(self, traced=False, changing=False, frames=0, caught=False):
+        self.caught = caught
         self.traced = traced
         self.changing = changing
         self.frames = frames
@@ -55,6 +57,22 @@ class Setter:
             times.append((now() - start) / (count // 2 * 2))
         return times
 
+    def catch(self, repeats, count):
+        """The time from each call to the handler of what it raises; None if it does not."""
+        call = torch._C._set_grad_enabled
+        times = []
+        for _ in range(repeats):
+            took = 0
+            for _ in range(count):
+                start = now()
+                try:
+                    call(False)
+                    call(True)
+                except RuntimeError:
+                    took += now() - start
+            times.append(took / count)
+        return times
+
     def __call__(self, repeats, count):
         if not self.traced:
             return self.loop(repeats, count)
@@ -63,7 +81,8 @@ class Setter:
         def function(x):
             # make_fx has a torch-function mode on newer versions, whose Python would be measured.
             with torch._C.DisableTorchFunction():
-                times.extend(self.deep(repeats, count))
+                body = self.catch if self.caught else self.deep
+                times.extend(body(repeats, count))
             return x + 1
 
         make_fx(function)(torch.ones(2))
@@ -157,6 +176,7 @@ CASES = {
     "changes": Setter(traced=True, changing=True),
     "changes30": Setter(traced=True, changing=True, frames=30),
     "changes100": Setter(traced=True, changing=True, frames=100),
+    "raise": Setter(traced=True, changing=True, caught=True),
     "storm": Setter(traced=True, changing=True),
     "train": Iterations(make_train),
     "infer": Iterations(make_infer),

@@ -24,6 +24,10 @@ FINDING = {
     *("restored", "duration_ns", "operators", "empty", "manager", "autograd", "decorator"),
     *("decorated", "caller", "suppressed_by"),
 }
+ACTION = {
+    *("trace", "kind", "from", "to", "action", "outcome", "fallback", "signal", "after_change"),
+    *("detail", "duration_ns"),
+}
 KEYS = {
     "start": set(),
     "attached": WHO | {"sites", "certain", "doubt", "armed_after_ns"},
@@ -31,9 +35,10 @@ KEYS = {
     "trace_end": WHO | TRACE | {"reason"},
     "violation": WHO | STACK | {"trace", "kind", "from", "to", "certain", "info"},
     "finding": WHO | STACK | FINDING,
+    "action": WHO | STACK | ACTION,
     "end": {
         *("processes", "traces", "violations", "infos", "findings", "suppressed", "drifts"),
-        *("lost", "stacks", "ledger", "counters"),
+        *("lost", "actions", "stacks", "ledger", "counters"),
     },
 }
 
@@ -65,7 +70,8 @@ def wait_until(condition, monitor, timeout=60):
 
 def test_keys_of_all_events(puppet, gradwatch):
     process = puppet()
-    monitor = gradwatch("--pid", process.pid).armed()
+    acting = ("--on-violation", "raise", "--dry-run", "--enforce-kinds", "make_fx")
+    monitor = gradwatch("--pid", process.pid, *acting).armed()
     process.tell("loop 1")
     monitor.stop()
     assert {event["type"] for event in monitor.events} == set(KEYS)

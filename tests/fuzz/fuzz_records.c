@@ -60,6 +60,16 @@ static void no_torch(void *context, uint32_t file_id, struct event_torch *torch)
 	(void)torch;
 }
 
+/* Answers each question, as one who acts would. */
+static void on_asked(void *context, const struct gw_event_record *record, struct event *event,
+		     bool info, bool accepted)
+{
+	(void)accepted;
+	event->action.action = record->ask % GW_ACTION_MAX;
+	event->action.outcome = info ? ACTION_REFUSED : ACTION_PERFORMED;
+	model_action(context, event);
+}
+
 static void feed(struct model *model, const uint8_t *data, size_t size)
 {
 	struct gw_session session;
@@ -95,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		open_sinks();
 	model = model_new(&options, &resolver, on_event, NULL);
 	CHECK(model);
+	model_set_actor(model, &(struct model_actor){.asked = on_asked, .context = model});
 	while (size > 2) {
 		size_t length = (size_t)data[0] | (size_t)data[1] << 8;
 

@@ -74,7 +74,7 @@ record_seeds() {
 	python3 - "$1" <<'END'
 import struct, sys
 
-ABI, IN_PROCESS, FRAMES = 1, (1, 1, 1, 1, 0, 0), 1
+ABI, IN_PROCESS, FRAMES = 2, (1, 1, 1, 1, 0, 0), 1
 
 
 def header(kind, body):
@@ -82,7 +82,8 @@ def header(kind, body):
 
 
 def event(kind, before, after):
-    body = struct.pack("<5Q6I4BI16s", 7, 4096, 9, 1, 1, *IN_PROCESS, before, after, 1, 0, FRAMES, b"x")
+    state = struct.pack("<4B3I2Q16s", before, after, 1, 0, FRAMES, kind == 6, 0, 99, 4096, b"x")
+    body = struct.pack("<5Q6I", 7, 4096, 9, 1, 1, *IN_PROCESS) + state
     return header(kind, body + struct.pack("<QiI", 3, 2, 0))
 
 
@@ -101,7 +102,7 @@ def pieces(*parts):
     return b"".join(struct.pack("<HB", len(part) + 1, kind) + part for kind, part in parts)
 
 
-every = [event(kind, 1, 0) for kind in (2, 1, 4, 5)] + [event(1, 0, 1)]
+every = [event(kind, 1, 0) for kind in (2, 6, 1, 4, 5)] + [event(1, 0, 1)]
 seeds = {
     "records": pieces((0, code(b"f")), *((0, one) for one in every)),
     "sessions": pieces((2, session(0)), *((1, session(0) + one) for one in every), (2, session(1))),
@@ -118,7 +119,7 @@ fuzz_records() {
 	corpus=$build/corpus-records
 	compile records "$root"/user/model/*.c "$root"/user/base/*.c "$root/user/output/json.c" \
 		"$root/user/output/sink.c" "$root"/user/output/text*.c "$root/user/output/logfile.c" \
-		"$root/user/output/totals.c" -ljson-c
+		"$root/user/output/totals.c" "$root/user/output/names.c" -ljson-c
 	mkdir -p "$corpus"
 	record_seeds "$corpus"
 	run records "$corpus" -max_len=20000 -timeout=5
