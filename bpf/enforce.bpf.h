@@ -75,6 +75,14 @@ static __always_inline void enforce_note_life(struct gw_thread *thread)
 	bpf_map_update_elem(&ran_on, &tid, &acted, BPF_ANY);
 }
 
+/* Whether a call of this process can be made to raise by writing its registers. */
+static __always_inline bool enforce_can_raise(void)
+{
+	struct gw_enforced *process = policy.registers ? enforce_process() : NULL;
+
+	return process && process->err_format;
+}
+
 /* What is done about a change at the native setter. */
 static __noinline __u32 enforce_setter(struct gw_thread *thread, const struct gw_session *session,
 				       __u8 to)
@@ -144,7 +152,7 @@ static __always_inline void enforce_do(struct gw_thread *thread, __u32 ask, __u6
 		bpf_send_signal_thread(policy.signal);
 	else if (ask == GW_ASK_STOPPED && told)
 		enforce_stop();
-	else if (ask == GW_ASK_STOPPED)
+	else if (ask == GW_ASK_STOPPED || ask == GW_ASK_RAISED)
 		count(GW_ASKS_LOST);
 }
 

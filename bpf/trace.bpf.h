@@ -200,10 +200,11 @@ static __always_inline enum gw_counter trace_change(struct gw_thread *thread,
 
 /*
  * The Python binding is about to change the grad mode in a trace: user space is asked, with the
- * process stopped, whether it is to raise. stack_pointer: at its entry.
+ * process stopped, whether it is to raise. stack_pointer: at its entry. Returns the trace when the
+ * caller is to let it raise by itself, else 0.
  */
-static __noinline int trace_ask(struct gw_thread *thread, struct tls_state *state, __u8 to,
-				__u64 stack_pointer)
+static __noinline __u64 trace_ask(struct gw_thread *thread, struct tls_state *state, __u8 to,
+				  __u64 stack_pointer)
 {
 	struct change change = {
 		.type = GW_RECORD_ASK,
@@ -213,6 +214,8 @@ static __noinline int trace_ask(struct gw_thread *thread, struct tls_state *stat
 		.stack_pointer = stack_pointer,
 	};
 	struct gw_session *session;
+	__u32 decision;
+	bool told;
 	__u64 id;
 
 	if (!thread || !state)
@@ -221,15 +224,23 @@ static __noinline int trace_ask(struct gw_thread *thread, struct tls_state *stat
 	if (!id)
 		id = trace_open(thread, state, false, true);
 	session = bpf_map_lookup_elem(&sessions, &id);
-	if (!session || enforce_decision(session, to) == GW_DECISION_LET_BE ||
-	    enforce_was_let_go(thread))
+	if (!session || enforce_was_let_go(thread))
 		return 0;
+	decision = enforce_decision(session, to);
+	if (decision == GW_DECISION_LET_BE)
+		return 0;
+	if (decision == GW_DECISION_ACT && enforce_can_raise())
+		change.ask = GW_ASK_RAISED;
 	change_of_session(&change, session);
 	change.from = state->grad;
 	change.asked = bpf_ktime_get_ns();
 	thread->asked = change.asked;
-	if (!policy.dry_run) /* else it is told at the setter what would have been done */
-		enforce_do(NULL, change.ask, change.asked, emit(&change));
+	if (policy.dry_run) /* it is told at the setter what would have been done */
+		return 0;
+	told = emit(&change);
+	if (change.ask == GW_ASK_RAISED && told)
+		return id;
+	enforce_do(NULL, change.ask, change.asked, told);
 	return 0;
 }
 

@@ -175,17 +175,22 @@ struct gw_policy {
 	__u32 signal;   /* GW_ACTION_SIGNAL, GW_ACTION_KILL: its number */
 	__u8 dry_run;
 	__u8 ask_always; /* some findings are accepted: only user space can tell which */
-	__u8 pad[2];
+	__u8 registers;  /* this kernel lets a uprobe's program write registers */
+	__u8 pad;
 };
 _Static_assert(sizeof(struct gw_policy) == 16, "policy layout");
 
 /* Value of the map of processes in which one acts, keyed by pid. */
 struct gw_enforced {
 	__u64 torch_base; /* load address of the file with the setter */
-	__u8 method_o;    /* its Python binding takes one argument, not a tuple */
+	/* What the binding is made to do instead: err_format(exception, message[to], trace). */
+	__u64 err_format; /* 0: not ready, so user space is to do it */
+	__u64 exception;
+	__u64 message[2];
+	__u8 method_o; /* its Python binding takes one argument, not a tuple */
 	__u8 pad[7];
 };
-_Static_assert(sizeof(struct gw_enforced) == 16, "enforced layout");
+_Static_assert(sizeof(struct gw_enforced) == 48, "enforced layout");
 
 /* Value of the map of decisions, keyed by trace: written by user space once it knows the kind. */
 enum gw_decision { GW_DECISION_LET_BE = 1, GW_DECISION_ACT };
@@ -202,6 +207,7 @@ enum gw_ask {
 	GW_ASK_NONE,      /* nothing: not wanted for this one */
 	GW_ASK_STOPPED,   /* SIGSTOP was sent: user space decides what is done */
 	GW_ASK_SIGNALLED, /* the signal of the policy was sent */
+	GW_ASK_RAISED,    /* the call raises: its registers were written */
 	GW_ASK_DRY,       /* nothing, as this is a dry run */
 	GW_ASK_MISSED,    /* to be raised, but it did not come by the Python binding */
 	GW_ASK_MAX,

@@ -255,6 +255,7 @@ def test_signal_from_bpf(puppet, gradwatch):
     monitor.finish()
     (event,) = actions(monitor)
     assert (event["action"], event["outcome"]) == ("kill", "performed")
+    assert event["by_bpf"]
 
 
 @pytest.mark.parametrize("scene", ["handler", "blocked"])

@@ -25,8 +25,8 @@ FINDING = {
     *("decorated", "caller", "suppressed_by"),
 }
 ACTION = {
-    *("trace", "kind", "from", "to", "action", "outcome", "fallback", "signal", "after_change"),
-    *("detail", "duration_ns"),
+    *("trace", "kind", "from", "to", "action", "outcome", "fallback", "signal", "by_bpf"),
+    *("after_change", "detail", "duration_ns"),
 }
 KEYS = {
     "start": set(),

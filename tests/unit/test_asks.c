@@ -24,11 +24,12 @@ static void on_event(void *context, const struct event *event)
 	seen->actions += event->type == EVENT_ACTION;
 }
 
-static void on_begun(void *context, uint64_t trace, enum trace_kind kind, bool info)
+static void on_begun(void *context, const struct gw_event_record *record, enum trace_kind kind,
+		     bool info)
 {
 	struct seen *seen = context;
 
-	assert_int_equal(trace, 7);
+	assert_int_equal(record->session, 7);
 	assert_int_equal(kind, TRACE_KIND_UNKNOWN); /* no stack, no kind */
 	assert_false(info);
 	seen->begun++;

@@ -136,12 +136,14 @@ static void test_json(void **state)
 		strstr(json_of(&event),
 		       "\"kind\":\"export\",\"from\":true,\"to\":false,\"action\":\"raise\","
 		       "\"outcome\":\"refused\",\"fallback\":\"kill\",\"signal\":null,"
-		       "\"after_change\":false,\"detail\":\"why\",\"duration_ns\":85000,"));
+		       "\"by_bpf\":false,\"after_change\":false,\"detail\":\"why\",\"duration_ns\":"
+		       "85000,"));
 	event = make_action(GW_ACTION_KILL, ACTION_PERFORMED);
 	event.action.signal = SIGKILL;
-	assert_non_null(strstr(json_of(&event),
-			       "\"action\":\"kill\",\"outcome\":\"performed\",\"fallback\":null,"
-			       "\"signal\":9,\"after_change\":false,\"detail\":null,"));
+	assert_non_null(
+		strstr(json_of(&event),
+		       "\"action\":\"kill\",\"outcome\":\"performed\",\"fallback\":null,"
+		       "\"signal\":9,\"by_bpf\":false,\"after_change\":false,\"detail\":null,"));
 }
 
 int main(void)

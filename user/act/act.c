@@ -85,6 +85,7 @@ static void on_signal_outcome(void *context, const struct target *target, struct
 		return;
 	event->action.action = GW_ACTION_KILL;
 	event->action.after_change = true;
+	event->action.by_bpf = false;
 	event->action.detail[0] = '\0';
 	send_signal(act, &copy, event, 0, SIGKILL);
 }
@@ -178,16 +179,6 @@ static void refuse(struct act *act, const struct question *question, const char 
 	action->detail[0] = '\0';
 }
 
-static void make_message(char *out, size_t size, const struct event_action *action)
-{
-	str_format(out, size,
-		   "gradwatch: the grad mode was about to change (%s -> %s) inside a trace (%s), "
-		   "which does not record it: the graph would be silently wrong. Put "
-		   "torch.%s() round the whole trace, or trace with pre_dispatch=True.",
-		   action->from ? "on" : "off", action->to ? "on" : "off", kind_name(action->kind),
-		   action->to ? "enable_grad" : "no_grad");
-}
-
 static void why_not_raised(char *out, size_t size, int code, const struct gw_event_record *record)
 {
 	struct procfs_signals signals;
@@ -199,7 +190,7 @@ static void why_not_raised(char *out, size_t size, int code, const struct gw_eve
 	else if (code == -ESRCH)
 		str_format(out, size, "it has ended");
 	else if (code == -ENOSPC)
-		str_format(out, size, "its libtorch_python has no room for the message");
+		str_format(out, size, "its libtorch_python has no room for messages");
 	else
 		str_format(out, size, "ptrace: %s", strerror(-code));
 }
@@ -207,16 +198,21 @@ static void why_not_raised(char *out, size_t size, int code, const struct gw_eve
 static void raise_in(struct act *act, const struct question *question)
 {
 	const struct gw_event_record *record = question->record;
+	const struct raise_call call = {
+		.pid = (pid_t)record->pid,
+		.tid = (pid_t)record->tid,
+		.stack_pointer = record->stack_pointer,
+		.trace = record->session,
+		.to = record->to,
+	};
 	struct raise_place place;
-	char message[512], why[160];
+	char why[160];
 	int code;
 
 	question->event->action.action = GW_ACTION_RAISE;
 	code = arming_place(act->arming, record->pid, record->start_time, &place, why, sizeof(why));
 	if (!code) {
-		make_message(message, sizeof(message), &question->event->action);
-		code = raise_exception((pid_t)record->pid, (pid_t)record->tid, &place,
-				       record->stack_pointer, message);
+		code = raise_exception(&call, &place);
 		if (code)
 			why_not_raised(why, sizeof(why), code, record);
 	}
@@ -294,6 +290,9 @@ static void act_on(struct act *act, const struct question *question)
 		else
 			tell_outcome(act, question->event, ACTION_PERFORMED, "");
 		break;
+	case GW_ASK_RAISED:
+		tell_outcome(act, question->event, ACTION_PERFORMED, "");
+		break;
 	case GW_ASK_STOPPED:
 		if (question->record->header.type == GW_RECORD_ASK) {
 			raise_in(act, question);
@@ -327,12 +326,16 @@ static void on_asked(void *context, const struct gw_event_record *record, struct
 		let_call_go(act, record);
 }
 
-static void on_begun(void *context, uint64_t trace, enum trace_kind kind, bool info)
+static void on_begun(void *context, const struct gw_event_record *record, enum trace_kind kind,
+		     bool info)
 {
 	struct act *act = context;
 	bool wanted = !info && act->policy->kinds >> kind & 1;
 
-	programs_decide(act->discover->programs, trace,
+	/* First what BPF raises with, then the leave to do so. */
+	if (wanted && act->policy->bpf.registers)
+		arming_prepare(act->arming, record->pid, record->start_time);
+	programs_decide(act->discover->programs, record->session,
 			wanted ? GW_DECISION_ACT : GW_DECISION_LET_BE);
 }
 

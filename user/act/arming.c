@@ -169,3 +169,23 @@ int arming_place(struct arming *arming, uint32_t pid, uint64_t start_time,
 	*known = (struct place){pid, start_time, *place};
 	return 0;
 }
+
+void arming_prepare(struct arming *arming, uint32_t pid, uint64_t start_time)
+{
+	struct programs *programs = arming->discover->programs;
+	struct gw_enforced process;
+	struct raise_place place;
+	struct raise_ready ready;
+	char reason[160];
+
+	if (programs_enforced(programs, pid, &process) || process.err_format)
+		return;
+	if (arming_place(arming, pid, start_time, &place, reason, sizeof(reason)) ||
+	    raise_prepare((pid_t)pid, &place, &ready))
+		return;
+	process.exception = ready.exception;
+	process.message[0] = ready.message[0];
+	process.message[1] = ready.message[1];
+	process.err_format = place.err_format;
+	programs_enforce(programs, pid, &process);
+}

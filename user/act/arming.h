@@ -28,4 +28,10 @@ void arming_process(struct arming *arming, uint32_t pid, const struct library *l
 int arming_place(struct arming *arming, uint32_t pid, uint64_t start_time,
 		 struct raise_place *place, char *reason, size_t reason_size);
 
+/*
+ * Writes into a process what BPF lets calls raise with, and tells BPF. Where that fails, user space
+ * is asked at each call.
+ */
+void arming_prepare(struct arming *arming, uint32_t pid, uint64_t start_time);
+
 #endif

@@ -3,11 +3,13 @@
  * A builtin that fails sets an exception and returns NULL, and that is what PyErr_Format does
  * (CPython Include/pyerrors.h: it always returns NULL). So the thread, which is at the entry of the
  * builtin, is made to run PyErr_Format instead: the stack is as it was at the entry, the arguments
- * are the exception's type and a format string. CPython holds the GIL there, so this is a place
- * where its functions may be called, and the string is used up before another thread can get there.
+ * are the exception's type, a format string and the number of the trace. CPython holds the GIL
+ * there, so this is a place where its functions may be called, and the string is used up before
+ * another thread can get there.
  *
- * By ptrace, since few kernels let a BPF program write registers, and none lets it write memory
- * under lockdown. The thread was stopped by a signal from BPF, behind the probed instruction.
+ * A kernel that lets a uprobe's program write registers does it in BPF (bpf/torch.bpf.c), with what
+ * is prepared here. On others it is done by ptrace: the thread was stopped by a signal from BPF,
+ * behind the probed instruction.
  */
 #include "act/raise.h"
 
@@ -25,33 +27,26 @@
 #include "base/clock.h"
 #include "inspect/binding.h"
 
-#define MESSAGE_MAX   1024
+#define MESSAGE_BYTES 256            /* room for one */
 #define PATIENCE_NS   10000000000ull /* it is on its way out of the kernel: it is sure to stop */
 #define LOOK_AGAIN_NS 10000
 
 #ifdef __x86_64__
 
-/* The format string that gives the message. Returns its size with the NUL, 0: it has no room. */
-static size_t make_format(char *out, size_t size, const char *message)
+/* Format strings, by what the mode was to become; the argument is the trace. */
+static const char message[2][MESSAGE_BYTES] = {
+	"gradwatch: the grad mode was about to change (on -> off) inside trace %lu, which does not "
+	"record it: the graph would be silently wrong. Put torch.no_grad() round the whole trace, "
+	"or trace with pre_dispatch=True.",
+	"gradwatch: the grad mode was about to change (off -> on) inside trace %lu, which does not "
+	"record it: the graph would be silently wrong. Put torch.enable_grad() round the whole "
+	"trace, or trace with pre_dispatch=True.",
+};
+
+static int write_memory(pid_t pid, uint64_t address, const void *data, size_t size)
 {
-	size_t length = 0;
-
-	for (; *message; message++) {
-		char c = *message < 0 ? '?' : *message;
-
-		if (length + 3 > size)
-			return 0;
-		out[length++] = c;
-		if (c == '%')
-			out[length++] = c;
-	}
-	out[length++] = '\0';
-	return length;
-}
-
-static int write_memory(pid_t pid, uint64_t address, void *data, size_t size)
-{
-	struct iovec local = {data, size}, remote = {(void *)(uintptr_t)address, size};
+	struct iovec local = {(void *)(uintptr_t)data, size},
+		     remote = {(void *)(uintptr_t)address, size};
 	ssize_t done = process_vm_writev(pid, &local, 1, &remote, 1, 0);
 
 	if (done < 0)
@@ -95,19 +90,36 @@ static bool is_at_entry(const struct user_regs_struct *registers, const struct r
 	       registers->rip <= place->entry + BINDING_ENTRY_BYTES;
 }
 
-static int redirect(pid_t tid, const struct raise_place *place, uint64_t stack_pointer,
-		    uint64_t exception)
+int raise_prepare(pid_t pid, const struct raise_place *place, struct raise_ready *ready)
+{
+	int code = read_word(pid, place->exception, &ready->exception);
+
+	if (code)
+		return code;
+	if (place->room_size < sizeof(message))
+		return -ENOSPC;
+	ready->message[0] = place->room;
+	ready->message[1] = place->room + MESSAGE_BYTES;
+	return write_memory(pid, place->room, message, sizeof(message));
+}
+
+static int redirect(pid_t tid, const struct raise_place *place, const struct raise_call *call)
 {
 	struct user_regs_struct registers;
+	struct raise_ready ready;
+	int code = raise_prepare(call->pid, place, &ready);
 
+	if (code)
+		return code;
 	if (ptrace(PTRACE_GETREGS, tid, NULL, &registers))
 		return -errno;
 	if (!is_at_entry(&registers, place))
 		return -EALREADY;
 	registers.rip = place->err_format;
-	registers.rsp = stack_pointer;
-	registers.rdi = exception;
-	registers.rsi = place->room;
+	registers.rsp = call->stack_pointer;
+	registers.rdi = ready.exception;
+	registers.rsi = ready.message[call->to];
+	registers.rdx = call->trace;
 	registers.rax = 0;          /* no vector registers hold arguments */
 	registers.orig_rax = ~0ull; /* no system call is to be started again */
 	return ptrace(PTRACE_SETREGS, tid, NULL, &registers) ? -errno : 0;
@@ -121,24 +133,9 @@ static void let_loose(pid_t tid, int status)
 	ptrace(PTRACE_DETACH, tid, NULL, (void *)(intptr_t)signal);
 }
 
-static int prepare(pid_t pid, const struct raise_place *place, const char *message,
-		   uint64_t *exception)
+int raise_exception(const struct raise_call *call, const struct raise_place *place)
 {
-	char format[MESSAGE_MAX];
-	size_t size = make_format(format, sizeof(format), message);
-	int code = read_word(pid, place->exception, exception);
-
-	if (code)
-		return code;
-	if (!size || size > place->room_size)
-		return -ENOSPC;
-	return write_memory(pid, place->room, format, size);
-}
-
-int raise_exception(pid_t pid, pid_t tid, const struct raise_place *place, uint64_t stack_pointer,
-		    const char *message)
-{
-	uint64_t exception;
+	pid_t tid = call->tid;
 	int status = 0, code;
 
 	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL))
@@ -148,23 +145,25 @@ int raise_exception(pid_t pid, pid_t tid, const struct raise_place *place, uint6
 		ptrace(PTRACE_DETACH, tid, NULL, NULL); /* it has ended, or does not stop */
 		return code;
 	}
-	code = prepare(pid, place, message, &exception);
-	if (!code)
-		code = redirect(tid, place, stack_pointer, exception);
+	code = redirect(tid, place, call);
 	let_loose(tid, status);
 	return code;
 }
 
 #else
 
-int raise_exception(pid_t pid, pid_t tid, const struct raise_place *place, uint64_t stack_pointer,
-		    const char *message)
+int raise_prepare(pid_t pid, const struct raise_place *place, struct raise_ready *ready)
 {
 	(void)pid;
-	(void)tid;
 	(void)place;
-	(void)stack_pointer;
-	(void)message;
+	(void)ready;
+	return -ENOTSUP;
+}
+
+int raise_exception(const struct raise_call *call, const struct raise_place *place)
+{
+	(void)call;
+	(void)place;
 	return -ENOTSUP;
 }
 

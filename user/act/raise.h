@@ -3,6 +3,7 @@
 #ifndef GRADWATCH_ACT_RAISE_H
 #define GRADWATCH_ACT_RAISE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -12,19 +13,37 @@ struct raise_place {
 	uint64_t entry;      /* of the binding */
 	uint64_t err_format; /* PyErr_Format() */
 	uint64_t exception;  /* the variable that holds the exception's type */
-	uint64_t room;       /* for the message */
+	uint64_t room;       /* for the messages */
 	size_t room_size;
 };
 
+/* What is in the process when it was prepared: the type, and the message for each new mode. */
+struct raise_ready {
+	uint64_t exception;
+	uint64_t message[2];
+};
+
 /*
- * The thread tid is at the entry of the binding, and its process is being stopped; stack_pointer is
- * what it was there. The message is given as it is to be read; what is not ASCII becomes '?'.
+ * Writes the messages into the process. 0; -ENOSPC: they have no room; -ENOTSUP: another
+ * architecture; or what process_vm_writev said.
+ */
+int raise_prepare(pid_t pid, const struct raise_place *place, struct raise_ready *ready);
+
+/* A call that is to raise. */
+struct raise_call {
+	pid_t pid, tid;
+	uint64_t stack_pointer; /* at the entry of the binding */
+	uint64_t trace;
+	bool to; /* the mode that it asks for */
+};
+
+/*
+ * The thread is at the entry of the binding, and its process is being stopped. By ptrace.
  *
  * 0: the call raises once the process goes on. -EALREADY: the thread has gone on. -EPERM: somebody
- * else traces it. -ESRCH: it has ended. -ENOTSUP: another architecture. -ENOSPC: the message has
- * no room. Or what another system call said. In each of these nothing was changed.
+ * else traces it. -ESRCH: it has ended. Or as raise_prepare(), or what another system call said. In
+ * each of these nothing was changed.
  */
-int raise_exception(pid_t pid, pid_t tid, const struct raise_place *place, uint64_t stack_pointer,
-		    const char *message);
+int raise_exception(const struct raise_call *call, const struct raise_place *place);
 
 #endif

@@ -115,6 +115,16 @@ static enum outcome check_uprobe(struct err *text)
 	return OUTCOME_OK;
 }
 
+/* No failure: there are two ways. */
+static enum outcome check_raising(struct err *text)
+{
+	if (selftest_registers(text))
+		err_set(text, 0, "by ptrace: this kernel's uprobes cannot write registers");
+	else
+		err_set(text, 0, "by BPF, which writes registers");
+	return OUTCOME_OK;
+}
+
 static enum outcome check_mappings(struct err *text)
 {
 	return tried(selftest_mappings(text), text, "a new mapping was told");
@@ -132,6 +142,7 @@ static int doctor_machine(void)
 		{"BPF programs", check_programs},
 		{"uprobe", check_uprobe},
 		{"new mappings", check_mappings},
+		{"raising", check_raising},
 	};
 	static const char *const word[] = {"ok", "FAILED"};
 	int status = EXIT_OK;

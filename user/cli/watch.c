@@ -14,6 +14,7 @@
 #include "output/text.h"
 #include "watch/diagnose.h"
 #include "watch/procfs.h"
+#include "watch/selftest.h"
 #include "watch/watch.h"
 
 #define MAX_SINKS 2
@@ -184,6 +185,7 @@ static int status_of_result(const struct options *options, const struct watch_re
 int command_watch(const struct options *options)
 {
 	struct outputs outputs = {0};
+	struct act_policy policy;
 	struct act *act = NULL;
 	struct watch_config config = {
 		.pids = options->pids,
@@ -207,8 +209,12 @@ int command_watch(const struct options *options)
 	if (!code && options->act.bpf.action != GW_ACTION_REPORT) {
 		config.policy = options->act.bpf;
 		config.policy.ask_always = config.model.suppressions != NULL;
+		config.policy.registers = config.policy.action == GW_ACTION_RAISE &&
+					  !selftest_registers(&err);
 		config.actor = &actor;
-		act = act_new(&options->act);
+		policy = options->act;
+		policy.bpf = config.policy;
+		act = act_new(&policy);
 		if (act)
 			act_actor(act, &actor);
 		else

@@ -33,6 +33,7 @@ void model_ask(struct model *model, const struct gw_event_record *record,
 	action->kind = model_kind(model, record->session, record->mode);
 	action->from = record->from;
 	action->to = record->to;
+	action->by_bpf = record->ask == GW_ASK_RAISED || record->ask == GW_ASK_SIGNALLED;
 	model->actor.asked(model->actor.context, record, &event, model_is_info(model, action->kind),
 			   is_accepted(model, action->kind, stack));
 }

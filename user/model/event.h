@@ -134,6 +134,7 @@ struct event_action {
 	enum gw_action fallback; /* REFUSED: what is done instead */
 	enum action_outcome outcome;
 	int signal;           /* SIGNAL, KILL: its number */
+	bool by_bpf;          /* done by BPF itself, without asking */
 	bool after_change;    /* KILL by --escalate: the change had been made */
 	uint64_t duration_ns; /* from the probe to the outcome, or of the hold */
 	uint64_t hold_ns;     /* HOLD performed: after which it is let go */

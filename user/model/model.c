@@ -178,14 +178,14 @@ static bool begin_trace(struct model *model, uint64_t id)
 	return true;
 }
 
-static void note_begin(struct model *model, uint64_t id, const struct event_stack *stack,
-		       const void *data, size_t size)
+static void note_begin(struct model *model, const struct gw_event_record *record,
+		       const struct event_stack *stack, const void *data, size_t size)
 {
 	enum trace_kind kind = frames_kind(stack);
 
-	begins_note(model->begins, id, kind, data, size);
+	begins_note(model->begins, record->session, kind, data, size);
 	if (model->actor.begun)
-		model->actor.begun(model->actor.context, id, kind, model_is_info(model, kind));
+		model->actor.begun(model->actor.context, record, kind, model_is_info(model, kind));
 }
 
 static void begin_from_session(struct model *model, const struct gw_session *session,
@@ -373,7 +373,7 @@ static void take_event(struct model *model, const struct gw_event_record *record
 
 	codes_stack(model->codes, data, size, &frames, &stack);
 	if (is_trace && record->session)
-		note_begin(model, record->session, &stack, data, size);
+		note_begin(model, record, &stack, data, size);
 	if (record->session)
 		begin_of_record(model, record, session, is_trace ? &stack : NULL);
 	if (record->ask)

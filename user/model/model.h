@@ -30,12 +30,14 @@ struct model_options {
 };
 
 /*
- * Who acts on violations, told what only the model knows. begun: a trace and its kind; info: its
- * changes are no violations. ended: it is over. asked: a record with a question (gw_ask): *event is
- * an EVENT_ACTION, filled but for what is done; accepted: the finding is a known one.
+ * Who acts on violations, told what only the model knows. begun: a trace, by its first record, and
+ * its kind; info: its changes are no violations. ended: it is over. asked: a record with a question
+ * (gw_ask): *event is an EVENT_ACTION, filled but for what is done; accepted: the finding is a
+ * known one.
  */
 struct model_actor {
-	void (*begun)(void *context, uint64_t trace, enum trace_kind kind, bool info);
+	void (*begun)(void *context, const struct gw_event_record *record, enum trace_kind kind,
+		      bool info);
 	void (*ended)(void *context, uint64_t trace);
 	void (*asked)(void *context, const struct gw_event_record *record, struct event *event,
 		      bool info, bool accepted);

@@ -269,6 +269,7 @@ static void put_action(struct line *line, const struct event_action *action)
 		put_number(line, "signal", (uint64_t)action->signal);
 	else
 		put_null(line, "signal");
+	put_bool(line, "by_bpf", action->by_bpf);
 	put_bool(line, "after_change", action->after_change);
 	put_known(line, "detail", action->detail, sizeof(action->detail));
 	put_number(line, "duration_ns", action->duration_ns);

@@ -137,6 +137,13 @@ int programs_enforce(struct programs *programs, uint32_t pid, const struct gw_en
 	return 0;
 }
 
+int programs_enforced(const struct programs *programs, uint32_t pid, struct gw_enforced *process)
+{
+	if (bpf_map_lookup_elem(bpf_map__fd(programs->process->maps.enforced), &pid, process))
+		return -errno;
+	return 0;
+}
+
 void programs_decide(struct programs *programs, uint64_t trace, uint8_t decision)
 {
 	int fd = bpf_map__fd(programs->process->maps.decisions);

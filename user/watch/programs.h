@@ -46,6 +46,9 @@ int programs_set_interpreter(struct programs *programs, uint32_t pid,
 /* Tells BPF that one acts in a process, and what is to be known of it for that. */
 int programs_enforce(struct programs *programs, uint32_t pid, const struct gw_enforced *process);
 
+/* The same as it is now; -ENOENT: one does not act in it. */
+int programs_enforced(const struct programs *programs, uint32_t pid, struct gw_enforced *process);
+
 /* What is decided of a trace; 0: forget it. */
 void programs_decide(struct programs *programs, uint64_t trace, uint8_t decision);
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "watch/selftest.h"
 
+#include <asm/ptrace.h>
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/bpf.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +22,12 @@
 #include "watch/programs.h"
 
 #define CALLS 1000
+
+#if defined(__x86_64__)
+#define INSTRUCTION_POINTER offsetof(struct pt_regs, rip)
+#else
+#define INSTRUCTION_POINTER offsetof(struct user_pt_regs, pc)
+#endif
 
 /* Probed by the test below. `push` first, as in libtorch's setter, since the kernel emulates it. */
 #if defined(__x86_64__)
@@ -206,4 +215,24 @@ int selftest_uprobe(uint64_t *ns_per_hit, struct err *err)
 			       hits, CALLS);
 	*ns_per_hit = elapsed > bare ? (elapsed - bare) / CALLS : 0;
 	return code;
+}
+
+int selftest_registers(struct err *err)
+{
+	/* ctx->ip = 0; return 0 */
+	const struct bpf_insn code[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_STX | BPF_MEM | BPF_DW,
+		 .dst_reg = BPF_REG_1,
+		 .src_reg = BPF_REG_0,
+		 .off = INSTRUCTION_POINTER},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "registers", "GPL", code,
+			       sizeof(code) / sizeof(code[0]), NULL);
+
+	if (fd < 0)
+		return err_set(err, -errno, "this kernel's uprobes cannot write registers");
+	close(fd);
+	return 0;
 }

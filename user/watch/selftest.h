@@ -18,6 +18,9 @@ int selftest_mappings(struct err *err);
 /* Loads the programs of process life and attaches them. */
 int selftest_programs(struct err *err);
 
+/* Loads a program that writes a register of what it probes. */
+int selftest_registers(struct err *err);
+
 /*
  * Probes a function of this very program, calls it and counts the hits. *ns_per_hit: what a hit
  * costs at an instruction that this kernel emulates.
