@@ -34,7 +34,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check check-unit check-sanitize check-e2e check-torch coverage bench fuzz fmt lint \
+.PHONY: all help demo check check-unit check-sanitize check-e2e check-torch check-kernels coverage bench fuzz fmt lint \
 	compile_commands install clean deps
 
 all: $(BUILD)/gradwatch ## build gradwatch
@@ -131,6 +131,9 @@ $(BUILD)/standin/.complete: $(wildcard tests/standin/*) | $(BUILD)/deps-test
 	$(say) STANDIN $(@D)
 	$(Q)tests/standin/build.sh $(@D)
 	$(Q)touch $@
+
+check-kernels: all ## gradwatch in a VM with sid's kernel (downloads, minutes)
+	$(Q)tests/kernels/run.sh $(abspath $(BUILD)/gradwatch)
 
 coverage: ## write what is seen on which torch build, for doctor and README (large downloads)
 	$(Q)GRADWATCH_WRITE_COVERAGE=1 $(MAKE) --no-print-directory check-torch PYTEST_ARGS="-k what_is_seen"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that a step needs, and only those that are missing.
-#   tools/deps.sh build|python|test|lint|bench|fuzz...
+#   tools/deps.sh build|python|test|lint|bench|fuzz|kernels...
 set -eu
 
 packages() {
@@ -11,6 +11,7 @@ packages() {
 	lint) echo clang-format clang-tidy clang-tools cppcheck shellcheck ;;
 	bench) echo bpftrace ;;
 	fuzz) echo libclang-rt-14-dev ;;
+	kernels) echo qemu-system-x86 busybox-static squashfs-tools cpio xz-utils ;;
 	*) echo "deps: unknown group '$1'" >&2; exit 2 ;;
 	esac
 }

@@ -5,7 +5,7 @@ import re
 import subprocess
 
 CHECKS = ["kernel", "capabilities", "pid namespace", "BTF", "lockdown", "ring buffer"]
-CHECKS += ["BPF programs", "uprobe", "new mappings"]
+CHECKS += ["BPF programs", "uprobe", "new mappings", "raising"]
 
 
 def doctor(binary, *arguments):
