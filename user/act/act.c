@@ -134,16 +134,19 @@ static void send_signal(struct act *act, const struct target *target, struct eve
 
 static void hold(struct act *act, const struct target *target, struct event *event)
 {
+	bool is_held = holds_has(act->holds, target->pid); /* for another of its threads */
 	struct target own = *target;
 	int code = target_wait_stopped(&own, STOP_NS);
 
 	event->action.hold_ns = act->policy->hold_ns;
-	if (!code && !holds_has(act->holds, own.pid))
+	if (!code && !is_held)
 		code = holds_add(act->holds, &own, event, clock_monotonic());
-	else
+	if (code || is_held)
 		target_close(&own);
 	if (!code)
 		tell_outcome(act, event, ACTION_PERFORMED, "");
+	else if (code == -ENOMEM)
+		tell_outcome(act, event, ACTION_REFUSED, "out of memory");
 	else
 		tell_outcome(act, event, ACTION_TOO_LATE,
 			     code == -ESRCH ? "it has ended" : "it did not stop");
