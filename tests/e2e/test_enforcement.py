@@ -254,6 +254,24 @@ def test_signal_from_bpf(puppet, gradwatch):
     assert event["by_bpf"]
 
 
+@pytest.mark.parametrize("name, outcome", [("INT", "too_late"), ("TERM", "performed")])
+def test_ended_before_it_was_told(puppet, gradwatch, name, outcome):
+    """The record is read when the process is gone: Python ends by SIGINT after the change."""
+    process = puppet()
+    monitor = watch(gradwatch, process, "--on-violation", f"signal:{name}")
+    process.run("trace", "operator")
+    monitor.wait_for("trace_begin")
+    monitor.signal(signal.SIGSTOP)
+    wait_until(lambda: state_of(monitor.pid) == "T")
+    process.send("set 0")
+    assert process.wait() != 0
+    monitor.signal(signal.SIGCONT)
+    monitor.finish()
+    (event,) = actions(monitor)
+    assert event["outcome"] == outcome
+    assert event["signal"] == getattr(signal, "SIG" + name)
+
+
 @pytest.mark.parametrize("scene", ["handler", "blocked"])
 def test_signal_that_cannot_stop_it(enforced, gradwatch, scene):
     """The change is made, and that is what is told; with --escalate it is the last thing."""

@@ -127,8 +127,7 @@ static void send_signal(struct act *act, const struct target *target, struct eve
 		watch_signal(act, &own, event, asked, number);
 		return;
 	}
-	tell_outcome(act, event, code == -ESRCH ? ACTION_PERFORMED : ACTION_REFUSED,
-		     code == -ESRCH ? "it has ended" : strerror(-code));
+	tell_outcome(act, event, ACTION_REFUSED, code == -ESRCH ? "it has ended" : strerror(-code));
 	target_close(&own);
 }
 
@@ -271,6 +270,15 @@ static void note_stopped(struct act *act, const struct gw_event_record *record)
 		act->stopped_count++;
 }
 
+/* BPF sent the signal, and the process had ended before its record was read. */
+static void tell_ended(struct act *act, const struct question *question)
+{
+	bool made = ran_on(act, question->record->tid, question->record->asked);
+
+	question->event->action.signal = (int)act->policy->bpf.signal;
+	tell_outcome(act, question->event, made ? ACTION_TOO_LATE : ACTION_PERFORMED, "");
+}
+
 static void act_on(struct act *act, const struct question *question)
 {
 	enum gw_action action = act->policy->bpf.action;
@@ -291,7 +299,7 @@ static void act_on(struct act *act, const struct question *question)
 			watch_signal(act, &target, question->event, question->record->asked,
 				     (int)act->policy->bpf.signal);
 		else
-			tell_outcome(act, question->event, ACTION_PERFORMED, "");
+			tell_ended(act, question);
 		break;
 	case GW_ASK_RAISED:
 		tell_outcome(act, question->event, ACTION_PERFORMED, "");
