@@ -31,7 +31,7 @@ apt_of_suite() { # COMMAND ARGS...
 	shift
 	"$command" -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null \
 		-o Dir::State::lists="$work/lists" -o Dir::Cache="$work/cache" \
-		-o APT::Sandbox::User=root "$@"
+		-o APT::Sandbox::User=root -o Acquire::Retries=5 "$@"
 }
 
 depends_on() { # PACKAGE PATTERN: what it needs whose name fits

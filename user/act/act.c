@@ -18,8 +18,10 @@
 #include "base/str.h"
 #include "watch/procfs.h"
 
-#define MAX_STOPPED 1024         /* processes that wait for an answer at one time */
-#define STOP_NS     500000000ull /* a thread is so long in the kernel without stopping, at most */
+#define MAX_STOPPED    1024         /* processes that wait for an answer at one time */
+#define STOP_NS        500000000ull /* a thread is so long in the kernel without stopping, at most */
+
+#define NOT_BY_BINDING "the change is not made by a call of torch._C's function"
 
 struct act {
 	const struct act_policy *policy;
@@ -290,7 +292,7 @@ static void act_on(struct act *act, const struct question *question)
 		tell_outcome(act, question->event, ACTION_DRY_RUN, "");
 		break;
 	case GW_ASK_MISSED:
-		refuse(act, question, "the change is not made by a call of torch._C's function");
+		refuse(act, question, NOT_BY_BINDING);
 		break;
 	case GW_ASK_SIGNALLED:
 		if (action == GW_ACTION_RAISE)
@@ -310,8 +312,7 @@ static void act_on(struct act *act, const struct question *question)
 			break;
 		}
 		if (action == GW_ACTION_RAISE) {
-			refuse(act, question,
-			       "the change is not made by a call of torch._C's function");
+			refuse(act, question, NOT_BY_BINDING);
 			action = act->policy->bpf.fallback;
 		}
 		do_action(act, question, action);

@@ -26,6 +26,7 @@
 
 #include "base/clock.h"
 #include "inspect/binding.h"
+#include "watch/procfs.h"
 
 #define MESSAGE_BYTES 256            /* room for one */
 #define PATIENCE_NS   10000000000ull /* it is on its way out of the kernel: it is sure to stop */
@@ -52,17 +53,6 @@ static int write_memory(pid_t pid, uint64_t address, const void *data, size_t si
 	if (done < 0)
 		return -errno;
 	return (size_t)done == size ? 0 : -EFAULT;
-}
-
-static int read_word(pid_t pid, uint64_t address, uint64_t *word)
-{
-	struct iovec local = {word, sizeof(*word)};
-	struct iovec remote = {(void *)(uintptr_t)address, sizeof(*word)};
-	ssize_t done = process_vm_readv(pid, &local, 1, &remote, 1, 0);
-
-	if (done < 0)
-		return -errno;
-	return done == sizeof(*word) ? 0 : -EFAULT;
 }
 
 /* Waits for the thread to be in a stop that we may look at. */
@@ -92,7 +82,8 @@ static bool is_at_entry(const struct user_regs_struct *registers, const struct r
 
 int raise_prepare(pid_t pid, const struct raise_place *place, struct raise_ready *ready)
 {
-	int code = read_word(pid, place->exception, &ready->exception);
+	int code = procfs_read_memory(pid, place->exception, &ready->exception,
+				      sizeof(ready->exception));
 
 	if (code)
 		return code;

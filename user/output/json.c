@@ -122,14 +122,20 @@ static void put_attached(struct line *line, const struct event_attached *attache
 	put_number(line, "armed_after_ns", attached->armed_after_ns);
 }
 
+/* A number for which 0 stands for none. */
+static void put_number_or_null(struct line *line, const char *key, uint64_t number)
+{
+	if (number)
+		put_number(line, key, number);
+	else
+		put_null(line, key);
+}
+
 static void put_frame(struct line *line, const struct event_frame *frame)
 {
 	put_string(line, "file", frame->file, STRING_MAX);
 	put_string(line, "function", frame->function, STRING_MAX);
-	if (frame->line)
-		put_number(line, "line", (uint64_t)frame->line);
-	else
-		put_null(line, "line");
+	put_number_or_null(line, "line", (uint64_t)frame->line);
 }
 
 /* A frame as an object of its own; NULL: none. */
@@ -190,10 +196,7 @@ static void put_trace(struct line *line, const struct sink_context *context,
 
 static void put_violation(struct line *line, const struct event_violation *violation)
 {
-	if (violation->trace)
-		put_number(line, "trace", violation->trace);
-	else
-		put_null(line, "trace");
+	put_number_or_null(line, "trace", violation->trace);
 	put_string(line, "kind", kind_name(violation->kind), STRING_MAX);
 	put_bool(line, "from", violation->from);
 	put_bool(line, "to", violation->to);
@@ -226,10 +229,7 @@ static void put_finding(struct line *line, const struct event_finding *finding)
 	put_number(line, "count", finding->count);
 	put_string(line, "category", output_category(finding->category), STRING_MAX);
 	put_string(line, "severity", output_severity(finding), STRING_MAX);
-	if (finding->trace)
-		put_number(line, "trace", finding->trace);
-	else
-		put_null(line, "trace");
+	put_number_or_null(line, "trace", finding->trace);
 	put_string(line, "kind", kind_name(finding->kind), STRING_MAX);
 	put_state(line, "from", finding->from);
 	put_state(line, "to", finding->to);
@@ -252,10 +252,7 @@ static void put_finding(struct line *line, const struct event_finding *finding)
 
 static void put_action(struct line *line, const struct event_action *action)
 {
-	if (action->trace)
-		put_number(line, "trace", action->trace);
-	else
-		put_null(line, "trace");
+	put_number_or_null(line, "trace", action->trace);
 	put_string(line, "kind", kind_name(action->kind), STRING_MAX);
 	put_bool(line, "from", action->from);
 	put_bool(line, "to", action->to);
@@ -265,10 +262,7 @@ static void put_action(struct line *line, const struct event_action *action)
 		put_string(line, "fallback", output_action(action->fallback), STRING_MAX);
 	else
 		put_null(line, "fallback");
-	if (action->signal)
-		put_number(line, "signal", (uint64_t)action->signal);
-	else
-		put_null(line, "signal");
+	put_number_or_null(line, "signal", (uint64_t)action->signal);
 	put_bool(line, "by_bpf", action->by_bpf);
 	put_bool(line, "after_change", action->after_change);
 	put_known(line, "detail", action->detail, sizeof(action->detail));
