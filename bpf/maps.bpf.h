@@ -99,7 +99,6 @@ struct {
 /* Numbers that have to be the same on all CPUs. */
 struct gw_shared {
 	__u64 last_session;
-	__u64 last_code;
 	__u64 lost;
 };
 
@@ -161,14 +160,31 @@ struct {
 	__type(value, struct gw_held);
 } held SEC(".maps");
 
+/* A code object that was told: the same address may be another one later. */
+struct code_key {
+	__u64 address;
+	__u32 pid;
+	__u32 pad;
+};
+
+struct code_known {
+	__u64 id;
+	__u64 file, name, lines;
+	__u32 first_line;
+	__u32 pad;
+};
+
 /* A walk over a thread's Python stack: see stack.bpf.h. */
-#define CODE_BYTES 144 /* of a code object: holds all fields that are looked at */
+#define CODE_BYTES   144 /* of a code object: holds all fields that are looked at */
+#define STRING_BYTES 40  /* the same, of a str */
 
 struct gw_walk {
 	__u64 frame; /* next to look at, 0: none */
 	struct gw_interpreter interpreter;
 	__u8 raw[128];
 	__u8 code[CODE_BYTES];
+	struct code_known known; /* what `code` says; here, as the programs' stack is small */
+	__u64 string[STRING_BYTES / 8];
 	struct gw_event_record record;
 	struct gw_frame frames[GW_MAX_FRAMES];
 };
@@ -187,20 +203,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct gw_walk);
 } no_walk SEC(".maps");
-
-/* A code object that was told: the same address may be another one later. */
-struct code_key {
-	__u64 address;
-	__u32 pid;
-	__u32 pad;
-};
-
-struct code_known {
-	__u64 id;
-	__u64 file, name, lines;
-	__u32 first_line;
-	__u32 pad;
-};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

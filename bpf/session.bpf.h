@@ -27,6 +27,8 @@
 #include "peek.bpf.h"
 #include "python.bpf.h"
 
+#define SESSION_ATTEMPTS 8 /* as many threads at least may begin a trace at the same moment */
+
 /* A mode that is in force: the object and the SafePyObject that holds it. */
 struct mode_ref {
 	__u64 holder;
@@ -77,6 +79,23 @@ struct session_start {
 	__u8 depth;
 };
 
+/*
+ * Puts a session into the map under the next free number; false when the map is full.
+ *
+ * An atomic add that returns the sum is refused before 5.12 ("BPF_STX uses reserved fields"). So
+ * the sum is read after it, and the map tells apart two threads that read the same one.
+ */
+static __always_inline bool session_insert(struct gw_session *session, struct gw_shared *numbers)
+{
+	for (int i = 0; i < SESSION_ATTEMPTS; i++) {
+		__sync_fetch_and_add(&numbers->last_session, 1);
+		session->id = *(volatile __u64 *)&numbers->last_session;
+		if (!bpf_map_update_elem(&sessions, &session->id, session, BPF_NOEXIST))
+			return true;
+	}
+	return false;
+}
+
 /* Makes a session and returns its id, 0 when the map is full. */
 static __noinline __u64 session_new(const struct session_start *start)
 {
@@ -87,7 +106,6 @@ static __noinline __u64 session_new(const struct session_start *start)
 
 	if (!numbers || !start)
 		return 0;
-	session.id = __sync_fetch_and_add(&numbers->last_session, 1) + 1;
 	session.mode = start->ref.mode;
 	session.holder = start->ref.holder;
 	session.mode_type = python_type(start->ref.mode);
@@ -103,7 +121,7 @@ static __noinline __u64 session_new(const struct session_start *start)
 	session.state_begin = start->state;
 	session.state_end = GW_STATE_UNKNOWN;
 	bpf_get_current_comm(session.comm, sizeof(session.comm));
-	if (bpf_map_update_elem(&sessions, &session.id, &session, BPF_NOEXIST)) {
+	if (!session_insert(&session, numbers)) {
 		count(GW_SESSIONS_FULL);
 		return 0;
 	}
@@ -130,9 +148,14 @@ static __always_inline void session_unwind(struct gw_thread *thread, __u8 depth)
 	thread->depth = depth;
 }
 
-/* Drops traces from the top whose mode object is gone: what follows is not nested in them. */
+/*
+ * Drops traces from the top whose mode object is gone: what follows is not nested in them.
+ * Unrolled: clang enters the loop in its middle, and the verifier takes that for a loop without end
+ * (5.10, 6.1: "back-edge").
+ */
 static __always_inline void session_drop_dead(struct gw_thread *thread)
 {
+#pragma unroll
 	for (int i = GW_MAX_NESTING - 1; i >= 0; i--) {
 		struct gw_session *session;
 		__u64 id;

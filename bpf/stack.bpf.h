@@ -26,9 +26,10 @@
 #include "maps.bpf.h"
 #include "python.bpf.h"
 
-#define FRAME_BYTES  112 /* holds all fields that are looked at, of any version */
-#define STRING_BYTES 40
-#define EXTRA_STEPS  32 /* such frames, which are passed over */
+#define FRAME_BYTES 112 /* holds all fields that are looked at, of any version */
+#define CPU_BITS    13  /* as many CPUs as Linux takes (CONFIG_NR_CPUS) */
+#define MAX_CPUS    (1 << CPU_BITS)
+#define EXTRA_STEPS 32 /* such frames, which are passed over */
 
 static __always_inline struct gw_walk *walk_get(void)
 {
@@ -61,16 +62,17 @@ static __always_inline __u8 raw_u8(const __u8 *raw, __u32 offset)
  * GIL, Include/cpython/unicodeobject.h: length at 16, state at 32 with kind in bits 2-4, compact
  * in bit 5, ascii in bit 6.
  */
-static __always_inline void copy_string(__u64 string, const struct gw_python *python, __u8 *out,
-					__u16 *bytes, __u8 *kind)
+static __always_inline void copy_string(__u64 string, struct gw_walk *walk, __u8 *out, __u16 *bytes,
+					__u8 *kind)
 {
-	__u64 head[STRING_BYTES / 8];
+	const struct gw_python *python = &walk->interpreter.python;
+	__u64 *head = walk->string;
 	__u64 length, data;
 	__u32 state;
 
 	*kind = 0;
 	*bytes = 0;
-	if (bpf_probe_read_user(head, sizeof(head), (void *)string))
+	if (bpf_probe_read_user(head, sizeof(walk->string), (void *)string))
 		return;
 	state = (__u32)head[4];
 	if (!(state & 0x20))
@@ -88,9 +90,10 @@ static __always_inline void copy_string(__u64 string, const struct gw_python *py
 }
 
 static __always_inline void fill_code(struct gw_code_record *record, __u32 room,
-				      const struct code_known *known, __u32 line_total,
-				      const struct gw_python *python)
+				      struct gw_walk *walk, __u32 line_total)
 {
+	const struct code_known *known = &walk->known;
+
 	__u64 size = line_total;
 
 	__builtin_memset(record, 0, sizeof(*record));
@@ -101,10 +104,10 @@ static __always_inline void fill_code(struct gw_code_record *record, __u32 room,
 	record->id = known->id;
 	record->pid = bpf_get_current_pid_tgid() >> 32;
 	record->first_line = known->first_line;
-	record->version = python->version;
+	record->version = walk->interpreter.python.version;
 	record->line_total = line_total;
-	copy_string(known->file, python, record->file, &record->file_bytes, &record->file_kind);
-	copy_string(known->name, python, record->name, &record->name_bytes, &record->name_kind);
+	copy_string(known->file, walk, record->file, &record->file_bytes, &record->file_kind);
+	copy_string(known->name, walk, record->name, &record->name_bytes, &record->name_kind);
 	asm volatile("" : "+r"(size)); /* one value for the comparison and the read */
 	if (size > room)
 		size = room;
@@ -112,11 +115,10 @@ static __always_inline void fill_code(struct gw_code_record *record, __u32 room,
 		record->line_bytes = size;
 }
 
-/* Sends a code object; returns whether there was room. */
-static __always_inline bool send_code(const struct code_known *known,
-				      const struct gw_python *python)
+/* Sends the walk's code object; returns whether there was room. */
+static __always_inline bool send_code(struct gw_walk *walk)
 {
-	__u64 total = user_word(known->lines + 16); /* bytes: ob_size; the data is at 32 */
+	__u64 total = user_word(walk->known.lines + 16); /* bytes: ob_size; the data is at 32 */
 	__u32 line_total = total > 0x7fffffff ? 0 : total;
 	struct gw_code_record *record;
 
@@ -124,15 +126,24 @@ static __always_inline bool send_code(const struct code_known *known,
 		record = bpf_ringbuf_reserve(&ring, sizeof(*record) + GW_LINES_SMALL, 0);
 		if (!record)
 			return false;
-		fill_code(record, GW_LINES_SMALL, known, line_total, python);
+		fill_code(record, GW_LINES_SMALL, walk, line_total);
 	} else {
 		record = bpf_ringbuf_reserve(&ring, sizeof(*record) + GW_LINES_LARGE, 0);
 		if (!record)
 			return false;
-		fill_code(record, GW_LINES_LARGE, known, line_total, python);
+		fill_code(record, GW_LINES_LARGE, walk, line_total);
 	}
 	bpf_ringbuf_submit(record, 0);
 	return true;
+}
+
+/*
+ * A number that no other code object has, on any kernel (session_insert says what old ones lack):
+ * sending a code object takes longer than the clock's step, so a CPU has but one at a time.
+ */
+static __always_inline __u64 code_new_id(void)
+{
+	return bpf_ktime_get_ns() << CPU_BITS | (bpf_get_smp_processor_id() & (MAX_CPUS - 1));
 }
 
 /* The id of a code object, which is sent if it is new; 0 when it cannot be read or sent. */
@@ -140,31 +151,29 @@ __noinline __u64 code_define(__u64 address)
 {
 	struct gw_walk *walk = walk_get();
 	struct code_key key = {.address = address};
-	struct code_known now = {}, *known;
-	struct gw_shared *numbers;
 	const struct gw_python *python;
-	__u32 zero = 0;
+	struct code_known *now, *known;
 
-	numbers = bpf_map_lookup_elem(&shared, &zero);
-	if (!walk || !numbers || bpf_probe_read_user(walk->code, CODE_BYTES, (void *)address))
+	if (!walk || bpf_probe_read_user(walk->code, CODE_BYTES, (void *)address))
 		return 0;
 	python = &walk->interpreter.python;
+	now = &walk->known;
 	key.pid = bpf_get_current_pid_tgid() >> 32;
-	now.file = raw_u64(walk->code + 16, python->code_filename - 16);
-	now.name = raw_u64(walk->code + 16, python->code_name - 16);
-	now.lines = raw_u64(walk->code + 16, python->code_lines - 16);
-	now.first_line = raw_u32(walk->code, python->code_firstlineno);
+	now->file = raw_u64(walk->code + 16, python->code_filename - 16);
+	now->name = raw_u64(walk->code + 16, python->code_name - 16);
+	now->lines = raw_u64(walk->code + 16, python->code_lines - 16);
+	now->first_line = raw_u32(walk->code, python->code_firstlineno);
 	known = bpf_map_lookup_elem(&codes, &key);
-	if (known && known->file == now.file && known->name == now.name &&
-	    known->lines == now.lines && known->first_line == now.first_line)
+	if (known && known->file == now->file && known->name == now->name &&
+	    known->lines == now->lines && known->first_line == now->first_line)
 		return known->id;
-	now.id = __sync_fetch_and_add(&numbers->last_code, 1) + 1;
-	if (!send_code(&now, python)) {
+	now->id = code_new_id();
+	if (!send_code(walk)) {
 		count(GW_CODES_LOST);
 		return 0;
 	}
-	bpf_map_update_elem(&codes, &key, &now, BPF_ANY);
-	return now.id;
+	bpf_map_update_elem(&codes, &key, now, BPF_ANY);
+	return now->id;
 }
 
 /* Byte offset of the instruction that a frame is at. */

@@ -130,13 +130,18 @@ static __always_inline void tls_decode(const struct tls_span *span, struct tls_s
 	}
 }
 
-/* Reads the state of the current thread. */
-static __always_inline enum tls_result tls_read(struct gw_thread *thread, __u64 base,
-						struct tls_state *state)
+/*
+ * Reads the state of the current thread. Not inline: all frames of a chain of calls have 512 bytes
+ * together (on kernels before 6.13), and the span takes most of that.
+ */
+static __noinline enum tls_result tls_read(struct gw_thread *thread, __u64 base,
+					   struct tls_state *state)
 {
 	struct tls_span span;
 	__u64 block;
 
+	if (!state)
+		return TLS_UNREADABLE;
 	state->grad = plan.grad_default;
 	if (tls_block(thread, base, &block) != TLS_READ)
 		return TLS_UNREADABLE;

@@ -165,7 +165,7 @@ static __always_inline void push(struct gw_thread *thread, __u64 base, const str
 		return;
 	certain = state_get(thread, base, &state);
 	state.ref = *ref;
-	trace_open(thread, &state, peek != PEEK_OTHER, certain);
+	trace_begin(thread, &state, peek != PEEK_OTHER, certain);
 }
 
 /* TorchDispatchModeTLS::set_mode(const std::shared_ptr<...> &mode, TorchDispatchModeKey key) */

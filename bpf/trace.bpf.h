@@ -24,46 +24,6 @@ static __always_inline __u8 state_bits(const struct tls_state *state)
 	return (state->grad ? GW_STATE_GRAD : 0) | (state->inference ? GW_STATE_INFERENCE : 0);
 }
 
-/* Tells of a trace that begins: its first stack says what kind it is. */
-static __always_inline void trace_tell(__u64 session, const struct session_start *start,
-				       bool certain)
-{
-	struct change change = {
-		.type = GW_RECORD_TRACE,
-		.session = session,
-		.mode = start->ref.mode,
-		.file_id = plan.file_id,
-		.to = start->state,
-		.certain = certain,
-	};
-
-	/* Asked after the session is in its map: see user/act/arming.c. */
-	if (start->ref.mode != GW_MODE_PRE_DISPATCH && enforce_needs_binding(plan.file_id))
-		change.ask = GW_ASK_STOPPED;
-	if (!session)
-		return;
-	if (emit(&change))
-		enforce_do(NULL, change.ask, 0, true);
-	else
-		count(GW_TRACES_LOST);
-}
-
-/* Opens a session for the mode of a state and tells of it. */
-static __noinline __u64 trace_open(struct gw_thread *thread, const struct tls_state *state,
-				   bool from_start, bool certain)
-{
-	struct session_start start = {.file_id = plan.file_id, .from_start = from_start};
-	__u64 session;
-
-	if (!thread || !state)
-		return 0;
-	start.ref = state->ref;
-	start.state = state_bits(state);
-	session = session_open(thread, &start);
-	trace_tell(session, &start, certain);
-	return session;
-}
-
 /* Fills in what a record tells of its session. */
 static __always_inline void change_of_session(struct change *change,
 					      const struct gw_session *session)
@@ -73,6 +33,75 @@ static __always_inline void change_of_session(struct change *change,
 	change->file_id = plan.file_id;
 	change->operators = session->operators;
 	change->violations = session->violations;
+}
+
+/*
+ * Opens a session for the mode of a state and returns its id, 0 when there is no room. Not inline:
+ * see tls_read() for what the stack allows.
+ */
+static __noinline __u64 trace_open(struct gw_thread *thread, const struct tls_state *state,
+				   bool from_start)
+{
+	struct session_start start = {.file_id = plan.file_id, .from_start = from_start};
+
+	if (!thread || !state)
+		return 0;
+	start.ref = state->ref;
+	start.state = state_bits(state);
+	return session_open(thread, &start);
+}
+
+/*
+ * Tells of a trace that begins: its first stack says what kind it is. The record is the caller's,
+ * as there is no room for two on the stack; all but its certainty is overwritten.
+ */
+static __always_inline void trace_tell(struct change *change, __u64 session,
+				       const struct tls_state *state, __u64 mode)
+{
+	if (!session)
+		return;
+	change->type = GW_RECORD_TRACE;
+	change->session = session;
+	change->mode = mode;
+	change->file_id = plan.file_id;
+	change->operators = change->violations = 0;
+	change->from = 0;
+	change->to = state_bits(state);
+	change->ask = GW_ASK_NONE;
+	/* Asked after the session is in its map: see user/act/arming.c. */
+	if (mode != GW_MODE_PRE_DISPATCH && enforce_needs_binding(plan.file_id))
+		change->ask = GW_ASK_STOPPED;
+	if (emit(change))
+		enforce_do(NULL, change->ask, 0, true);
+	else
+		count(GW_TRACES_LOST);
+	change->ask = GW_ASK_NONE;
+}
+
+/* A trace begins with the mode of a state. */
+static __noinline void trace_begin(struct gw_thread *thread, const struct tls_state *state,
+				   bool from_start, bool certain)
+{
+	struct change change = {.certain = certain};
+	__u64 id;
+
+	if (!state)
+		return;
+	id = trace_open(thread, state, from_start);
+	trace_tell(&change, id, state, state->ref.mode);
+}
+
+/* The session of the mode in force, which is opened and told if it is not known. */
+static __always_inline struct gw_session *
+trace_session(struct gw_thread *thread, const struct tls_state *state, struct change *change)
+{
+	__u64 id = session_of(thread, state->ref.mode);
+
+	if (!id) {
+		id = trace_open(thread, state, false);
+		trace_tell(change, id, state, state->ref.mode);
+	}
+	return bpf_map_lookup_elem(&sessions, &id);
 }
 
 /* An operator is about to be traced. */
@@ -107,14 +136,14 @@ trace_operator(struct gw_thread *thread, const struct gw_session *session, __u8 
 }
 
 /* The mode in force is about to be popped; by_guard: for an operator, by the C++ guard. */
-static __always_inline void trace_pop(struct gw_thread *thread, struct tls_state *state,
-				      bool by_guard, bool certain)
+static __noinline void trace_pop(struct gw_thread *thread, struct tls_state *state, bool by_guard,
+				 bool certain)
 {
 	enum peek peek = PEEK_OTHER;
 	struct gw_session *session;
 	int index;
 
-	if (!state->tracing)
+	if (!thread || !state || !state->tracing)
 		return;
 	tls_resolve(state);
 	session = session_get(thread, state->ref.mode, &index);
@@ -166,26 +195,30 @@ change_send(struct gw_thread *thread, struct gw_session *session, struct change 
 	return GW_THROTTLED;
 }
 
-/* The grad mode changes in a trace. Returns the counter that it belongs to. */
-static __always_inline enum gw_counter trace_change(struct gw_thread *thread,
-						    struct tls_state *state, __u8 to, bool certain)
+/*
+ * The grad mode changes in a trace. Returns the counter that it belongs to. Not inline: see
+ * tls_read().
+ */
+static __noinline enum gw_counter trace_change(struct gw_thread *thread, struct tls_state *state,
+					       __u8 to, bool certain)
 {
-	struct change change = {.type = GW_RECORD_VIOLATION, .from = state->grad, .to = to};
+	struct change change = {.certain = certain};
 	struct gw_session *session = NULL;
 	enum gw_counter result;
-	__u64 id = 0;
 
+	if (!state)
+		return GW_OUTSIDE;
 	if (thread) {
-		id = session_of(thread, state->ref.mode);
-		if (!id)
-			id = trace_open(thread, state, false, certain);
-		session = bpf_map_lookup_elem(&sessions, &id);
+		session = trace_session(thread, state, &change);
 		/* Inference mode may be left again before an operator sees it. */
 		thread->expected = (thread->expected & ~GW_STATE_GRAD) | to;
 	}
+	change.type = GW_RECORD_VIOLATION;
+	change.from = state->grad;
+	change.to = to;
+	change.session = 0;
 	change.mode = state->ref.mode;
 	change.file_id = plan.file_id;
-	change.certain = certain;
 	if (policy.action && certain)
 		change.ask = enforce_setter(thread, session, to);
 	if (change.ask)
@@ -206,40 +239,34 @@ static __always_inline enum gw_counter trace_change(struct gw_thread *thread,
 static __noinline __u64 trace_ask(struct gw_thread *thread, struct tls_state *state, __u8 to,
 				  __u64 stack_pointer)
 {
-	struct change change = {
-		.type = GW_RECORD_ASK,
-		.to = to,
-		.certain = true,
-		.ask = GW_ASK_STOPPED,
-		.stack_pointer = stack_pointer,
-	};
+	struct change change = {.certain = true};
 	struct gw_session *session;
 	__u32 decision;
 	bool told;
-	__u64 id;
 
 	if (!thread || !state)
 		return 0;
-	id = session_of(thread, state->ref.mode);
-	if (!id)
-		id = trace_open(thread, state, false, true);
-	session = bpf_map_lookup_elem(&sessions, &id);
+	session = trace_session(thread, state, &change);
 	if (!session || enforce_was_let_go(thread))
 		return 0;
 	decision = enforce_decision(session, to);
 	if (decision == GW_DECISION_LET_BE)
 		return 0;
+	change.ask = GW_ASK_STOPPED;
 	if (decision == GW_DECISION_ACT && enforce_can_raise())
 		change.ask = GW_ASK_RAISED;
 	change_of_session(&change, session);
+	change.type = GW_RECORD_ASK;
 	change.from = state->grad;
+	change.to = to;
+	change.stack_pointer = stack_pointer;
 	change.asked = bpf_ktime_get_ns();
 	thread->asked = change.asked;
 	if (policy.dry_run) /* it is told at the setter what would have been done */
 		return 0;
 	told = emit(&change);
 	if (change.ask == GW_ASK_RAISED && told)
-		return id;
+		return change.session;
 	enforce_do(NULL, change.ask, change.asked, told);
 	return 0;
 }
@@ -250,14 +277,14 @@ static __noinline __u64 trace_ask(struct gw_thread *thread, struct tls_state *st
  * of the setter in it to the first one after it. (What says so at once, a probe on
  * tls_set_dispatch_key_included, is hit some 66 times in an iteration of training.)
  */
-static __noinline struct gw_session *pre_dispatch_session(struct gw_thread *thread,
-							  const struct tls_state *state)
+static __always_inline struct gw_session *
+pre_dispatch_session(struct gw_thread *thread, const struct tls_state *state, struct change *change)
 {
 	struct session_start start = {.file_id = plan.file_id, .ref.mode = GW_MODE_PRE_DISPATCH};
 	struct gw_session *session;
 	__u64 id;
 
-	if (!thread || !state)
+	if (!thread)
 		return NULL;
 	id = thread->pre_dispatch;
 	session = bpf_map_lookup_elem(&sessions, &id);
@@ -265,7 +292,7 @@ static __noinline struct gw_session *pre_dispatch_session(struct gw_thread *thre
 		return session;
 	start.state = state_bits(state);
 	id = thread->pre_dispatch = session_new(&start);
-	trace_tell(id, &start, true);
+	trace_tell(change, id, state, GW_MODE_PRE_DISPATCH);
 	return bpf_map_lookup_elem(&sessions, &id);
 }
 
@@ -273,17 +300,20 @@ static __noinline struct gw_session *pre_dispatch_session(struct gw_thread *thre
 static __noinline enum gw_counter trace_pre_dispatch(struct gw_thread *thread,
 						     const struct tls_state *state, __u8 to)
 {
-	struct change change = {.type = GW_RECORD_VIOLATION, .to = to, .certain = true};
+	struct change change = {.certain = true};
 	struct gw_session *session;
 
 	if (!state)
 		return GW_OUTSIDE;
-	session = pre_dispatch_session(thread, state);
+	session = pre_dispatch_session(thread, state, &change);
 	if (session)
 		session->last_pop = bpf_ktime_get_ns(); /* for idle ones to be found */
 	if (state->grad == to)
 		return GW_REDUNDANT;
+	change.type = GW_RECORD_VIOLATION;
+	change.session = 0;
 	change.from = state->grad;
+	change.to = to;
 	change.mode = GW_MODE_PRE_DISPATCH;
 	change.file_id = plan.file_id;
 	return change_send(thread, session, &change);

@@ -22,7 +22,7 @@
 #define GW_MAX_SESSIONS    16384 /* trace sessions not yet collected by user space */
 #define GW_MAX_NESTING     4     /* traces in progress on one thread */
 #define GW_MAX_STACK_MODES 16    /* entries of a dispatch-mode stack that are looked at */
-#define GW_SPAN_MAX        320   /* bytes of thread-local storage read in one go */
+#define GW_SPAN_MAX        304   /* bytes of thread-local storage read in one go */
 #define GW_MAX_FRAMES      128   /* of a Python stack, innermost first */
 #define GW_MAX_WALKS       256   /* stacks being walked at one time */
 #define GW_MAX_CODES       32768 /* code objects that user space has been told of */
