@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "gradwatch/version.h"
+#include "watch/kernel_btf.h"
 
 int main(int argc, char **argv)
 {
@@ -17,6 +18,10 @@ int main(int argc, char **argv)
 	}
 	if (options.verbosity > 1)
 		log_set_level(LOG_DEBUG);
+	if (options.btf_path && kernel_btf_use(options.btf_path, &err)) {
+		log_error("%s", err.text);
+		return EXIT_BAD_USE;
+	}
 	switch (options.command) {
 	case COMMAND_HELP:
 		options_help(stdout);

@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the kernel or the place lacks: one line with the cause and the fix, exit status 2."""
 
+import pathlib
+import re
 import subprocess
+import sys
 
 import pytest
+import targets
 
 # What to do in a mount namespace of its own before gradwatch is started there; what it must say.
 HIDDEN = {
-    "BTF": ("mount -t tmpfs none /sys/kernel/btf", "CONFIG_DEBUG_INFO_BTF"),
+    "BTF": ("mount -t tmpfs none /sys/kernel/btf", "--btf FILE"),
     "uprobes": ("mount -t tmpfs none /sys/bus/event_source", "CONFIG_UPROBE_EVENTS"),
 }
 
 
 def run(binary, arguments, *prefix):
     return subprocess.run(
-        [*prefix, str(binary), *arguments], capture_output=True, text=True, timeout=60
+        [*prefix, str(binary), *map(str, arguments)], capture_output=True, text=True, timeout=300
     )
 
 
@@ -52,3 +56,37 @@ def test_here_all_is_well(binary):
     result = run(binary, ["doctor"])
     assert result.returncode == 0, result.stdout
     assert " FAILED " not in result.stdout
+
+
+def test_types_from_a_file(binary, tmp_path):
+    """A kernel without BTF works with a copy of its types; what is none is refused."""
+    types = tmp_path / "types"
+    types.write_bytes(pathlib.Path("/sys/kernel/btf/vmlinux").read_bytes())
+    result = run(binary, ["doctor", "--btf", types], *hide("BTF"))
+    assert result.returncode == 0, result.stdout
+    assert str(types) in result.stdout
+    assert run(binary, ["--btf", types, "--", "true"], *hide("BTF")).returncode == 0
+    types.write_bytes(b"\x9f\xeb\x01\x00" + b"\xff" * 64)
+    for wrong in (types, tmp_path / "nothing"):
+        result = run(binary, ["--btf", wrong, "--all"])
+        assert result.returncode == 2
+        (line,) = result.stderr.splitlines()
+        assert "--btf" in line and str(wrong) in line
+
+
+def test_older_than_any_that_works(binary):
+    """What goes wrong on an old kernel goes wrong since it is old."""
+    result = run(binary, ["--all"], "setarch", "--uname-2.6", *hide("BTF"))
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert re.search(r"kernel 2\.6\.\S+ is older than 5\.10", line)
+
+
+def test_without_bpf(binary):
+    """bpf(2) as a kernel without CONFIG_BPF_SYSCALL has it."""
+    inside = [sys.executable, str(targets.PROGRAMS / "seccomp.py"), "no-bpf"]
+    for arguments in (["--all"], ["--", "true"]):
+        result = run(binary, arguments, *inside)
+        assert result.returncode == 2
+        (line,) = result.stderr.splitlines()
+        assert "CONFIG_BPF_SYSCALL" in line

@@ -15,6 +15,7 @@
 #include "watch/interpreters.h"
 #include "watch/diagnose.h"
 #include "watch/procfs.h"
+#include "watch/kernel_btf.h"
 #include "watch/selftest.h"
 #include "watch/torch_version.h"
 
@@ -63,11 +64,17 @@ static enum outcome check_pid_namespace(struct err *text)
 
 static enum outcome check_btf(struct err *text)
 {
-	if (diagnose_btf()) {
-		err_set(text, 0, "/sys/kernel/btf/vmlinux");
+	if (kernel_btf_path()) {
+		err_set(text, 0, "%s (--btf)", kernel_btf_path());
 		return OUTCOME_OK;
 	}
-	err_set(text, 0, "none; use a kernel built with CONFIG_DEBUG_INFO_BTF");
+	if (kernel_btf_found()) {
+		err_set(text, 0, KERNEL_BTF_OWN);
+		return OUTCOME_OK;
+	}
+	err_set(text, 0,
+		"none; use a kernel built with CONFIG_DEBUG_INFO_BTF, or give its types by --btf "
+		"FILE");
 	return OUTCOME_FAILED;
 }
 

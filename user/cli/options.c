@@ -27,6 +27,7 @@ enum {
 	OPT_ENFORCE_KINDS,
 	OPT_FALLBACK,
 	OPT_HOLD_TIMEOUT,
+	OPT_BTF,
 	OPT_ESCALATE,
 	OPT_DRY_RUN,
 	OPT_ENFORCE_USER,
@@ -67,6 +68,7 @@ static const struct row {
 	 "act only in processes of this name (a pattern)"},
 	{"enforce-cgroup", "PATH", OPT_ENFORCE_CGROUP,
 	 "act only in processes of this cgroup (a pattern)"},
+	{"btf", "FILE", OPT_BTF, "types of this kernel, where it has none of its own (BTF)"},
 	{"verbose", NULL, 'v', "tell of traces too; twice: of everything"},
 	{"help", NULL, 'h', "this text"},
 	{"version", NULL, 'V', "the version"},
@@ -163,6 +165,9 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 		return 0;
 	case OPT_PRINT_SUPPRESSIONS:
 		options->print_suppressions = true;
+		return 0;
+	case OPT_BTF:
+		options->btf_path = optarg;
 		return 0;
 	case OPT_RATE:
 		return set_rate(options, optarg, err);

@@ -42,6 +42,7 @@ struct options {
 	const char *log_path;      /* NULL: none */
 	const char *suppress_path; /* NULL: none */
 	bool print_suppressions;
+	const char *btf_path; /* NULL: the kernel's own */
 	struct act_policy act;
 	const char *file;   /* doctor FILE */
 	char *const *child; /* after "--", NULL: none */

@@ -6,9 +6,11 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/str.h"
+#include "watch/kernel_btf.h"
 
 /*
  * What is needed, and for what. CAP_SYS_ADMIN stands in for the first two, and is itself needed for
@@ -90,19 +92,26 @@ bool diagnose_initial_pid_namespace(void)
 	return !strcmp(target, "pid:[4026531836]");
 }
 
-bool diagnose_btf(void)
-{
-	return access("/sys/kernel/btf/vmlinux", R_OK) == 0;
-}
-
 bool diagnose_uprobes(void)
 {
 	return access("/sys/bus/event_source/devices/uprobe/type", R_OK) == 0;
 }
 
+/* Fills in the release of a kernel that is older than any that works; false: it is not. */
+static bool is_old_kernel(char *release, size_t size)
+{
+	struct utsname system;
+	unsigned int major, minor;
+
+	if (uname(&system) || sscanf(system.release, "%u.%u", &major, &minor) != 2)
+		return false;
+	str_format(release, size, "%s", system.release);
+	return major < 5 || (major == 5 && minor < 10);
+}
+
 void diagnose_bpf(struct err *err, int code, const char *what)
 {
-	char missing[128], lockdown[32];
+	char missing[128], lockdown[32], release[65];
 
 	if (diagnose_capabilities(missing, sizeof(missing)) &&
 	    (code == -EPERM || code == -EACCES)) {
@@ -111,7 +120,8 @@ void diagnose_bpf(struct err *err, int code, const char *what)
 		return;
 	}
 	diagnose_lockdown(lockdown, sizeof(lockdown));
-	if ((code == -EPERM || code == -EACCES) && !strcmp(lockdown, "confidentiality")) {
+	/* Whatever the code: the helper that reads memory is then "unknown", which is EINVAL. */
+	if (!strcmp(lockdown, "confidentiality")) {
 		err_set(err, code,
 			"%s: the kernel is locked down (confidentiality), which forbids BPF to "
 			"read "
@@ -119,10 +129,23 @@ void diagnose_bpf(struct err *err, int code, const char *what)
 			what);
 		return;
 	}
-	if (!diagnose_btf()) {
+	if (is_old_kernel(release, sizeof(release))) {
+		err_set(err, code,
+			"%s: kernel %s is older than 5.10, which is the oldest that works", what,
+			release);
+		return;
+	}
+	if (code == -ENOSYS) {
+		err_set(err, code,
+			"%s: this kernel has no bpf(2), or it is filtered (seccomp); use a kernel "
+			"built with CONFIG_BPF_SYSCALL",
+			what);
+		return;
+	}
+	if (!kernel_btf_found()) {
 		err_set(err, code,
 			"%s: this kernel has no BTF (/sys/kernel/btf/vmlinux); use a kernel built "
-			"with CONFIG_DEBUG_INFO_BTF",
+			"with CONFIG_DEBUG_INFO_BTF, or give its types by --btf FILE",
 			what);
 		return;
 	}

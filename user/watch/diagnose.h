@@ -27,8 +27,7 @@ void diagnose_lockdown(char *mode, size_t size);
  */
 bool diagnose_initial_pid_namespace(void);
 
-/* Whether the kernel carries its own BTF, and whether it has uprobes for perf events. */
-bool diagnose_btf(void);
+/* Whether the kernel has uprobes for perf events. */
 bool diagnose_uprobes(void);
 
 #endif

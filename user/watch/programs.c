@@ -12,6 +12,7 @@
 #include "skel/process.skel.h"
 #include "skel/torch.skel.h"
 #include "watch/diagnose.h"
+#include "watch/kernel_btf.h"
 
 #define NS_PER_SEC   1000000000ull
 #define MAX_BINDINGS 16 /* files that have a binding for the same setter */
@@ -47,8 +48,17 @@ static int print_libbpf(enum libbpf_print_level level, const char *format, va_li
 	return 0;
 }
 
+static struct bpf_object_open_opts open_options(void)
+{
+	return (struct bpf_object_open_opts){
+		.sz = sizeof(struct bpf_object_open_opts),
+		.btf_custom_path = kernel_btf_path(),
+	};
+}
+
 int programs_open(struct programs **out, const struct programs_options *options, struct err *err)
 {
+	struct bpf_object_open_opts opts = open_options();
 	struct programs *programs = calloc(1, sizeof(*programs));
 	int code;
 
@@ -63,7 +73,7 @@ int programs_open(struct programs **out, const struct programs_options *options,
 		code = err_set(err, -ENOMEM, "out of memory");
 		goto fail;
 	}
-	programs->process = process_bpf__open();
+	programs->process = process_bpf__open_opts(&opts);
 	if (!programs->process) {
 		code = err_set(err, -errno, "cannot read the BPF programs: %s", strerror(errno));
 		goto fail;
@@ -245,10 +255,11 @@ static int share_maps(struct torch_bpf *torch, struct process_bpf *owner)
 static int load_probes(struct probes *probes, struct programs *programs,
 		       const struct inspect_plan *plan, struct err *err)
 {
+	struct bpf_object_open_opts opts = open_options();
 	struct bpf_program *program[GW_SITE_MAX];
 	int code;
 
-	probes->torch = torch_bpf__open();
+	probes->torch = torch_bpf__open_opts(&opts);
 	if (!probes->torch)
 		return err_set(err, -errno, "cannot read the BPF programs: %s", strerror(errno));
 	probes->torch->rodata->plan = plan->abi;
