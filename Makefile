@@ -34,7 +34,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check check-unit check-sanitize check-e2e check-torch check-kernels coverage bench fuzz fmt lint \
+.PHONY: all help demo check check-unit check-sanitize check-e2e check-torch check-kernels kernels coverage bench fuzz fmt lint \
 	compile_commands install clean deps
 
 all: $(BUILD)/gradwatch ## build gradwatch
@@ -132,8 +132,16 @@ $(BUILD)/standin/.complete: $(wildcard tests/standin/*) | $(BUILD)/deps-test
 	$(Q)tests/standin/build.sh $(@D)
 	$(Q)touch $@
 
-check-kernels: all ## gradwatch in a VM with sid's kernel (downloads, minutes)
-	$(Q)tests/kernels/run.sh $(abspath $(BUILD)/gradwatch)
+$(BUILD)/verify: tests/kernels/verify.c $(BUILD)/libgradwatch.a
+	$(say) CC $@
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARN) $(CFLAGS) -MMD -MP $< $(BUILD)/libgradwatch.a -o $@ \
+		$(LDFLAGS) $(LDLIBS)
+
+check-kernels: all $(BUILD)/verify $(BUILD)/venv/.complete $(BUILD)/standin/.complete ## in VMs with other kernels
+	$(Q)tests/kernels/run.sh $(abspath $(BUILD)) $(KERNELS_FLAGS)
+
+kernels: ## check-kernels, and its table into README, the verifier's counts into a file
+	$(Q)$(MAKE) --no-print-directory check-kernels KERNELS_FLAGS=--write
 
 coverage: ## write what is seen on which torch build, for doctor and README (large downloads)
 	$(Q)GRADWATCH_WRITE_COVERAGE=1 $(MAKE) --no-print-directory check-torch PYTEST_ARGS="-k what_is_seen"

@@ -11,7 +11,7 @@ packages() {
 	lint) echo clang-format clang-tidy clang-tools cppcheck shellcheck ;;
 	bench) echo bpftrace ;;
 	fuzz) echo libclang-rt-14-dev ;;
-	kernels) echo qemu-system-x86 busybox-static squashfs-tools cpio xz-utils ;;
+	kernels) echo qemu-system-x86 busybox-static squashfs-tools cpio xz-utils patchelf ;;
 	*) echo "deps: unknown group '$1'" >&2; exit 2 ;;
 	esac
 }

@@ -49,7 +49,7 @@ class Target:
 
     def python(self):
         """The interpreter, as processes of the target see it."""
-        return "/usr/bin/python3" if self.in_root else str(self.directory / "bin" / "python")
+        return "/usr/bin/python3" if self.in_root else str(self.directory / "bin" / "python3")
 
     def wrap(self, tmp, argv):
         """What runs a command of the target."""
@@ -72,7 +72,9 @@ class Target:
 
 
 def make(name):
-    """Makes the target if need be."""
+    """Makes the target if need be; installed-VERSION is what this machine's own python3 has."""
+    if name.startswith("installed-"):
+        return Target(name, "/usr")
     line = subprocess.run(
         [str(MAKE), name], check=True, stdout=subprocess.PIPE, text=True, timeout=3600
     ).stdout

@@ -81,7 +81,14 @@ def check_raised(attempts):
         assert all(count <= 0 for count in one["counts"]), one
 
 
-def test_raise(target, enforced, gradwatch):
+def bpf_can_raise(binary):
+    """Whether this kernel lets a probe write registers."""
+    told = subprocess.run([binary, "doctor"], capture_output=True, text=True, timeout=300).stdout
+    (line,) = [line for line in told.splitlines() if line.startswith("raising")]
+    return "by BPF" in line
+
+
+def test_raise(target, enforced, gradwatch, binary):
     """Every way to call the function raises; what is no violation does not."""
     process = enforced("forms", on=target)
     monitor = watch(gradwatch, process, "--on-violation", "raise")
@@ -102,6 +109,7 @@ def test_raise(target, enforced, gradwatch):
     performed = actions(monitor, "performed")
     assert len(performed) == len(refused) == len(actions(monitor))
     assert {event["action"] for event in performed} == {"raise"}
+    assert {event["by_bpf"] for event in performed} == {bpf_can_raise(binary)}
     assert monitor.violations == [] and monitor.ledger["reported"] == 0
     assert monitor.end_event["actions"]["performed"] == len(refused)
     for event in performed:

@@ -18,11 +18,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from processes import SLOWNESS
 
 GRADWATCH = os.environ.get("GRADWATCH_BINARY", "")
 STANDIN = Path(os.environ.get("GRADWATCH_STANDIN", "/nonexistent"))
 DRIVER = Path(__file__).resolve().parent.parent / "standin" / "driver.py"
-PATIENCE = 30  # seconds
+PATIENCE = 30 * SLOWNESS  # seconds
 READABLE = ["keyed", "pairs", "stack", "endbr64"]
 UNREADABLE = ["tlsdesc"]
 
@@ -106,8 +107,8 @@ class Run:
         self.events = Reader(lambda: self.gradwatch.stdout)
         return self.gradwatch
 
-    def attach(self):
-        self._start_gradwatch("--pid", str(self.driver.pid))
+    def attach(self, *how):
+        self._start_gradwatch(*(how or ("--pid", str(self.driver.pid))))
         self.events.wait_for("start")
         self.unwatched = len(self.oracle.of("set"))
 
@@ -263,6 +264,29 @@ def test_attach_in_mid_trace(standin, variant):
     run.do("pop", "set 1", "@a end", "@b push", "@b set 0", "random 200 5")
     run.finish()
     assert len(check(run)) > 4
+
+
+def test_all_processes(standin):
+    """Every process that has the library, now or later; others may be on this machine as well."""
+    first = standin("keyed", under_gradwatch=False)
+    first.do("push", "set 0")
+    first.attach("--all")
+    later = standin("pairs", under_gradwatch=False)
+    while first.events.wait_for("attached")["pid"] != later.driver.pid:
+        pass
+    for run in (first, later):
+        run.do("set 1", "push", "set 0", "set 1", "operator", "set 0", "random 200 6")
+    for run in (later, first):
+        run.driver.stdin.close()
+        run.oracle.rest()
+        assert run.driver.wait(PATIENCE) == 0
+    first.gradwatch.send_signal(signal.SIGINT)
+    first.events.rest()
+    assert first.gradwatch.wait(PATIENCE) == 0
+    for run in (first, later):
+        events = [one for one in first.events.of("violation") if one["pid"] == run.driver.pid]
+        assert len(events) > 10
+        assert unmatched(run.calls(), events) == ([], [])
 
 
 @pytest.mark.parametrize("variant", READABLE)

@@ -15,6 +15,7 @@
 # else in its place is an interrupted or an older make and is made again.
 set -eu
 
+here=$(dirname "$0")
 cache=${GRADWATCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gradwatch}/targets
 names="wheel-2.13.0 wheel-2.5.1 wheel-2.1.2 debian-2.14.1 debian-2.6.0 debian-1.13.1"
 
@@ -40,16 +41,6 @@ python311() {
 	die "no CPython 3.11 with venv: apt-get install python3.11-venv, or set GRADWATCH_PYTHON311"
 }
 
-mirror() {
-	if [ -n "${GRADWATCH_DEBIAN_MIRROR:-}" ]; then
-		echo "$GRADWATCH_DEBIAN_MIRROR"
-		return 0
-	fi
-	apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' |
-		awk '$1 == "Debian" { print $2; found = 1; exit } END { exit !found }' ||
-		die "apt knows no Debian mirror: set GRADWATCH_DEBIAN_MIRROR"
-}
-
 wheel() { # DIR REQUIREMENT...
 	dir=$1
 	shift
@@ -59,7 +50,7 @@ wheel() { # DIR REQUIREMENT...
 
 debian() { # DIR SUITE
 	command -v debootstrap >/dev/null || die "no debootstrap: apt-get install debootstrap"
-	url=$(mirror)
+	url=$("$here/mirror.sh")
 	retry debootstrap --variant=minbase --include=python3-torch,python3-numpy "$2" "$1" "$url" >"$1.log" 2>&1 ||
 		die "debootstrap of $2 failed, see $1.log"
 	rm -rf "$1/var/cache/apt/archives" "$1/var/lib/apt/lists"
@@ -85,6 +76,7 @@ make_one() { # NAME
 		say "making $1 ($what) in $dir"
 		rm -rf "$dir"
 		case $1 in
+		# shellcheck disable=SC2086 # a list of requirements
 		wheel-*) wheel "$dir" $what ;; # the recipe is a list of requirements
 		debian-*) debian "$dir" "$what" ;;
 		esac

@@ -1,0 +1,65 @@
+#!/bin/sh
+# Makes the disks of a guest:
+#
+#   tests/kernels/image.sh base FILE           a real PyTorch with all that it needs (tests/targets)
+#   tests/kernels/image.sh own FILE BUILD      gradwatch, its libraries, the tests; mounted on /gradwatch
+#
+# The first is made once for a state of its target. Nothing is compressed: the guest is slow.
+set -eu
+
+what=$1
+file=$2
+root=$(cd "$(dirname "$0")/../.." && pwd)
+
+say() { printf 'kernels: %s\n' "$*" >&2; }
+
+squash() { # FILE SOURCE...
+	output=$1
+	shift
+	rm -f "$output.new"
+	mksquashfs "$@" "$output.new" -no-duplicates -noI -noD -noF -noX -no-xattrs -quiet \
+		-no-progress -wildcards -e 'proc/*' 'sys/*' 'dev/*' 'usr/share/doc/*' >/dev/null
+	mv "$output.new" "$output"
+}
+
+make_base() {
+	target=$("$root/tests/targets/make.sh" debian-2.14.1 | cut -f 2)
+	stamp="$(stat -c %Y "$target/.complete") $(cksum <"$0")"
+	[ -e "$file" ] && [ "$(cat "$file.stamp" 2>/dev/null)" = "$stamp" ] && return
+	say "making the guests' root of $(basename "$target")"
+	staged=$(mktemp -d)
+	mkdir "$staged/gradwatch"
+	squash "$file" "$target"/* "$staged/gradwatch"
+	rm -rf "$staged"
+	echo "$stamp" >"$file.stamp"
+}
+
+# gradwatch needs its libraries as they are here; the guest's Debian is another one.
+copy_gradwatch() { # BUILD DIR
+	mkdir -p "$2/lib"
+	cp "$1/gradwatch" "$1/verify" "$2"
+	ldd "$1/gradwatch" | awk '$3 ~ /lib(bpf|elf|capstone|json-c)\.so/ { print $3 }' |
+		xargs -I{} cp -L {} "$2/lib"
+	patchelf --force-rpath --set-rpath /gradwatch/lib "$2/gradwatch" "$2/verify"
+}
+
+make_own() { # BUILD
+	staged=$(mktemp -d)
+	copy_gradwatch "$1" "$staged"
+	mkdir "$staged/tests" "$staged/packages"
+	cp -r "$root/tests/e2e" "$root/tests/programs" "$root/tests/standin" "$root/tests/kernels" \
+		"$staged/tests"
+	cp -r "$1/standin" "$staged/standin"
+	for package in pytest _pytest pluggy iniconfig packaging pygments py.py; do
+		cp -r "$1"/venv/lib/python3*/site-packages/"$package" "$staged/packages"
+	done
+	cp /bin/busybox "$staged"
+	squash "$file" "$staged"/*
+	rm -rf "$staged"
+}
+
+case $what in
+base) make_base ;;
+own) make_own "$3" ;;
+*) echo "image: unknown disk '$what'" >&2; exit 2 ;;
+esac
