@@ -9,14 +9,12 @@
 #define GRADWATCH_FRAME_BPF_H
 
 #include "vmlinux.h"
-#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
 #include "gradwatch/abi.h"
+#include "machine.bpf.h"
 #include "python.bpf.h"
 
-/* glibc x86-64 (2.31 - 2.43, nptl/descr.h): struct pthread, specific_1stblock: {seq, data}. */
-#define PTHREAD_KEYS      0x310
 #define PTHREAD_KEYS_MAX  32
 #define FRAME_CODE_TAG    3ULL /* low bits of f_executable, 3.14 */
 #define OWNER_INTERPRETER 3    /* FRAME_OWNED_BY_CSTACK or _INTERPRETER: an entry from C */
@@ -26,8 +24,7 @@ static __always_inline enum gw_stack_status
 frame_innermost(const struct gw_interpreter *interpreter, __u64 *frame)
 {
 	const struct gw_python *python = &interpreter->python;
-	struct task_struct *task = (void *)bpf_get_current_task();
-	__u64 pointer = BPF_CORE_READ(task, thread.fsbase);
+	__u64 self = thread_self();
 	__u32 key = PTHREAD_KEYS_MAX;
 	__u64 tstate;
 
@@ -36,8 +33,8 @@ frame_innermost(const struct gw_interpreter *interpreter, __u64 *frame)
 	bpf_probe_read_user(&key, sizeof(key), (void *)(interpreter->runtime + python->key));
 	if (key >= PTHREAD_KEYS_MAX)
 		return GW_STACK_NO_THREAD;
-	tstate = user_word(pointer + PTHREAD_KEYS + 16 * key + 8);
-	if (!tstate || user_word(tstate + python->tstate_thread) != pointer)
+	tstate = user_word(self + PTHREAD_KEYS + 16 * key + 8);
+	if (!tstate || user_word(tstate + python->tstate_thread) != self)
 		return GW_STACK_NO_THREAD;
 	*frame = user_word(tstate + python->tstate_frame);
 	if (python->cframe_frame != GW_NO_FIELD)

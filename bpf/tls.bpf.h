@@ -2,10 +2,14 @@
 /*
  * libtorch's thread-local state, read from the thread that is at the probe.
  *
- * x86-64, glibc (2.31 - 2.43: nptl/descr.h, sysdeps/x86_64/nptl/tls.h): the thread pointer is
- * fs base; the word at +8 is the DTV, an array of 16-byte entries whose entry -1 holds its length
- * and entry m the block of module m. The module id is in the library's GOT. An entry that is all
+ * glibc (2.31 - 2.43: elf/dl-tls.c): the thread pointer leads to the DTV, an array of 16-byte
+ * entries whose entry -1 holds its length and entry m the block of module m. An entry that is all
  * ones, zero or beyond the length is a block that the thread has not touched: the defaults hold.
+ *
+ * The module id is in the library's GOT. Or there is a TLS descriptor (AArch64;
+ * sysdeps/aarch64/dl-machine.h, dl-tlsdesc.h): two words, the second of which is the distance of
+ * the variable from the thread pointer where the loader found room next to it, else the address of
+ * {module, offset}.
  *
  * Where a build's offsets are unknown (plan.certain == 0), the state is tracked by the probes
  * instead: good while nobody else changes it, so such verdicts are marked.
@@ -17,6 +21,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
+#include "machine.bpf.h"
 #include "maps.bpf.h"
 #include "python.bpf.h"
 #include "session.bpf.h"
@@ -41,23 +46,41 @@ struct tls_state {
 	struct mode_ref ref; /* it, when tracing: complete after tls_resolve() */
 };
 
+static __always_inline void tls_keep_block(struct gw_thread *thread, __u64 base, __u64 block)
+{
+	if (!thread || !block)
+		return;
+	thread->block = block;
+	thread->base = base;
+	thread->file_id = plan.file_id;
+}
+
 /*
  * The thread's block of this library: 0 in *block when it has none yet.
  * `thread` keeps it for the next time; NULL when there is no room for the thread.
  */
 static __always_inline enum tls_result tls_block(struct gw_thread *thread, __u64 base, __u64 *block)
 {
-	struct task_struct *task;
-	__u64 module, dtv, length;
+	__u64 pointer, module, dtv, length;
 
 	if (thread && thread->block && thread->base == base && thread->file_id == plan.file_id) {
 		*block = thread->block;
 		return TLS_READ;
 	}
 	*block = 0;
-	task = (void *)bpf_get_current_task();
-	dtv = user_word(BPF_CORE_READ(task, thread.fsbase) + 8);
-	module = user_word(base + plan.module_slot);
+	pointer = thread_pointer();
+	if (!pointer)
+		return TLS_UNREADABLE;
+	module = user_word(base + plan.tls_pair + (plan.tls_variable == GW_NO_OFFSET ? 0 : 8));
+	if (plan.tls_variable != GW_NO_OFFSET) {
+		if (module && module < GW_STATIC_TLS_END) {
+			*block = pointer + module - plan.tls_variable;
+			tls_keep_block(thread, base, *block);
+			return TLS_READ;
+		}
+		module = user_word(module);
+	}
+	dtv = user_word(pointer + DTV_POINTER);
 	if (!dtv || !module || module > TLS_MODULE_MAX)
 		return TLS_UNREADABLE;
 	length = user_word(dtv - DTV_ENTRY_SIZE);
@@ -66,11 +89,7 @@ static __always_inline enum tls_result tls_block(struct gw_thread *thread, __u64
 	*block = user_word(dtv + module * DTV_ENTRY_SIZE);
 	if (*block == ~0ULL)
 		*block = 0;
-	if (thread && *block) {
-		thread->block = *block;
-		thread->base = base;
-		thread->file_id = plan.file_id;
-	}
+	tls_keep_block(thread, base, *block);
 	return TLS_READ;
 }
 

@@ -15,6 +15,7 @@
 
 #include "arguments.bpf.h"
 #include "gradwatch/abi.h"
+#include "machine.bpf.h"
 #include "maps.bpf.h"
 #include "python.bpf.h"
 #include "session.bpf.h"
@@ -136,13 +137,9 @@ int set_grad_enabled(struct pt_regs *ctx)
 		return 0;
 	trace = trace_ask(thread, &state, to, PT_REGS_SP(ctx));
 	/* A constant that the verifier knows: elsewhere it would refuse to write registers. */
-	if (policy.registers && trace) {
-		ctx->di = process->exception;
-		ctx->si = process->message[to & 1];
-		ctx->dx = trace;
-		ctx->ax = 0;
-		ctx->ip = process->err_format;
-	}
+	if (policy.registers && trace)
+		call_instead(ctx, process->err_format, process->exception, process->message[to & 1],
+			     trace);
 	return 0;
 }
 
@@ -190,12 +187,12 @@ int set_mode(struct pt_regs *ctx)
 	return 0;
 }
 
-/* TorchDispatchModeTLS::unset_mode(key); the result is returned through the first argument */
+/* TorchDispatchModeTLS::unset_mode(key), which returns an object */
 SEC("uprobe")
 int unset_mode(struct pt_regs *ctx)
 {
 	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_UNSET_MODE];
-	__u32 key = (__u8)PT_REGS_PARM2(ctx);
+	__u32 key = (__u8)PT_REGS_ALONE(ctx);
 	struct tls_state state = {};
 	struct gw_thread *thread;
 

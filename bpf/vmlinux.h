@@ -39,6 +39,7 @@ enum {
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+#if defined(__TARGET_ARCH_x86)
 struct pt_regs {
 	long unsigned int r15, r14, r13, r12, bp, bx, r11, r10, r9, r8;
 	long unsigned int ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
@@ -47,6 +48,18 @@ struct pt_regs {
 struct thread_struct {
 	long unsigned int fsbase;
 };
+#elif defined(__TARGET_ARCH_arm64)
+struct user_pt_regs {
+	__u64 regs[31];
+	__u64 sp, pc, pstate;
+};
+
+struct thread_struct {
+	struct {
+		long unsigned int tp_value;
+	} uw;
+};
+#endif
 
 /* Whole, since it is an element of an array: its size is the step. */
 struct upid {
@@ -74,6 +87,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	struct signal_struct *signal;
+	int *clear_child_tid;
 	struct thread_struct thread;
 };
 

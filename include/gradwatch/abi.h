@@ -34,6 +34,12 @@
 #define GW_MAX_FILES       256       /* libtorch files */
 #define GW_MAX_HELD        4096      /* processes that are stopped at one time */
 
+/*
+ * A TLS descriptor's argument is a distance from the thread pointer, or an address: below this it
+ * is the first, as programs are not linked to lower addresses.
+ */
+#define GW_STATIC_TLS_END 0x400000
+
 /* An offset that a build does not have. */
 #define GW_NO_OFFSET 0xffffffffu
 
@@ -70,14 +76,14 @@ enum gw_mode_api {
  */
 struct gw_plan {
 	__u64 site_address[GW_SITE_MAX]; /* link-time address of the probed instruction, 0: none */
-	__u64 module_slot;    /* link-time address of the GOT word that holds the TLS module id */
-	__u32 file_id;        /* user space's number for the file */
-	__u32 mode_api;       /* enum gw_mode_api */
-	__u32 tls_grad;       /* byte with the grad mode */
-	__u32 tls_grad_guard; /* byte: non-zero once the byte above is initialised */
-	__u32 tls_mode_guard; /* the same for the dispatch-mode state */
-	__u32 tls_proxy_flag; /* KEYED: "engaged" byte of the PROXY slot */
-	__u32 tls_proxy_slot; /* KEYED: the slot's shared_ptr (pointer first) */
+	__u64 tls_pair; /* link-time address of a GOT pair: {TLS module, offset}, or a descriptor */
+	__u32 file_id;  /* user space's number for the file */
+	__u32 mode_api; /* enum gw_mode_api */
+	__u32 tls_grad; /* byte with the grad mode */
+	__u32 tls_grad_guard;      /* byte: non-zero once the byte above is initialised */
+	__u32 tls_mode_guard;      /* the same for the dispatch-mode state */
+	__u32 tls_proxy_flag;      /* KEYED: "engaged" byte of the PROXY slot */
+	__u32 tls_proxy_slot;      /* KEYED: the slot's shared_ptr (pointer first) */
 	__u32 tls_functional_flag; /* KEYED: "engaged" byte of the slot above PROXY */
 	__u32 tls_stack;           /* vector of shared_ptr: begin, end */
 	__u32 tls_span;            /* start of the one read that holds all of the above */
@@ -87,7 +93,8 @@ struct gw_plan {
 	__u8 grad_default;         /* grad mode while the guard is 0 or the block is not there */
 	__u8 certain;          /* 1: thread-local state can be read; 0: only tracked by probes */
 	__u8 pre_dispatch_bit; /* of that set, while a pre-dispatch trace is in progress */
-	__u32 pad;
+	__u32 tls_variable; /* block offset of the variable that is described, absent: no descriptor
+			     */
 };
 _Static_assert(sizeof(struct gw_plan) == 8 * GW_SITE_MAX + 8 + 14 * 4, "plan layout");
 

@@ -36,7 +36,7 @@ static void print_plan(const struct inspect_plan *plan)
 	}
 	printf("certain=%d\n", abi->certain);
 	printf("mode_api=%s\n", api[abi->mode_api]);
-	printf("module_slot=0x%" PRIx64 "\n", (uint64_t)abi->module_slot);
+	printf("tls_pair=0x%" PRIx64 "\n", (uint64_t)abi->tls_pair);
 	print_offset("tls_grad", abi->tls_grad);
 	print_offset("tls_grad_guard", abi->tls_grad_guard);
 	print_offset("tls_mode_guard", abi->tls_mode_guard);

@@ -25,7 +25,7 @@ static void check_plan(const struct inspect_plan *plan, size_t size)
 		CHECK(!abi->site_address[i] || plan->site[i].file_offset < size);
 	if (!abi->certain)
 		return;
-	CHECK(abi->module_slot);
+	CHECK(abi->tls_pair);
 	CHECK(abi->tls_span_size && abi->tls_span_size <= GW_SPAN_MAX);
 	CHECK(abi->tls_grad != GW_NO_OFFSET && abi->grad_mask);
 	CHECK(abi->tls_grad - abi->tls_span < abi->tls_span_size);

@@ -96,18 +96,21 @@ void set_enabled(_Bool on)
 }
 #endif
 #ifdef KEYED
-void unset_mode(void **out, signed char key) NAME(MODES "10unset_modeENS0_1KE");
-void unset_mode(void **out, signed char key)
+/* Of this size, it is returned in memory as an object of C++ is. */
+struct optional unset_mode(signed char key) NAME(MODES "10unset_modeENS0_1KE");
+struct optional unset_mode(signed char key)
 {
 	struct optional *slot = &get_modes()->slot[key];
-	*out = slot->engaged ? slot->pointer : 0;
+	struct optional out = {slot->engaged ? slot->pointer : 0, 0, 0};
 	slot->engaged = 0;
+	return out;
 }
-void get_mode(void **out, signed char key) NAME(MODES "8get_modeENS0_1KE");
-void get_mode(void **out, signed char key)
+struct optional get_mode(signed char key) NAME(MODES "8get_modeENS0_1KE");
+struct optional get_mode(signed char key)
 {
 	struct optional *slot = &get_modes()->slot[key];
-	*out = slot->engaged ? slot->pointer : 0;
+	struct optional out = {slot->engaged ? slot->pointer : 0, 0, 0};
+	return out;
 }
 __thread struct optional other_slot[3];
 void set_mode(void **mode, signed char key) NAME(MODES "8set_modeERKvNS0_1KE");

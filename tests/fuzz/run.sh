@@ -30,7 +30,8 @@ run() { # name corpus options...
 seed_library() { # name flags...
 	name=$1
 	shift
-	gcc -shared -fPIC -nostdlib -s -O2 "$@" "$here/libc10.c" -o "$build/corpus/$name"
+	${COMPILER:-gcc} -shared -fPIC -nostdlib -s -O2 "$@" "$here/libc10.c" \
+		-o "$build/corpus/$name"
 }
 
 fuzz_inspect() {
@@ -44,6 +45,11 @@ fuzz_inspect() {
 	seed_library stack -DSTACK -DGUARDED
 	seed_library stack-ie -DSTACK -ftls-model=initial-exec
 	seed_library none
+	COMPILER=aarch64-linux-gnu-gcc
+	seed_library arm64-keyed -DKEYED -DGUARDED
+	seed_library arm64-keyed-pac -DKEYED -mbranch-protection=standard
+	seed_library arm64-stack -DSTACK -DGUARDED -mtls-dialect=trad
+	COMPILER=
 	head -c 64 "$build/corpus/none" >"$build/corpus/header"
 
 	number=0
@@ -125,7 +131,7 @@ fuzz_records() {
 	run records "$corpus" -max_len=20000 -timeout=5
 }
 
-"$root/tools/deps.sh" build fuzz
+"$root/tools/deps.sh" build test fuzz
 mkdir -p "$build/findings"
 for target in "${@:-}"; do
 	case $target in

@@ -79,8 +79,9 @@ static bool library_build(struct library *library, const char *compiler, const c
  * Assembles bodies into functions f0_, f1_, ... of one library, with a thread-local `variable` 64
  * bytes into the block.
  */
-__attribute__((unused)) static void library_assemble(struct library *library,
-						     const char *const *bodies, size_t count)
+__attribute__((unused)) static void library_assemble_with(struct library *library,
+							  const char *compiler,
+							  const char *const *bodies, size_t count)
 {
 	char path[96];
 	FILE *file;
@@ -96,8 +97,15 @@ __attribute__((unused)) static void library_assemble(struct library *library,
 			".globl f%zu_\n.type f%zu_,@function\nf%zu_:\n%s\n.size f%zu_, .-f%zu_\n",
 			i, i, i, bodies[i], i, i);
 	fclose(file);
-	if (!library_build(library, "gcc", "-nostdlib", path))
+	if (!library_build(library, compiler, "-nostdlib", path))
 		fail_msg("assembler: see the log");
+}
+
+/* The same in this machine's language. */
+__attribute__((unused)) static void library_assemble(struct library *library,
+						     const char *const *bodies, size_t count)
+{
+	library_assemble_with(library, "gcc", bodies, count);
 }
 
 static void library_free(struct library *library)

@@ -40,7 +40,7 @@ static void walk(size_t number, struct code_trace *trace)
 
 	snprintf(name, sizeof(name), "f%zu_", number);
 	assert_int_equal(elf_image_function(&image, name, &function), 0);
-	assert_int_equal(code_walk(&image, function.address, trace), 0);
+	assert_int_equal(code_walk(&image, function.address, CODE_KEY_SECOND, trace), 0);
 }
 
 #define GET_ADDRESS                                                                                \
@@ -221,7 +221,8 @@ static void test_address(void **state)
 	}
 	assemble(bodies, COUNT(changes));
 	for (size_t i = 0; i < COUNT(changes); i++) {
-		uint64_t offset, module;
+		struct code_variable variable;
+		uint64_t offset;
 
 		walk(i, &trace);
 		if (trace.result_address != changes[i].known || trace.result_loaded)
@@ -229,8 +230,8 @@ static void test_address(void **state)
 				 trace.result_address);
 		if (!changes[i].known)
 			continue;
-		assert_int_equal(code_block_offset(&image, &trace.result.address, &offset, &module),
-				 0);
+		assert_int_equal(
+			code_block_offset(&image, &trace.result.address, &offset, &variable), 0);
 		if (offset != (uint64_t)(64 + changes[i].displacement))
 			fail_msg("%s: %lld", changes[i].code, (long long)offset);
 	}
@@ -282,7 +283,8 @@ static void test_bits(void **state)
 	}
 	assemble(bodies, COUNT(cases));
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		uint64_t offset, module;
+		struct code_variable variable;
+		uint64_t offset;
 
 		walk(i, &trace);
 		if ((trace.result_loaded ? trace.result.mask : 0) != cases[i].mask)
@@ -290,8 +292,8 @@ static void test_bits(void **state)
 		if (!cases[i].mask)
 			continue;
 		assert_int_equal(trace.result.size, 1);
-		assert_int_equal(code_block_offset(&image, &trace.result.address, &offset, &module),
-				 0);
+		assert_int_equal(
+			code_block_offset(&image, &trace.result.address, &offset, &variable), 0);
 		assert_int_equal(offset, 64);
 	}
 	disassemble();
@@ -376,6 +378,7 @@ static void test_guard(void **state)
 		 false},
 		{"cmpb $0, (%rbx)\naddq $1, %r8\njne 9f\nmovb $1, (%rbx)\n" REST, false},
 		{"cmpb $0, (%rbx)\ncall keep@PLT\njne 9f\nmovb $1, (%rbx)\n" REST, false},
+		{"call 7f\njne 9f\nmovb $1, (%rbx)\n" REST "7: cmpb $0, (%rbx)\nret", false},
 		{"cmpb $0, (%rbx)\njl 9f\nmovb $1, (%rbx)\n" REST, false},
 		{"cmpw $0, (%rbx)\njne 9f\nmovw $1, (%rbx)\n" REST, false},
 	};
@@ -459,8 +462,8 @@ static void test_ends(void **state)
 		walk(i, &trace);
 		assert_false(trace.result_loaded || trace.result_address);
 	}
-	assert_int_equal(code_walk(&image, 0, &trace), -ENOENT);
-	assert_int_equal(code_walk(&image, UINT64_MAX, &trace), -ENOENT);
+	assert_int_equal(code_walk(&image, 0, CODE_KEY_NONE, &trace), -ENOENT);
+	assert_int_equal(code_walk(&image, UINT64_MAX, CODE_KEY_NONE, &trace), -ENOENT);
 	disassemble();
 }
 

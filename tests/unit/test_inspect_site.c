@@ -63,6 +63,7 @@ static const struct {
 	{"endbr64\n1: jne 1b\nret", 0, false},
 	{"endbr64\n1: movq (%rdi), %rax\ncall f0_@PLT\ntestq %rax, %rax\njne 1b\nret", 0, false},
 	{"endbr64\n2: jmp 1f\nnop\n1: loop 2b\nret", 0, false},
+	{"endbr64\n1: pushq %rbx\nret\n.fill 40, 1, 0x06\njmp 1b", 0, false}, /* behind data */
 	{"1: pushq %rbx\npopq %rbx\njmp 1b", 0, true},
 	{"endbr64\npushq %rbx\n1: jne 1b\nret", 4, true},
 };

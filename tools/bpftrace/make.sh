@@ -40,7 +40,7 @@ awk -v api="$api" '
 	!skip' "$here/gradwatch.bt.in" |
 	sed -e "s|@PID@|$1|g" -e "s|@FILE@|$file|g" \
 		-e "s|@SYMBOL@|$(get set_enabled_symbol)|g" -e "s|@FUNCTION@|$(get set_enabled_function)|g" \
-		-e "s|@MODULE_SLOT@|$(get module_slot)|g" \
+		-e "s|@TLS_PAIR@|$(get tls_pair)|g" \
 		-e "s|@GRAD@|$(get tls_grad)|g" -e "s|@GRAD_MASK@|$(get grad_mask)|g" \
 		-e "s|@GRAD_DEFAULT@|$(get grad_default)|g" -e "s|@GRAD_GUARD@|$(guard tls_grad_guard)|g" \
 		-e "s|@MODE_GUARD@|$(guard tls_mode_guard)|g" \

@@ -11,6 +11,7 @@
  */
 #include "inspect/binding.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,6 +228,8 @@ static const char *read_image(const struct elf_image *image, struct inspect_bind
 	struct names names = {0};
 	const char *failed;
 
+	if (image->machine != EM_X86_64)
+		return "it is not for x86_64";
 	find_names(image, &names);
 	if (!names.count)
 		return "it has no " NAME;

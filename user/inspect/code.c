@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "inspect/code.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <string.h>
 
-#include "base/str.h"
 #include "inspect/disassembler.h"
 #include "inspect/walker.h"
 
@@ -23,71 +21,53 @@ static enum step walk_function(struct walker *walker, uint64_t address, int dept
 /* The symbol that a GOT word will hold, through its relocation. */
 static bool got_target(const struct walker *walker, uint64_t slot, struct elf_relocation *target)
 {
-	if (elf_image_relocation(walker->image, slot, target))
-		return false;
-	return target->type == R_X86_64_JUMP_SLOT || target->type == R_X86_64_GLOB_DAT;
+	return !elf_image_relocation(walker->image, slot, target) &&
+	       target->kind == ELF_RELOCATION_FUNCTION;
 }
 
-/* Whether there is a PLT stub at an address (`[endbr64] [bnd] jmp *slot(%rip)`), and for what. */
+/* Whether there is a PLT stub at an address, and for what. */
 static bool plt_target(struct walker *walker, uint64_t address, struct elf_relocation *target)
 {
-	size_t available;
-	const uint8_t *code = elf_image_code(walker->image, address, &available);
+	uint64_t slot;
 
-	for (int i = 0; code && i < 2; i++) {
-		const cs_x86_op *op;
-		struct value slot;
-
-		if (!cs_disasm_iter(walker->capstone, &code, &available, &address, walker->insn))
-			return false;
-		if (walker->insn->id == X86_INS_ENDBR64)
-			continue;
-		op = walker_operand(walker, 0);
-		if (walker->insn->id != X86_INS_JMP || !op || op->type != X86_OP_MEM ||
-		    op->mem.base != X86_REG_RIP)
-			return false;
-		slot = walker_address(walker, &op->mem);
-		return got_target(walker, (uint64_t)slot.address.constant, target);
-	}
-	return false;
+	return walker->machine->stub(walker, address, &slot) && got_target(walker, slot, target);
 }
 
 static void clobber_after_call(struct walker *walker)
 {
-	static const int clobbered[] = {RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11};
-
-	for (size_t i = 0; i < sizeof(clobbered) / sizeof(clobbered[0]); i++)
-		walker->reg[clobbered[i]] = (struct value){0};
+	for (size_t i = 0; i < walker->machine->changed_count; i++)
+		walker->reg[walker->machine->changed[i]] = (struct value){0};
 }
 
 static void call_function(struct walker *walker, uint64_t address, int depth)
 {
-	struct value kept[REGISTERS], result;
+	const int result_register = walker->machine->result;
+	struct value kept[WALKER_REGISTERS], result;
 	enum step end = STEP_STOP;
 
 	memcpy(kept, walker->reg, sizeof(kept));
 	if (depth < MAX_CALLS)
 		end = walk_function(walker, address, depth + 1);
-	result = walker->reg[RAX];
+	result = walker->reg[result_register];
 	memcpy(walker->reg, kept, sizeof(kept));
 	clobber_after_call(walker);
 	if (end == STEP_RETURN)
-		walker->reg[RAX] = result;
+		walker->reg[result_register] = result;
 	else
 		walker_unsure(walker);
 }
 
 static void call_symbol(struct walker *walker, const struct elf_relocation *target, int depth)
 {
-	const struct value argument = walker->reg[RDI];
+	const struct value argument = walker->reg[walker->machine->first_argument];
+	int64_t pair;
 
 	if (!strcmp(target->symbol, "__tls_get_addr")) {
 		clobber_after_call(walker);
-		if (argument.kind == VALUE_ADDRESS && !argument.address.tls_slot &&
-		    !argument.address.coefficient)
-			walker->reg[RAX] = (struct value){
+		if (value_is_constant(&argument, &pair))
+			walker->reg[walker->machine->result] = (struct value){
 				.kind = VALUE_ADDRESS,
-				.address.tls_slot = (uint64_t)argument.address.constant,
+				.address.tls_slot = (uint64_t)pair,
 			};
 	} else if (target->defined) {
 		call_function(walker, target->value, depth);
@@ -98,35 +78,26 @@ static void call_symbol(struct walker *walker, const struct elf_relocation *targ
 	}
 }
 
-/* A call, or a jump out of the function: the same but for what follows. */
-static void call_operand(struct walker *walker, const cs_x86_op *op, int depth)
+/* Flags outlive neither the call nor the return. */
+static void call(struct walker *walker, const struct flow *flow, int depth)
 {
 	struct elf_relocation target;
-	struct value slot;
+	bool is_symbol = false;
 
-	if (op && op->type == X86_OP_IMM) {
-		uint64_t address = (uint64_t)op->imm;
-
-		if (plt_target(walker, address, &target))
-			call_symbol(walker, &target, depth);
-		else
-			call_function(walker, address, depth);
-		return;
+	if (flow->kind == FLOW_CALL)
+		is_symbol = plt_target(walker, flow->target, &target);
+	else if (flow->kind == FLOW_CALL_SLOT)
+		is_symbol = got_target(walker, flow->target, &target);
+	walker->compared = (struct value){0};
+	if (is_symbol) {
+		call_symbol(walker, &target, depth);
+	} else if (flow->kind == FLOW_CALL) {
+		call_function(walker, flow->target, depth);
+	} else {
+		clobber_after_call(walker);
+		walker_unsure(walker);
 	}
-	if (op && op->type == X86_OP_MEM && op->mem.base == X86_REG_RIP) {
-		slot = walker_address(walker, &op->mem);
-		if (got_target(walker, (uint64_t)slot.address.constant, &target)) {
-			call_symbol(walker, &target, depth);
-			return;
-		}
-	}
-	/* `call *(%rax)` after `lea slot(%rip),%rax` is how TLS descriptors are asked. */
-	if (op && op->type == X86_OP_MEM && !walker->trace->doubt[0] &&
-	    walker_register(walker, op->mem.base).kind == VALUE_ADDRESS)
-		str_format(walker->trace->doubt, sizeof(walker->trace->doubt),
-			   "thread-local state is reached through TLS descriptors");
-	clobber_after_call(walker);
-	walker_unsure(walker);
+	walker->compared = (struct value){0};
 }
 
 /* --- guards ------------------------------------------------------------------------------------
@@ -158,83 +129,58 @@ static bool look_at_uninitialised_side(struct walker *walker, uint64_t address, 
 	return guard;
 }
 
-static bool may_be_guard(const struct walker *walker)
+static bool may_be_guard(const struct walker *walker, const struct flow *flow)
 {
 	const struct value *byte = &walker->compared;
 
-	return (walker->insn->id == X86_INS_JE || walker->insn->id == X86_INS_JNE) &&
-	       byte->kind == VALUE_LOADED && byte->address.tls_slot && byte->size == 1 &&
-	       !byte->mask && !byte->address.coefficient;
+	return (flow->if_zero || flow->if_not_zero) && byte->kind == VALUE_LOADED &&
+	       byte->address.tls_slot && byte->size == 1 && !byte->mask &&
+	       !byte->address.coefficient;
 }
 
 /* A conditional jump: only after a byte of thread-local state is it worth a look. */
-static enum step conditional_jump(struct walker *walker, uint64_t *next)
+static enum step branch(struct walker *walker, const struct flow *flow, uint64_t *next)
 {
-	const cs_x86_op *op = walker_operand(walker, 0);
-	uint64_t target = op && op->type == X86_OP_IMM ? (uint64_t)op->imm : 0;
-	bool jump_if_zero = walker->insn->id == X86_INS_JE;
+	uint64_t zero = flow->if_zero ? flow->target : *next;
+	uint64_t other = flow->if_zero ? *next : flow->target;
+	struct value at = {.kind = VALUE_ADDRESS, .address = walker->compared.address};
 
-	if (!op || op->type != X86_OP_IMM)
-		return STEP_STOP; /* a far jump */
-	if (walker->insn->id == X86_INS_LOOP || walker->insn->id == X86_INS_LOOPE ||
-	    walker->insn->id == X86_INS_LOOPNE || walker->insn->id == X86_INS_XBEGIN)
-		walker->reg[RAX] = walker->reg[RCX] = (struct value){0};
-	if (walker->looking || !may_be_guard(walker) ||
-	    !look_at_uninitialised_side(walker, jump_if_zero ? target : *next,
-					jump_if_zero ? *next : target)) {
+	if (walker->looking || !may_be_guard(walker, flow) ||
+	    !look_at_uninitialised_side(walker, zero, other)) {
 		walker_unsure(walker);
 		return STEP_NEXT;
 	}
-	{
-		struct value at = {.kind = VALUE_ADDRESS, .address = walker->compared.address};
-
-		walker_record(walker, CODE_GUARD, &at, 1, 0);
-	}
-	if (!jump_if_zero)
-		*next = target;
+	walker_record(walker, CODE_GUARD, &at, 1, 0);
+	*next = other;
 	return STEP_JUMP;
 }
 
 /* --- the path -----------------------------------------------------------------------------------
  */
 
-/* What does not go on to the next instruction, or comes back with registers of its own. */
-static bool is_end(const struct walker *walker)
-{
-	static const uint8_t groups[] = {CS_GRP_RET, CS_GRP_IRET, CS_GRP_INT, CS_GRP_CALL,
-					 CS_GRP_PRIVILEGE};
-
-	for (size_t i = 0; i < sizeof(groups); i++)
-		if (cs_insn_group(walker->capstone, walker->insn, groups[i]))
-			return true;
-	return walker->insn->id == X86_INS_UD0 || walker->insn->id == X86_INS_UD2 ||
-	       walker->insn->id == X86_INS_UD2B;
-}
-
 static enum step execute(struct walker *walker, uint64_t *next, int depth)
 {
-	const cs_x86_op *op = walker_operand(walker, 0);
+	struct flow flow = {.kind = FLOW_NEXT};
 
-	if (walker->insn->id == X86_INS_RET)
-		return STEP_RETURN;
-	if (walker->insn->id == X86_INS_CALL) {
-		walker->compared = (struct value){0};
-		call_operand(walker, op, depth);
+	walker->machine->execute(walker, &flow);
+	switch (flow.kind) {
+	case FLOW_NEXT:
 		return STEP_NEXT;
-	}
-	if (walker->insn->id == X86_INS_JMP) {
-		if (!op || op->type != X86_OP_IMM)
-			return STEP_STOP;
-		*next = (uint64_t)op->imm;
+	case FLOW_JUMP:
+		*next = flow.target;
 		return STEP_JUMP;
-	}
-	if (cs_insn_group(walker->capstone, walker->insn, CS_GRP_JUMP) ||
-	    cs_insn_group(walker->capstone, walker->insn, CS_GRP_BRANCH_RELATIVE)) /* loop */
-		return conditional_jump(walker, next);
-	if (is_end(walker))
+	case FLOW_BRANCH:
+		return branch(walker, &flow, next);
+	case FLOW_RETURN:
+		return STEP_RETURN;
+	case FLOW_CALL:
+	case FLOW_CALL_SLOT:
+	case FLOW_CALL_ELSEWHERE:
+		call(walker, &flow, depth);
+		return STEP_NEXT;
+	default:
 		return STEP_STOP;
-	walker_apply(walker);
-	return STEP_NEXT;
+	}
 }
 
 /* Tail calls jump to a PLT stub: the call's result is ours. */
@@ -274,11 +220,11 @@ static enum step walk_function(struct walker *walker, uint64_t address, int dept
 
 static void keep_result(struct walker *walker)
 {
-	const struct value *result = &walker->reg[RAX];
+	const struct value *result = &walker->reg[walker->machine->result];
 	struct code_trace *trace = walker->trace;
 
 	trace->returned = true;
-	if (result->kind == VALUE_UNKNOWN || !result->address.tls_slot)
+	if (!result->address.tls_slot)
 		return;
 	trace->result_loaded = result->kind == VALUE_LOADED;
 	trace->result_address = result->kind == VALUE_ADDRESS;
@@ -289,24 +235,27 @@ static void keep_result(struct walker *walker)
 	};
 }
 
-int code_walk(const struct elf_image *image, uint64_t address, struct code_trace *trace)
+int code_walk(const struct elf_image *image, uint64_t address, enum code_key key,
+	      struct code_trace *trace)
 {
 	struct walker walker = {
 		.image = image,
+		.machine = machine_of(image->machine),
 		.trace = trace,
 		.left = MAX_INSTRUCTIONS,
 	};
+	int key_argument = walker.machine->key_argument[key], code;
 	size_t available;
-	int code;
 
 	memset(trace, 0, sizeof(*trace));
 	if (!elf_image_code(image, address, &available))
 		return -ENOENT;
-	code = disassembler_open(&walker.capstone, &walker.insn);
+	code = disassembler_open(image, &walker.capstone, &walker.insn);
 	if (code)
 		return code;
-	/* The key is the second argument wherever there is one: the first is the object. */
-	walker.reg[RSI] = (struct value){.kind = VALUE_ADDRESS, .address.coefficient = 1};
+	if (key_argument >= 0)
+		walker.reg[key_argument] = (struct value){.kind = VALUE_ADDRESS,
+							  .address.coefficient = 1};
 	if (walk_function(&walker, address, 0) == STEP_RETURN)
 		keep_result(&walker);
 	if (!trace->unsure)
@@ -315,23 +264,44 @@ int code_walk(const struct elf_image *image, uint64_t address, struct code_trace
 	return 0;
 }
 
-int code_block_offset(const struct elf_image *image, const struct code_address *address,
-		      uint64_t *offset, uint64_t *module_slot)
+/* The static offset of a variable, from the relocation that names it or says it. */
+static int variable_offset(const struct elf_relocation *variable, uint64_t *offset)
 {
-	struct elf_relocation module, variable;
-	uint64_t base;
-
-	if (!address->tls_slot || elf_image_relocation(image, address->tls_slot, &module) ||
-	    module.type != R_X86_64_DTPMOD64 || (module.symbol[0] && !module.defined))
+	if (variable->symbol[0] && !variable->defined)
 		return -ENOTSUP;
-	if (!elf_image_relocation(image, address->tls_slot + 8, &variable)) {
-		if (variable.type != R_X86_64_DTPOFF64 || !variable.defined)
-			return -ENOTSUP;
-		base = variable.value + (uint64_t)variable.addend;
-	} else if (elf_image_word(image, address->tls_slot + 8, &base)) {
-		return -ENOTSUP;
-	}
-	*offset = base + (uint64_t)address->constant;
-	*module_slot = address->tls_slot;
+	*offset = variable->value + (uint64_t)variable->addend;
 	return 0;
+}
+
+/* {module, offset}: the offset is a relocation as well when the variable has a symbol. */
+static int pair_offset(const struct elf_image *image, uint64_t slot,
+		       const struct elf_relocation *module, uint64_t *offset)
+{
+	struct elf_relocation variable;
+
+	if (module->symbol[0] && !module->defined)
+		return -ENOTSUP;
+	if (elf_image_relocation(image, slot + 8, &variable))
+		return elf_image_word(image, slot + 8, offset) ? -ENOTSUP : 0;
+	if (variable.kind != ELF_RELOCATION_TLS_OFFSET || !variable.defined)
+		return -ENOTSUP;
+	return variable_offset(&variable, offset);
+}
+
+int code_block_offset(const struct elf_image *image, const struct code_address *address,
+		      uint64_t *offset, struct code_variable *variable)
+{
+	struct elf_relocation relocation;
+	int code = -ENOTSUP;
+
+	if (!address->tls_slot || elf_image_relocation(image, address->tls_slot, &relocation))
+		return -ENOTSUP;
+	variable->is_described = relocation.kind == ELF_RELOCATION_TLS_DESCRIPTOR;
+	if (variable->is_described)
+		code = variable_offset(&relocation, &variable->offset);
+	else if (relocation.kind == ELF_RELOCATION_TLS_MODULE)
+		code = pair_offset(image, address->tls_slot, &relocation, &variable->offset);
+	if (!code)
+		*offset = variable->offset + (uint64_t)address->constant;
+	return code;
 }

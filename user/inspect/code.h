@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a small x86-64 function does to thread-local state, by following one path through its code.
+ * What a small function does to thread-local state, by following one path through its code.
  *
  * The functions of interest are accessors of 20 to 250 bytes. On the path that is taken once the
  * state is initialised, every address in them is "thread-local block of a GOT pair + constant +
@@ -21,7 +21,7 @@
 
 /* base + constant + coefficient * key */
 struct code_address {
-	uint64_t tls_slot; /* GOT pair {module, offset} of the variable, 0: an absolute address */
+	uint64_t tls_slot; /* GOT pair of the variable, 0: an absolute address */
 	int64_t constant;
 	int64_t coefficient;
 };
@@ -57,18 +57,33 @@ struct code_trace {
 	char doubt[128]; /* an access to thread-local state of a kind that is not known, or "" */
 };
 
+/* Where a function gets its mode key. */
+enum code_key {
+	CODE_KEY_NONE,
+	CODE_KEY_ALONE,  /* its only argument, and it returns an object */
+	CODE_KEY_SECOND, /* its second argument */
+	CODE_KEYS,
+};
+
 /*
  * Walks the function at an address. 0, -ENOENT when there is no code at it, -ENOMEM. A path that
  * cannot be followed to its end is not an error: trace->returned is false and the accesses so far
  * are good.
  */
-int code_walk(const struct elf_image *image, uint64_t address, struct code_trace *trace);
+int code_walk(const struct elf_image *image, uint64_t address, enum code_key key,
+	      struct code_trace *trace);
+
+/* A variable of this module's own thread-local block, as the loader fills in its GOT pair. */
+struct code_variable {
+	uint64_t offset;   /* in the block */
+	bool is_described; /* the pair is a TLS descriptor, else {module, offset} */
+};
 
 /*
- * The block offset of an address: static offset of its GOT pair + constant. -ENOTSUP when the
- * pair is not one of this module's own thread-local block; *module_slot: a GOT word with its id.
+ * The block offset of an address: that of the variable, plus the constant. -ENOTSUP when its GOT
+ * pair is not one of a variable of this module; *variable: that of the pair.
  */
 int code_block_offset(const struct elf_image *image, const struct code_address *address,
-		      uint64_t *offset, uint64_t *module_slot);
+		      uint64_t *offset, struct code_variable *variable);
 
 #endif

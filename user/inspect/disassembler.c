@@ -3,9 +3,13 @@
 
 #include <errno.h>
 
-int disassembler_open(csh *capstone, cs_insn **insn)
+#include "inspect/machine.h"
+
+int disassembler_open(const struct elf_image *image, csh *capstone, cs_insn **insn)
 {
-	if (cs_open(CS_ARCH_X86, CS_MODE_64, capstone))
+	const struct machine *machine = machine_of(image->machine);
+
+	if (cs_open(machine->arch, machine->mode, capstone))
 		return -ENOMEM;
 	cs_option(*capstone, CS_OPT_DETAIL, CS_OPT_ON);
 	*insn = cs_malloc(*capstone);

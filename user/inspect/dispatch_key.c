@@ -8,6 +8,7 @@
 #include "inspect/dispatch_key.h"
 
 #include <capstone/capstone.h>
+#include <elf.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
@@ -172,10 +173,10 @@ int dispatch_key_bit(const struct elf_image *image, const char *name)
 	struct reader reader = {.image = image};
 	int key, added, code;
 
-	if (elf_image_function(image, TO_STRING, &to_string) ||
+	if (image->machine != EM_X86_64 || elf_image_function(image, TO_STRING, &to_string) ||
 	    elf_image_function(image, DISPATCH_KEY_INCLUDE, &include))
 		return -ENOENT;
-	code = disassembler_open(&reader.capstone, &reader.insn);
+	code = disassembler_open(image, &reader.capstone, &reader.insn);
 	if (code)
 		return code;
 	key = find_key(&reader, to_string.address, name);

@@ -5,7 +5,8 @@
  * The relocation tables are read once, and what is of use in them goes into a sorted table:
  * following code asks for many words, and a hostile file may have millions of relocations.
  *
- * Layout: System V gABI, chapter 5 (dynamic section); psABI x86-64, table 4.10 (relocation types).
+ * Layout: System V gABI, chapter 5 (dynamic section); relocation types: psABI x86-64, table 4.10;
+ * ELF for the Arm 64-bit Architecture, "Dynamic relocations".
  */
 #include <elf.h>
 #include <errno.h>
@@ -81,29 +82,68 @@ static void read_dynamic(const struct elf_image *image, struct dynamic *dynamic)
 /* --- relocations -------------------------------------------------------------------------------
  */
 
-static bool is_of_use(uint32_t type)
+static enum elf_relocation_kind kind_on_x86(uint32_t type)
 {
-	return type == R_X86_64_JUMP_SLOT || type == R_X86_64_GLOB_DAT ||
-	       type == R_X86_64_DTPMOD64 || type == R_X86_64_DTPOFF64;
+	switch (type) {
+	case R_X86_64_JUMP_SLOT:
+	case R_X86_64_GLOB_DAT:
+		return ELF_RELOCATION_FUNCTION;
+	case R_X86_64_RELATIVE:
+		return ELF_RELOCATION_RELATIVE;
+	case R_X86_64_DTPMOD64:
+		return ELF_RELOCATION_TLS_MODULE;
+	case R_X86_64_DTPOFF64:
+		return ELF_RELOCATION_TLS_OFFSET;
+	default:
+		return ELF_RELOCATION_OTHER;
+	}
+}
+
+static enum elf_relocation_kind kind_on_arm64(uint32_t type)
+{
+	switch (type) {
+	case R_AARCH64_JUMP_SLOT:
+	case R_AARCH64_GLOB_DAT:
+		return ELF_RELOCATION_FUNCTION;
+	case R_AARCH64_RELATIVE:
+		return ELF_RELOCATION_RELATIVE;
+	case R_AARCH64_TLS_DTPMOD:
+		return ELF_RELOCATION_TLS_MODULE;
+	case R_AARCH64_TLS_DTPREL:
+		return ELF_RELOCATION_TLS_OFFSET;
+	case R_AARCH64_TLSDESC:
+		return ELF_RELOCATION_TLS_DESCRIPTOR;
+	default:
+		return ELF_RELOCATION_OTHER;
+	}
+}
+
+static enum elf_relocation_kind kind_of(const struct elf_image *image, const Elf64_Rela *rela)
+{
+	uint32_t type = ELF64_R_TYPE(rela->r_info);
+
+	return image->machine == EM_AARCH64 ? kind_on_arm64(type) : kind_on_x86(type);
 }
 
 /* Counts what is of use in a table, and keeps it if there is room for it in image->slots. */
 static size_t read_table(struct elf_image *image, uint64_t address, uint64_t size)
 {
 	const uint8_t *table = elf_image_bytes(image, address, size);
+	enum elf_relocation_kind kind;
 	size_t count = 0;
 	Elf64_Rela rela;
 
 	for (uint64_t at = 0; table && size - at >= sizeof(rela); at += sizeof(rela)) {
 		memcpy(&rela, table + at, sizeof(rela));
-		if (!is_of_use(ELF64_R_TYPE(rela.r_info)))
+		kind = kind_of(image, &rela);
+		if (kind == ELF_RELOCATION_OTHER || kind == ELF_RELOCATION_RELATIVE)
 			continue;
 		count++;
 		if (image->slots)
 			image->slots[image->slot_count++] = (struct elf_slot){
 				.address = rela.r_offset,
 				.addend = rela.r_addend,
-				.type = ELF64_R_TYPE(rela.r_info),
+				.kind = kind,
 				.symbol = ELF64_R_SYM(rela.r_info),
 			};
 	}
@@ -148,7 +188,7 @@ int elf_image_relocation(const struct elf_image *image, uint64_t address,
 	if (!slot)
 		return -ENOENT;
 	*relocation = (struct elf_relocation){
-		.type = slot->type,
+		.kind = slot->kind,
 		.addend = slot->addend,
 		.symbol = "",
 	};
@@ -172,7 +212,7 @@ void elf_image_each_relative(const struct elf_image *image, elf_relative_visitor
 	table = elf_image_bytes(image, dynamic.rela, dynamic.rela_size);
 	for (uint64_t at = 0; table && dynamic.rela_size - at >= sizeof(rela); at += sizeof(rela)) {
 		memcpy(&rela, table + at, sizeof(rela));
-		if (ELF64_R_TYPE(rela.r_info) == R_X86_64_RELATIVE &&
+		if (kind_of(image, &rela) == ELF_RELOCATION_RELATIVE &&
 		    visit(context, rela.r_offset, (uint64_t)rela.r_addend))
 			return;
 	}

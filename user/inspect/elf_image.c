@@ -14,8 +14,6 @@
 static const char *machine_name(unsigned int machine)
 {
 	switch (machine) {
-	case EM_AARCH64:
-		return "aarch64";
 	case EM_386:
 		return "i386";
 	case EM_PPC64:
@@ -36,7 +34,7 @@ static const char *machine_name(unsigned int machine)
  * has, and "extended numbering" (e_shnum 0) lets it say four billion. No library has 65280
  * sections.
  */
-static int check_header(const struct elf_image *image, char *reason, size_t reason_size)
+static int check_header(struct elf_image *image, char *reason, size_t reason_size)
 {
 	Elf64_Ehdr header;
 
@@ -47,11 +45,12 @@ static int check_header(const struct elf_image *image, char *reason, size_t reas
 	memcpy(&header, image->data, sizeof(header));
 	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB) {
 		str_format(reason, reason_size,
-			   "a 32-bit or big-endian file; only x86_64 can be watched");
+			   "a 32-bit or big-endian file; only x86_64 and aarch64 can be watched");
 		return -ENOTSUP;
 	}
-	if (header.e_machine != EM_X86_64) {
-		str_format(reason, reason_size, "built for %s; only x86_64 can be watched",
+	if (header.e_machine != EM_X86_64 && header.e_machine != EM_AARCH64) {
+		str_format(reason, reason_size,
+			   "built for %s; only x86_64 and aarch64 can be watched",
 			   machine_name(header.e_machine));
 		return -ENOTSUP;
 	}
@@ -63,6 +62,7 @@ static int check_header(const struct elf_image *image, char *reason, size_t reas
 		str_format(reason, reason_size, "damaged: it has too many sections");
 		return -ENOEXEC;
 	}
+	image->machine = header.e_machine;
 	return 0;
 }
 

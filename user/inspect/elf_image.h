@@ -19,6 +19,7 @@ struct elf_image {
 	Elf *elf;
 	const uint8_t *data; /* the caller's */
 	size_t size;
+	uint16_t machine;  /* EM_X86_64 or EM_AARCH64 */
 	Elf_Data *symbols; /* .dynsym */
 	size_t symbol_count;
 	const char *strings; /* of .dynsym, ended */
@@ -36,17 +37,27 @@ struct elf_function {
 	uint64_t size; /* 0: not told */
 };
 
+/* What the loader puts into a word, whatever the machine calls it. */
+enum elf_relocation_kind {
+	ELF_RELOCATION_OTHER,
+	ELF_RELOCATION_FUNCTION,       /* the address of a symbol */
+	ELF_RELOCATION_RELATIVE,       /* the load address and the addend */
+	ELF_RELOCATION_TLS_MODULE,     /* the module that a thread-local variable is of */
+	ELF_RELOCATION_TLS_OFFSET,     /* its offset in the module's block */
+	ELF_RELOCATION_TLS_DESCRIPTOR, /* two words: how to ask for its address */
+};
+
 /* A word that the loader fills in: what is kept of a dynamic relocation. */
 struct elf_slot {
 	uint64_t address;
 	int64_t addend;
-	uint32_t type;
+	enum elf_relocation_kind kind;
 	uint32_t symbol; /* number in .dynsym, 0: none */
 };
 
 /* A dynamic relocation and the symbol it names. */
 struct elf_relocation {
-	uint32_t type;
+	enum elf_relocation_kind kind;
 	int64_t addend;
 	const char *symbol; /* "" for none; the image's */
 	bool defined;       /* the symbol is defined in this file */
@@ -105,8 +116,8 @@ int elf_image_word(const struct elf_image *image, uint64_t address, uint64_t *wo
 int elf_image_read_relocations(struct elf_image *image);
 
 /*
- * The dynamic relocation of the word at an address; -ENOENT when there is none of the types by
- * which functions and thread-local variables are found (JUMP_SLOT, GLOB_DAT, DTPMOD64, DTPOFF64).
+ * The dynamic relocation of the word at an address; -ENOENT when there is none of the kinds by
+ * which functions and thread-local variables are found.
  */
 int elf_image_relocation(const struct elf_image *image, uint64_t address,
 			 struct elf_relocation *relocation);

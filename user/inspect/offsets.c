@@ -44,14 +44,14 @@ static int doubt(struct finder *finder, const char *what)
 }
 
 /* Walks the function with this name; -ENOENT when the build has none. */
-static int walk(struct finder *finder, const char *name)
+static int walk(struct finder *finder, const char *name, enum code_key key)
 {
 	struct elf_function function;
 	int code;
 
 	memset(&finder->trace, 0, sizeof(finder->trace));
 	code = elf_image_function(finder->image, name, &function);
-	return code ? code : code_walk(finder->image, function.address, &finder->trace);
+	return code ? code : code_walk(finder->image, function.address, key, &finder->trace);
 }
 
 static bool same_address(const struct code_address *a, const struct code_address *b)
@@ -75,15 +75,18 @@ static const struct code_access *find_access(const struct code_trace *trace,
 static int to_offset(struct finder *finder, const struct code_address *address, int64_t plus,
 		     uint32_t size, uint32_t *offset)
 {
+	struct gw_plan *abi = &finder->plan->abi;
 	struct code_address at = *address;
-	uint64_t result, slot;
+	struct code_variable variable;
+	uint64_t result;
 
 	at.constant = (int64_t)((uint64_t)at.constant + (uint64_t)plus);
-	if (at.coefficient || code_block_offset(finder->image, &at, &result, &slot) ||
-	    result > finder->image->tls_size || finder->image->tls_size - result < size ||
-	    result >= GW_NO_OFFSET)
+	if (at.coefficient || code_block_offset(finder->image, &at, &result, &variable) ||
+	    variable.offset > finder->image->tls_size || result > finder->image->tls_size ||
+	    finder->image->tls_size - result < size || result >= GW_NO_OFFSET)
 		return doubt(finder, "an offset lies outside this library's thread-local block");
-	finder->plan->abi.module_slot = slot;
+	abi->tls_pair = at.tls_slot;
+	abi->tls_variable = variable.is_described ? (uint32_t)variable.offset : GW_NO_OFFSET;
 	*offset = (uint32_t)result;
 	return 0;
 }
@@ -152,7 +155,7 @@ static int find_grad(struct finder *finder)
 	int64_t initial;
 	int code;
 
-	code = walk(finder, "_ZN3c108GradMode10is_enabledEv");
+	code = walk(finder, "_ZN3c108GradMode10is_enabledEv", CODE_KEY_NONE);
 	if (code == -ENOENT)
 		return doubt(finder, "GradMode::is_enabled is missing");
 	grad = finder->trace.result;
@@ -170,7 +173,7 @@ static int find_grad(struct finder *finder)
 		return code;
 	if (initial_byte(finder, &grad.address, &initial))
 		abi->grad_default = !!(initial & grad.mask);
-	walk(finder, "_ZN3c108GradMode11set_enabledEb");
+	walk(finder, "_ZN3c108GradMode11set_enabledEb", CODE_KEY_NONE);
 	if (!find_access(&finder->trace, CODE_STORE, 1, &grad.address))
 		return doubt(finder, "GradMode::set_enabled does not store where is_enabled reads");
 	return 0;
@@ -193,10 +196,13 @@ static bool keyed_byte(const struct code_trace *trace, struct code_address *addr
 
 static int find_keyed(struct finder *finder)
 {
-	static const char *const functions[] = {
-		OFFSETS_MODE_TLS "10unset_modeE*",
-		OFFSETS_MODE_TLS "8get_modeE*",
-		OFFSETS_MODE_TLS "8set_modeE*",
+	static const struct {
+		const char *name;
+		enum code_key key;
+	} functions[] = {
+		{OFFSETS_MODE_TLS "10unset_modeE*", CODE_KEY_ALONE},
+		{OFFSETS_MODE_TLS "8get_modeE*", CODE_KEY_ALONE},
+		{OFFSETS_MODE_TLS "8set_modeE*", CODE_KEY_SECOND},
 	};
 	struct gw_plan *abi = &finder->plan->abi;
 	struct code_address flag = {0}, other;
@@ -204,7 +210,8 @@ static int find_keyed(struct finder *finder)
 	int agree = 0, code;
 
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
-		if (walk(finder, functions[i]) || !keyed_byte(&finder->trace, &other))
+		if (walk(finder, functions[i].name, functions[i].key) ||
+		    !keyed_byte(&finder->trace, &other))
 			continue;
 		if (!agree)
 			flag = other;
@@ -259,7 +266,7 @@ static int find_stack(struct finder *finder)
 	struct code_address begin, end;
 	int code;
 
-	if (walk(finder, OFFSETS_MODE_TLS "9stack_lenE*"))
+	if (walk(finder, OFFSETS_MODE_TLS "9stack_lenE*", CODE_KEY_NONE))
 		return doubt(finder, "TorchDispatchModeTLS::stack_len is missing");
 	pair = pointer_pair(&finder->trace);
 	if (!pair)
@@ -271,7 +278,7 @@ static int find_stack(struct finder *finder)
 		code = mode_guard_offset(finder, true);
 	if (code)
 		return code;
-	walk(finder, OFFSETS_MODE_TLS "15push_onto_stackE*");
+	walk(finder, OFFSETS_MODE_TLS "15push_onto_stackE*", CODE_KEY_NONE);
 	if (!find_access(&finder->trace, CODE_LOAD, 8, &end))
 		return doubt(finder, "TorchDispatchModeTLS::push_onto_stack uses another stack");
 	return mode_guard_offset(finder, false);
@@ -285,13 +292,14 @@ static void find_keyed_stack(struct finder *finder)
 {
 	struct gw_plan *abi = &finder->plan->abi;
 	const struct code_access *pair;
-	uint64_t offset, slot;
+	struct code_variable variable;
+	uint64_t offset;
 
-	if (walk(finder, OFFSETS_MODE_TLS "9stack_lenE*"))
+	if (walk(finder, OFFSETS_MODE_TLS "9stack_lenE*", CODE_KEY_NONE))
 		return;
 	pair = pointer_pair(&finder->trace);
 	if (pair && !pair->address.coefficient &&
-	    !code_block_offset(finder->image, &pair->address, &offset, &slot) &&
+	    !code_block_offset(finder->image, &pair->address, &offset, &variable) &&
 	    abi->tls_proxy_slot - offset == VECTOR + GW_MODE_KEY_PROXY * OPTIONAL_SHARED_PTR)
 		abi->tls_stack = (uint32_t)offset;
 }
@@ -299,16 +307,18 @@ static void find_keyed_stack(struct finder *finder)
 /* Whether a function loads the word at this offset of the thread-local block. */
 static bool loads_word(struct finder *finder, const char *name, uint64_t offset)
 {
-	uint64_t at, slot;
+	struct code_variable variable;
+	uint64_t at;
 
-	if (walk(finder, name))
+	if (walk(finder, name, CODE_KEY_NONE))
 		return false;
 	for (size_t i = 0; i < finder->trace.count; i++) {
 		const struct code_access *access = &finder->trace.access[i];
 
 		if (access->kind == CODE_LOAD && access->size == 8 &&
 		    !access->address.coefficient &&
-		    !code_block_offset(finder->image, &access->address, &at, &slot) && at == offset)
+		    !code_block_offset(finder->image, &access->address, &at, &variable) &&
+		    at == offset)
 			return true;
 	}
 	return false;
@@ -378,7 +388,7 @@ int offsets_find(const struct elf_image *image, struct inspect_plan *plan)
 
 	abi->tls_grad = abi->tls_grad_guard = abi->tls_mode_guard = GW_NO_OFFSET;
 	abi->tls_proxy_flag = abi->tls_proxy_slot = abi->tls_functional_flag = GW_NO_OFFSET;
-	abi->tls_stack = abi->tls_included = GW_NO_OFFSET;
+	abi->tls_stack = abi->tls_included = abi->tls_variable = GW_NO_OFFSET;
 	abi->grad_default = 1;
 	code = find_grad(&finder);
 	if (!code && abi->mode_api == GW_MODES_KEYED)

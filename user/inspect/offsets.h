@@ -10,7 +10,7 @@
 #define OFFSETS_MODE_TLS "_ZN3c104impl20TorchDispatchModeTLS"
 
 /*
- * Fills the "tls_", module_slot and grad_ fields of plan->abi, whose mode_api is set, and
+ * Fills the "tls_", tls_pair and grad_ fields of plan->abi, whose mode_api is set, and
  * `certain`; or leaves certain at 0 and says in plan->doubt what was not understood. -ENOMEM.
  */
 int offsets_find(const struct elf_image *image, struct inspect_plan *plan);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "inspect/plan.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,20 @@ static const struct {
 const char *inspect_site_name(enum gw_site site)
 {
 	return site < GW_SITE_MAX ? sites[site].name : "?";
+}
+
+uint16_t inspect_own_machine(void)
+{
+#if defined(__aarch64__)
+	return EM_AARCH64;
+#else
+	return EM_X86_64;
+#endif
+}
+
+const char *inspect_machine_name(uint16_t machine)
+{
+	return machine == EM_AARCH64 ? "aarch64" : "x86_64";
 }
 
 static bool has(const struct elf_image *image, enum gw_site site)
@@ -83,6 +98,7 @@ static int make_plan(const struct elf_image *image, struct inspect_plan *plan, c
 	}
 	elf_image_soname(image, plan->soname, sizeof(plan->soname));
 	elf_image_build_id(image, plan->build_id, sizeof(plan->build_id));
+	plan->machine = image->machine;
 	plan->abi.mode_api = find_api(image);
 	code = choose_sites(image, plan);
 	if (code == -ENOEXEC)

@@ -33,6 +33,7 @@ struct inspect_site {
 struct inspect_plan {
 	struct gw_plan abi; /* what the probes get; abi.certain == 0 where `doubt` is set */
 	struct inspect_site site[GW_SITE_MAX];
+	uint16_t machine;  /* e_machine: EM_X86_64 or EM_AARCH64 */
 	char doubt[256];   /* why thread-local state cannot be read, "" when it can */
 	char soname[128];  /* DT_SONAME, "" when absent */
 	char build_id[65]; /* hex, "" when absent */
@@ -56,6 +57,11 @@ int inspect_plan(const void *data, size_t size, struct inspect_plan *plan, char 
  * the system call, come in addition. The descriptor stays the caller's.
  */
 int inspect_plan_fd(int fd, struct inspect_plan *plan, char *reason, size_t reason_size);
+
+/* The machine that this program is for, as e_machine has it; and a name for one, as uname -m has.
+ */
+uint16_t inspect_own_machine(void);
+const char *inspect_machine_name(uint16_t machine);
 
 /* A short name for a site, as used in doctor's table and in events: "set_enabled", ... */
 const char *inspect_site_name(enum gw_site site);

@@ -10,11 +10,14 @@
  * 3.9 to 3.12 from a table, by minor version (Include/cpython/{frameobject,code,pystate}.h and
  * Include/internal/pycore_{frame,runtime}.h of each): within one, layouts do not change.
  *
- * Nobody tells where autoTSSkey is; it is in the table for all. BPF checks what it finds there:
+ * Nobody tells where autoTSSkey is; it is in the table for all. Up to 3.11, the two mutexes of the
+ * GIL lie before it in _PyRuntime (struct _gil_runtime_state), which glibc makes 8 bytes larger on
+ * AArch64 (sysdeps/aarch64/nptl/bits/pthreadtypes-arch.h). BPF checks what it finds there:
  * the PyThreadState must name the very thread.
  */
 #include "inspect/python.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +57,7 @@ static const struct debug_index debug_indexes[] = {
 	{14, 26, 27, 32, 33, 34, 36, 40, 42, 43, 44, 48},
 };
 
+#define MUTEXES_LARGER      16 /* on AArch64 */
 #define DEBUG_COOKIE        "xdebugpy"
 #define DEBUG_FREE_THREADED 2 /* word; the version is word 1 */
 
@@ -197,6 +201,10 @@ static int read_image(const struct elf_image *image, const char *file_name,
 		return -ENOTSUP;
 	}
 	python->python = *layout;
+	if (image->machine == EM_AARCH64 && version <= VERSION(11)) {
+		python->python.key_created += MUTEXES_LARGER;
+		python->python.key += MUTEXES_LARGER;
+	}
 	if (!layout->tstate_frame)
 		code = describe_itself(image, python, reason, reason_size);
 	if (!code && !fits_copies(&python->python))

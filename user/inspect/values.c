@@ -9,59 +9,67 @@
 #include "base/str.h"
 #include "inspect/walker.h"
 
-#define STACK_PROTECTOR 0x28 /* %fs:0x28, glibc's tcbhead_t.stack_guard: not libtorch's state */
-
-static const struct {
-	x86_reg name[4]; /* 64, 32, 16, 8 bits */
-} registers[REGISTERS] = {
-	[RAX] = {{X86_REG_RAX, X86_REG_EAX, X86_REG_AX, X86_REG_AL}},
-	[RCX] = {{X86_REG_RCX, X86_REG_ECX, X86_REG_CX, X86_REG_CL}},
-	[RDX] = {{X86_REG_RDX, X86_REG_EDX, X86_REG_DX, X86_REG_DL}},
-	[RBX] = {{X86_REG_RBX, X86_REG_EBX, X86_REG_BX, X86_REG_BL}},
-	[RSP] = {{X86_REG_RSP, X86_REG_ESP, X86_REG_SP, X86_REG_SPL}},
-	[RBP] = {{X86_REG_RBP, X86_REG_EBP, X86_REG_BP, X86_REG_BPL}},
-	[RSI] = {{X86_REG_RSI, X86_REG_ESI, X86_REG_SI, X86_REG_SIL}},
-	[RDI] = {{X86_REG_RDI, X86_REG_EDI, X86_REG_DI, X86_REG_DIL}},
-	[R8] = {{X86_REG_R8, X86_REG_R8D, X86_REG_R8W, X86_REG_R8B}},
-	[R9] = {{X86_REG_R9, X86_REG_R9D, X86_REG_R9W, X86_REG_R9B}},
-	[R10] = {{X86_REG_R10, X86_REG_R10D, X86_REG_R10W, X86_REG_R10B}},
-	[R11] = {{X86_REG_R11, X86_REG_R11D, X86_REG_R11W, X86_REG_R11B}},
-	[R12] = {{X86_REG_R12, X86_REG_R12D, X86_REG_R12W, X86_REG_R12B}},
-	[R13] = {{X86_REG_R13, X86_REG_R13D, X86_REG_R13W, X86_REG_R13B}},
-	[R14] = {{X86_REG_R14, X86_REG_R14D, X86_REG_R14W, X86_REG_R14B}},
-	[R15] = {{X86_REG_R15, X86_REG_R15D, X86_REG_R15W, X86_REG_R15B}},
-};
-
-static int register_index(x86_reg name)
+struct value value_constant(int64_t number)
 {
-	static const x86_reg high[] = {X86_REG_AH, X86_REG_CH, X86_REG_DH, X86_REG_BH};
-
-	for (int i = RAX; i <= RBX; i++)
-		if (high[i] == name)
-			return i;
-	for (int i = 0; i < REGISTERS; i++)
-		for (int size = 0; size < 4; size++)
-			if (registers[i].name[size] == name)
-				return i;
-	return -1;
+	return (struct value){.kind = VALUE_ADDRESS, .address.constant = number};
 }
 
-/* Bytes of a register; 0 when it is none of those that are tracked, or %ah and the like. */
-static uint8_t register_size(x86_reg name)
+bool value_is_constant(const struct value *value, int64_t *number)
 {
-	int index = register_index(name);
+	if (value->kind != VALUE_ADDRESS || value->address.tls_slot || value->address.coefficient)
+		return false;
+	*number = value->address.constant;
+	return true;
+}
 
-	for (int size = 0; index >= 0 && size < 4; size++)
-		if (registers[index].name[size] == name)
-			return (uint8_t)(8 >> size);
-	return 0;
+/* Sums are taken modulo 2^64, as the processor does; a hostile file may make any of them. */
+static int64_t wrap_add(int64_t a, int64_t b)
+{
+	return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
+static int64_t wrap_multiply(int64_t a, int64_t b)
+{
+	return (int64_t)((uint64_t)a * (uint64_t)b);
+}
+
+static bool can_be_added(const struct value *value)
+{
+	return value->kind == VALUE_ADDRESS || value->kind == VALUE_DISTANCE;
+}
+
+struct value value_add(struct value a, struct value b)
+{
+	if (a.kind == VALUE_THREAD && b.kind == VALUE_DISTANCE) {
+		b.kind = VALUE_ADDRESS;
+		return b;
+	}
+	if (b.kind == VALUE_THREAD && a.kind == VALUE_DISTANCE)
+		return value_add(b, a);
+	if (!can_be_added(&a) || !can_be_added(&b) || (a.address.tls_slot && b.address.tls_slot))
+		return (struct value){0};
+	if (b.kind == VALUE_DISTANCE)
+		a.kind = VALUE_DISTANCE;
+	a.address.tls_slot |= b.address.tls_slot;
+	a.address.constant = wrap_add(a.address.constant, b.address.constant);
+	a.address.coefficient = wrap_add(a.address.coefficient, b.address.coefficient);
+	return a;
+}
+
+struct value value_multiply(struct value a, int64_t factor)
+{
+	if (a.kind != VALUE_ADDRESS || (a.address.tls_slot && factor != 1))
+		return (struct value){0};
+	a.address.constant = wrap_multiply(a.address.constant, factor);
+	a.address.coefficient = wrap_multiply(a.address.coefficient, factor);
+	return a;
 }
 
 /*
- * The value of the lowest bytes. Of an address nothing is left; a small multiple of the key is
- * still that, as keys are small and not negative.
+ * Of an address nothing is left; a small multiple of the key is still that, as keys are small and
+ * not negative.
  */
-static struct value lowest(struct value value, uint8_t size)
+struct value value_lowest(struct value value, uint8_t size)
 {
 	struct code_address *address = &value.address;
 
@@ -82,88 +90,21 @@ static struct value lowest(struct value value, uint8_t size)
 	return value;
 }
 
-struct value walker_register(const struct walker *walker, x86_reg name)
+struct value value_signed(struct value value, uint8_t size)
 {
-	int index = register_index(name);
+	int64_t number, sign = (int64_t)1 << (8 * size - 1);
 
-	if (index < 0)
+	if (size < 8 && value_is_constant(&value, &number))
+		value.address.constant = (number ^ sign) - sign;
+	return value;
+}
+
+struct value value_masked(struct value value, int64_t mask)
+{
+	if (value.kind != VALUE_LOADED || mask <= 0 || mask > UINT8_MAX)
 		return (struct value){0};
-	return lowest(walker->reg[index], register_size(name));
-}
-
-/* 32 bits clear the upper half. 16 and 8 leave the rest as it was: good for what was loaded only,
- * of which nothing but the lowest bytes is looked at. */
-void walker_set(struct walker *walker, x86_reg name, struct value value)
-{
-	int index = register_index(name);
-	uint8_t size = register_size(name);
-
-	if (index < 0)
-		return;
-	value = lowest(value, size);
-	if (size < 4 && value.kind != VALUE_LOADED)
-		value = (struct value){0};
-	walker->reg[index] = value;
-}
-
-static struct value constant(int64_t number)
-{
-	return (struct value){.kind = VALUE_ADDRESS, .address.constant = number};
-}
-
-/* Sums are taken modulo 2^64, as the processor does; a hostile file may make any of them. */
-static int64_t wrap_add(int64_t a, int64_t b)
-{
-	return (int64_t)((uint64_t)a + (uint64_t)b);
-}
-
-static int64_t wrap_multiply(int64_t a, int64_t b)
-{
-	return (int64_t)((uint64_t)a * (uint64_t)b);
-}
-
-struct value value_add(struct value a, struct value b)
-{
-	if (a.kind != VALUE_ADDRESS || b.kind != VALUE_ADDRESS ||
-	    (a.address.tls_slot && b.address.tls_slot))
-		return (struct value){0};
-	a.address.tls_slot |= b.address.tls_slot;
-	a.address.constant = wrap_add(a.address.constant, b.address.constant);
-	a.address.coefficient = wrap_add(a.address.coefficient, b.address.coefficient);
-	return a;
-}
-
-struct value value_multiply(struct value a, int64_t factor)
-{
-	if (a.kind != VALUE_ADDRESS || (a.address.tls_slot && factor != 1))
-		return (struct value){0};
-	a.address.constant = wrap_multiply(a.address.constant, factor);
-	a.address.coefficient = wrap_multiply(a.address.coefficient, factor);
-	return a;
-}
-
-struct value walker_address(const struct walker *walker, const x86_op_mem *memory)
-{
-	struct value sum = constant(memory->disp);
-
-	if (memory->segment != X86_REG_INVALID || walker->insn->detail->x86.addr_size != 8)
-		return (struct value){0};
-	if (memory->base == X86_REG_RIP)
-		sum = value_add(sum,
-				constant((int64_t)(walker->insn->address + walker->insn->size)));
-	else if (memory->base != X86_REG_INVALID)
-		sum = value_add(sum, walker_register(walker, memory->base));
-	if (memory->index != X86_REG_INVALID)
-		sum = value_add(
-			sum, value_multiply(walker_register(walker, memory->index), memory->scale));
-	return sum;
-}
-
-const cs_x86_op *walker_operand(const struct walker *walker, int number)
-{
-	const cs_x86 *x86 = &walker->insn->detail->x86;
-
-	return number < x86->op_count ? &x86->operands[number] : NULL;
+	value.mask = (uint8_t)(mask & (value.mask ? value.mask : UINT8_MAX));
+	return value.mask ? value : (struct value){0};
 }
 
 /* --- what is recorded --------------------------------------------------------------------------
@@ -185,6 +126,28 @@ void walker_record(struct walker *walker, enum code_access_kind kind, const stru
 	};
 }
 
+struct value walker_load(struct walker *walker, const struct value *address, uint8_t size)
+{
+	walker_record(walker, CODE_LOAD, address, size, 0);
+	if (address->kind != VALUE_ADDRESS)
+		return (struct value){0};
+	return (struct value){VALUE_LOADED, address->address, size, 0};
+}
+
+void walker_store(struct walker *walker, const struct value *address, uint8_t size,
+		  const struct value *value)
+{
+	int64_t number = 0;
+
+	walker_record(walker, CODE_STORE, address, size, 0);
+	if (!walker->looking)
+		return;
+	if (value_is_constant(value, &number))
+		walker_record(walker, CODE_INITIAL, address, size, number);
+	else
+		walker_record(walker, CODE_INITIAL_OTHER, address, size, 0);
+}
+
 void walker_unsure(struct walker *walker)
 {
 	if (walker->looking)
@@ -195,52 +158,8 @@ void walker_unsure(struct walker *walker)
 	walker->trace->unsure = true;
 }
 
-struct value walker_read(struct walker *walker, const cs_x86_op *op)
+void walker_doubt(struct walker *walker, const char *why)
 {
-	struct value address;
-
-	if (!op)
-		return (struct value){0};
-	if (op->type == X86_OP_REG)
-		return walker_register(walker, op->reg);
-	if (op->type == X86_OP_IMM)
-		return constant(op->imm);
-	address = walker_address(walker, &op->mem);
-	if (op->mem.segment == X86_REG_FS && op->mem.disp != STACK_PROTECTOR &&
-	    !walker->trace->doubt[0])
-		str_format(walker->trace->doubt, sizeof(walker->trace->doubt),
-			   "thread-local state is reached relative to the thread pointer");
-	walker_record(walker, CODE_LOAD, &address, op->size, 0);
-	if (address.kind != VALUE_ADDRESS)
-		return (struct value){0};
-	return (struct value){VALUE_LOADED, address.address, op->size, 0};
-}
-
-struct value walker_read_signed(struct walker *walker, const cs_x86_op *op)
-{
-	struct value value = walker_read(walker, op);
-	int64_t sign = (int64_t)1 << (8 * op->size - 1);
-
-	if (value.kind == VALUE_ADDRESS && !value.address.coefficient && op->size < 8)
-		value.address.constant = (value.address.constant ^ sign) - sign;
-	return value;
-}
-
-void walker_write(struct walker *walker, const cs_x86_op *op, struct value value)
-{
-	struct value address;
-
-	if (op->type == X86_OP_REG) {
-		walker_set(walker, op->reg, value);
-		return;
-	}
-	if (op->type != X86_OP_MEM)
-		return;
-	address = walker_address(walker, &op->mem);
-	walker_record(walker, CODE_STORE, &address, op->size, 0);
-	if (walker->looking && value.kind == VALUE_ADDRESS && !value.address.tls_slot &&
-	    !value.address.coefficient)
-		walker_record(walker, CODE_INITIAL, &address, op->size, value.address.constant);
-	else if (walker->looking)
-		walker_record(walker, CODE_INITIAL_OTHER, &address, op->size, 0);
+	if (!walker->trace->doubt[0])
+		str_format(walker->trace->doubt, sizeof(walker->trace->doubt), "%s", why);
 }

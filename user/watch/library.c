@@ -90,6 +90,13 @@ static void probe_file(struct libraries *libraries, struct entry *entry, int fd)
 	library->state = LIBRARY_SKIPPED;
 	if (code)
 		return;
+	if (library->plan.machine != inspect_own_machine()) {
+		str_format(library->reason, sizeof(library->reason),
+			   "built for %s; this gradwatch is for %s",
+			   inspect_machine_name(library->plan.machine),
+			   inspect_machine_name(inspect_own_machine()));
+		return;
+	}
 	library->plan.abi.file_id = library->id;
 	code = probes_open(&entry->probes, libraries->programs, &library->plan, fd,
 			   &library->placed, &err);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What instructions do that neither jump nor call. Some are computed; of all the others it is only
- * known which registers they write.
+ * What x86-64 instructions do that neither jump nor call. Some are computed; of all the others it
+ * is only known which registers they write.
  */
 #include <string.h>
 
-#include "inspect/walker.h"
+#include "inspect/x86.h"
 
 static struct value shifted(struct value value, const cs_x86_op *by)
 {
@@ -16,20 +16,14 @@ static struct value shifted(struct value value, const cs_x86_op *by)
 
 static struct value masked(struct value value, const cs_x86_op *by)
 {
-	if (value.kind != VALUE_LOADED || !by || by->type != X86_OP_IMM || by->imm <= 0 ||
-	    by->imm > 255)
-		return (struct value){0};
-	value.mask = (uint8_t)(by->imm & (value.mask ? value.mask : 255));
-	if (!value.mask)
-		return (struct value){0};
-	return value;
+	return by && by->type == X86_OP_IMM ? value_masked(value, by->imm) : (struct value){0};
 }
 
 /* Comparisons with zero set what the next conditional jump is about. */
 static void compare(struct walker *walker)
 {
-	const cs_x86_op *a = walker_operand(walker, 0), *b = walker_operand(walker, 1);
-	struct value left = walker_read(walker, a), right;
+	const cs_x86_op *a = x86_operand(walker, 0), *b = x86_operand(walker, 1);
+	struct value left = x86_read(walker, a), right;
 
 	if (!a || !b)
 		return;
@@ -38,15 +32,15 @@ static void compare(struct walker *walker)
 			walker->compared = left;
 		return;
 	}
-	right = walker_read(walker, b);
+	right = x86_read(walker, b);
 	if (b->type == X86_OP_IMM && right.address.constant == 0)
 		walker->compared = left;
 }
 
 static bool compute(struct walker *walker)
 {
-	const cs_x86_op *a = walker_operand(walker, 0), *b = walker_operand(walker, 1),
-			*c = walker_operand(walker, 2);
+	const cs_x86_op *a = x86_operand(walker, 0), *b = x86_operand(walker, 1),
+			*c = x86_operand(walker, 2);
 
 	if (!a || !b)
 		return false;
@@ -54,34 +48,33 @@ static bool compute(struct walker *walker)
 	case X86_INS_MOV:
 	case X86_INS_MOVZX:
 	case X86_INS_MOVABS:
-		walker_write(walker, a, walker_read(walker, b));
+		x86_write(walker, a, x86_read(walker, b));
 		return true;
 	case X86_INS_MOVSX:
 	case X86_INS_MOVSXD:
-		walker_write(walker, a, walker_read_signed(walker, b));
+		x86_write(walker, a, x86_read_signed(walker, b));
 		return true;
 	case X86_INS_LEA:
-		walker_write(walker, a, walker_address(walker, &b->mem));
+		x86_write(walker, a, x86_address(walker, &b->mem));
 		return true;
 	case X86_INS_ADD:
-		walker_write(walker, a, value_add(walker_read(walker, a), walker_read(walker, b)));
+		x86_write(walker, a, value_add(x86_read(walker, a), x86_read(walker, b)));
 		return true;
 	case X86_INS_SUB:
-		walker_write(walker, a,
-			     value_add(walker_read(walker, a),
-				       value_multiply(walker_read(walker, b), -1)));
+		x86_write(walker, a,
+			  value_add(x86_read(walker, a), value_multiply(x86_read(walker, b), -1)));
 		return true;
 	case X86_INS_SHL:
 	case X86_INS_SAL:
-		walker_write(walker, a, shifted(walker_read(walker, a), b));
+		x86_write(walker, a, shifted(x86_read(walker, a), b));
 		return true;
 	case X86_INS_IMUL:
 		if (!c || c->type != X86_OP_IMM)
 			return false;
-		walker_write(walker, a, value_multiply(walker_read(walker, b), c->imm));
+		x86_write(walker, a, value_multiply(x86_read(walker, b), c->imm));
 		return true;
 	case X86_INS_AND:
-		walker_write(walker, a, masked(walker_read(walker, a), b));
+		x86_write(walker, a, masked(x86_read(walker, a), b));
 		return true;
 	case X86_INS_CMP:
 	case X86_INS_TEST:
@@ -126,22 +119,22 @@ static void forget_written(struct walker *walker)
 	uint8_t read_count = 0, written_count = 0;
 
 	for (int i = 0; i < walker->insn->detail->x86.op_count; i++) {
-		const cs_x86_op *op = walker_operand(walker, i);
+		const cs_x86_op *op = x86_operand(walker, i);
 
 		if (op->type == X86_OP_MEM && (op->access & CS_AC_READ))
-			walker_read(walker, op);
+			x86_read(walker, op);
 		if (op->type == X86_OP_MEM && (op->access & CS_AC_WRITE))
-			walker_write(walker, op, (struct value){0});
+			x86_write(walker, op, (struct value){0});
 	}
 	for (int i = 0; i < walker->insn->detail->x86.op_count && !reads_only; i++)
-		if (walker_operand(walker, i)->type == X86_OP_REG)
-			walker_set(walker, walker_operand(walker, i)->reg, (struct value){0});
+		if (x86_operand(walker, i)->type == X86_OP_REG)
+			x86_set(walker, x86_operand(walker, i)->reg, (struct value){0});
 	if (has_hidden_results(walker->insn->id) ||
 	    cs_regs_access(walker->capstone, walker->insn, read, &read_count, written,
 			   &written_count))
 		memset(walker->reg, 0, sizeof(walker->reg));
 	for (int i = 0; i < written_count; i++)
-		walker_set(walker, written[i], (struct value){0});
+		x86_set(walker, written[i], (struct value){0});
 }
 
 static bool keeps_flags(unsigned int id)
@@ -160,7 +153,7 @@ static bool keeps_flags(unsigned int id)
 	}
 }
 
-void walker_apply(struct walker *walker)
+void x86_apply(struct walker *walker)
 {
 	if (!keeps_flags(walker->insn->id))
 		walker->compared = (struct value){0};
