@@ -5,7 +5,7 @@ import re
 import subprocess
 
 CHECKS = ["kernel", "capabilities", "pid namespace", "BTF", "lockdown", "ring buffer"]
-CHECKS += ["BPF programs", "uprobe", "new mappings", "raising"]
+CHECKS += ["BPF programs", "uprobe", "new mappings", "raising", "newer parts"]
 
 
 def doctor(binary, *arguments):

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -33,8 +34,9 @@ static enum outcome check_kernel(struct err *text)
 
 	uname(&system);
 	err_set(text, 0, "%s %s", system.release, system.machine);
-	if (strcmp(system.machine, "x86_64")) {
-		err_set(text, 0, "%s: thread-local state is read on x86_64 only", system.machine);
+	if (strcmp(system.machine, inspect_machine_name(inspect_own_machine()))) {
+		err_set(text, 0, "%s: this gradwatch is for %s", system.machine,
+			inspect_machine_name(inspect_own_machine()));
 		return OUTCOME_FAILED;
 	}
 	return OUTCOME_OK;
@@ -125,10 +127,21 @@ static enum outcome check_uprobe(struct err *text)
 /* No failure: there are two ways. */
 static enum outcome check_raising(struct err *text)
 {
-	if (selftest_registers(text))
+	if (inspect_own_machine() != EM_X86_64)
+		err_set(text, 0, "not on this processor: what --fallback says is done instead");
+	else if (selftest_registers(text))
 		err_set(text, 0, "by ptrace: this kernel's uprobes cannot write registers");
 	else
 		err_set(text, 0, "by BPF, which writes registers");
+	return OUTCOME_OK;
+}
+
+static enum outcome check_newer(struct err *text)
+{
+	char parts[200];
+
+	selftest_newer(parts, sizeof(parts));
+	err_set(text, 0, "%s; none is used, so nothing is lost without", parts);
 	return OUTCOME_OK;
 }
 
@@ -150,6 +163,7 @@ static int doctor_machine(void)
 		{"uprobe", check_uprobe},
 		{"new mappings", check_mappings},
 		{"raising", check_raising},
+		{"newer parts", check_newer},
 	};
 	static const char *const word[] = {"ok", "FAILED"};
 	int status = EXIT_OK;
@@ -214,8 +228,8 @@ static void print_plan(const char *path, const char *version, const struct inspe
 	str_escape(shown, sizeof(shown), path, strlen(path));
 	printf("%s\n", shown);
 	str_escape(shown, sizeof(shown), version, strlen(version));
-	printf("torch %s, build id %s\n", version[0] ? shown : "of unknown version",
-	       plan->build_id[0] ? plan->build_id : "none");
+	printf("torch %s for %s, build id %s\n", version[0] ? shown : "of unknown version",
+	       inspect_machine_name(plan->machine), plan->build_id[0] ? plan->build_id : "none");
 	printf("probes:\n");
 	print_sites(plan);
 	printf("thread-local state:\n");

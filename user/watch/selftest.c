@@ -3,6 +3,8 @@
 
 #include <asm/ptrace.h>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -215,6 +217,37 @@ int selftest_uprobe(uint64_t *ns_per_hit, struct err *err)
 			       hits, CALLS);
 	*ns_per_hit = elapsed > bare ? (elapsed - bare) / CALLS : 0;
 	return code;
+}
+
+void selftest_newer(char *text, size_t size)
+{
+	static const struct {
+		const char *name;
+		int helper;       /* which the programs of probes could call */
+		const char *type; /* or a type of the kernel that tells of it */
+		int kind;
+	} parts[] = {
+		{"bpf_loop", BPF_FUNC_loop, NULL, 0},
+		{"BPF cookies", BPF_FUNC_get_attach_cookie, NULL, 0},
+		{"task storage", BPF_FUNC_task_storage_get, NULL, 0},
+		{"uprobe_multi", 0, "bpf_uprobe_multi_link", BTF_KIND_STRUCT},
+		{"VMA iterators", 0, "bpf_iter_task_vma_new", BTF_KIND_FUNC},
+	};
+	struct btf *types = btf__load_vmlinux_btf();
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		bool has = parts[i].type
+				   ? types && btf__find_by_name_kind(types, parts[i].type,
+								     (uint32_t)parts[i].kind) > 0
+				   : libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, parts[i].helper,
+							     NULL) == 1;
+
+		used += (size_t)snprintf(text + used, used < size ? size - used : 0, "%s%s: %s",
+					 i ? ", " : "", parts[i].name, has ? "yes" : "no");
+	}
+	btf__free(types);
 }
 
 int selftest_registers(struct err *err)

@@ -3,6 +3,7 @@
 #ifndef GRADWATCH_WATCH_SELFTEST_H
 #define GRADWATCH_WATCH_SELFTEST_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -20,6 +21,12 @@ int selftest_programs(struct err *err);
 
 /* Loads a program that writes a register of what it probes. */
 int selftest_registers(struct err *err);
+
+/*
+ * What newer kernels have that gradwatch does without, "bpf_loop: no, BPF cookies: yes, ...": helpers
+ * by loading a program that calls them, the rest by the kernel's types.
+ */
+void selftest_newer(char *text, size_t size);
 
 /*
  * Probes a function of this very program, calls it and counts the hits. *ns_per_hit: what a hit
