@@ -4,6 +4,7 @@
 import functools
 import os
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -42,6 +43,8 @@ def environment():
     )
     for name in ("SUDO_UID", "SUDO_GID", "NO_COLOR"):
         os.environ.pop(name, None)
+    # A shell starts what runs in the background with this one ignored, and targets inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ sys.stdin.read()
 E_MACHINE = 18  # offset in the ELF header
 EM_AARCH64 = 183
 EM_386 = 3
+EM_X86_64 = 62
 
 
 def run(binary, *arguments, prefix=(), timeout=60, **options):
@@ -209,7 +210,7 @@ def test_truncated_late(binary, tmp_path, library, share):
         error_of(result)
 
 
-@pytest.mark.parametrize("machine", [EM_AARCH64, EM_386, 0xFFFF])
+@pytest.mark.parametrize("machine", [EM_386, 0xFFFF])
 def test_other_architecture(binary, tmp_path, library, machine):
     line = error_of(doctor(binary, tmp_path, patched(library, E_MACHINE, "<H", machine)))
     assert "architecture" in line or "x86" in line
@@ -241,10 +242,10 @@ def test_hostile_name_of_a_file(binary, tmp_path):
     assert r"\x1b[31m\x0alibc10.so" in line
 
 
-def test_hostile_library_in_a_process(any_target, gradwatch, puppet, tmp_path):
-    """Mapped under the right name by a process: told as skipped, the rest goes on."""
+def skipped_library(library, gradwatch, puppet, tmp_path):
+    """What is told of one that a process maps under the right name; the rest goes on."""
     fake = tmp_path / "libc10.so"
-    fake.write_bytes(patched(any_target.libc10().read_bytes()[:65536], 40, "<Q", 2**63))
+    fake.write_bytes(library)
     holder = Process([sys.executable, "-c", MAP_A_FILE, fake])
     assert holder.line() == "up", holder.stderr
     process = puppet()
@@ -253,5 +254,21 @@ def test_hostile_library_in_a_process(any_target, gradwatch, puppet, tmp_path):
     monitor.wait_for("violation", 2)
     monitor.stop()
     (skipped,) = monitor.of_type("skipped")
-    assert skipped["pid"] == holder.pid and skipped["reason"]
+    assert skipped["pid"] == holder.pid
     assert skipped["torch"]["file"] == str(fake)
+    return skipped["reason"]
+
+
+def test_hostile_library_in_a_process(any_target, gradwatch, puppet, tmp_path):
+    library = patched(any_target.libc10().read_bytes()[:65536], 40, "<Q", 2**63)
+    assert skipped_library(library, gradwatch, puppet, tmp_path)
+
+
+def test_library_of_another_processor(library, gradwatch, puppet, tmp_path):
+    """It can be inspected, and not watched."""
+    own = os.uname().machine
+    machine = {"x86_64": EM_AARCH64, "aarch64": EM_X86_64}[own]
+    reason = skipped_library(
+        patched(library, E_MACHINE, "<H", machine), gradwatch, puppet, tmp_path
+    )
+    assert reason.startswith("built for ") and reason.endswith(f"this gradwatch is for {own}")
