@@ -34,7 +34,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check check-unit check-sanitize check-e2e check-torch check-kernels kernels coverage bench fuzz fmt lint \
+.PHONY: all help demo check check-unit check-sanitize check-e2e check-torch check-kernels kernels arm64 check-arm64 coverage bench fuzz fmt lint \
 	compile_commands install clean deps
 
 all: $(BUILD)/gradwatch ## build gradwatch
@@ -137,11 +137,28 @@ $(BUILD)/verify: tests/kernels/verify.c $(BUILD)/libgradwatch.a
 	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARN) $(CFLAGS) -MMD -MP $< $(BUILD)/libgradwatch.a -o $@ \
 		$(LDFLAGS) $(LDLIBS)
 
-check-kernels: all $(BUILD)/verify $(BUILD)/venv/.complete $(BUILD)/standin/.complete ## in VMs with other kernels
-	$(Q)tests/kernels/run.sh $(abspath $(BUILD)) $(KERNELS_FLAGS)
+check-kernels: all arm64 $(BUILD)/verify $(BUILD)/venv/.complete $(BUILD)/standin/.complete ## in VMs with other kernels
+	$(Q)tests/arm64/cross.sh $(BUILD)/arm64 $(BUILD)/arm64/verify $(BUILD)/arm64/standin/.complete
+	$(Q)tests/kernels/run.sh $(abspath $(BUILD)) $(abspath $(BUILD)/arm64) $(KERNELS_FLAGS)
 
 kernels: ## check-kernels, and its table into README, the verifier's counts into a file
 	$(Q)$(MAKE) --no-print-directory check-kernels KERNELS_FLAGS=--write
+
+$(BUILD)/deps-arm64: tools/deps.sh
+	$(Q)mkdir -p $(@D)
+	$(Q)tools/deps.sh build test arm64
+	$(Q)touch $@
+
+arm64: $(BUILD)/deps-arm64 ## cross-build for aarch64, into build/arm64
+	$(Q)tests/arm64/cross.sh $(BUILD)/arm64 all
+
+# The programs whose tests are about the processor; the others are the same on all.
+ARM64_UNIT := $(patsubst %,$(BUILD)/arm64/unit/test_%,inspect inspect_damage python base)
+
+check-arm64: arm64 $(BUILD)/venv/.complete ## unit tests as aarch64 code under emulation; plans of real arm64 files
+	$(Q)tests/arm64/cross.sh $(BUILD)/arm64 $(ARM64_UNIT)
+	$(Q)EMULATOR=tests/arm64/emulate.sh tests/unit/run.sh $(ARM64_UNIT)
+	$(Q)GRADWATCH_BINARY=$(abspath $(BUILD)/gradwatch) $(BUILD)/venv/bin/python -m pytest -q tests/arm64
 
 coverage: ## write what is seen on which torch build, for doctor and README (large downloads)
 	$(Q)GRADWATCH_WRITE_COVERAGE=1 $(MAKE) --no-print-directory check-torch PYTEST_ARGS="-k what_is_seen"

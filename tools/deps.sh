@@ -7,11 +7,12 @@ packages() {
 	case $1 in
 	build) echo clang llvm gcc make pkg-config libbpf-dev libelf-dev libcapstone-dev libjson-c-dev bpftool linux-libc-dev ;;
 	python) echo python3 python3-venv util-linux ;;
-	test) echo libcmocka-dev python3 python3-venv debootstrap util-linux binutils g++ strace ;;
+	test) echo libcmocka-dev python3 python3-venv debootstrap util-linux binutils g++ strace gcc-aarch64-linux-gnu ;;
 	lint) echo clang-format clang-tidy clang-tools cppcheck shellcheck ;;
 	bench) echo bpftrace ;;
 	fuzz) echo libclang-rt-14-dev ;;
-	kernels) echo qemu-system-x86 busybox-static squashfs-tools cpio xz-utils patchelf ;;
+	arm64) echo gcc-aarch64-linux-gnu g++-aarch64-linux-gnu mmdebstrap qemu-user ;;
+	kernels) echo qemu-system-x86 qemu-system-arm busybox-static squashfs-tools cpio xz-utils patchelf ;;
 	*) echo "deps: unknown group '$1'" >&2; exit 2 ;;
 	esac
 }

@@ -1,24 +1,21 @@
 #!/bin/sh
 # Fetches the newest cloud kernel of a Debian suite and makes an initrd that goes with it.
 #
-#   tests/kernels/fetch.sh DIR SUITE
+#   tests/kernels/fetch.sh DIR SUITE ARCH BUSYBOX     (ARCH: Debian's name, BUSYBOX: for that)
 #
 # leaves DIR/vmlinuz, DIR/initrd.gz and DIR/release. What is there is kept if it is still the newest.
 set -eu
 
 work=$1
 suite=$2
+arch=$3
+busybox=$4
 here=$(cd "$(dirname "$0")" && pwd)
 
 say() { printf 'kernels: %s\n' "$*" >&2; }
 
-# apt with lists of its own, for a suite that this machine does not use.
 apt_of_suite() { # COMMAND ARGS...
-	command=$1
-	shift
-	"$command" -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null \
-		-o Dir::State::lists="$work/lists" -o Dir::Cache="$work/cache" \
-		-o APT::Sandbox::User=root -o Acquire::Retries=5 "$@"
+	"$here/../targets/suite_apt.sh" "$work" "$suite" "$arch" "$@"
 }
 
 depends_on() { # PACKAGE PATTERN: what it needs whose name fits
@@ -45,17 +42,16 @@ make_initrd() {
 		find "$work/tree" -name "$name.ko*" -exec cp {} "$staged/modules" \;
 	done
 	find "$staged/modules" -name '*.xz' -exec xz -d {} +
-	cp /bin/busybox "$staged/bin"
+	cp "$busybox" "$staged/bin/busybox"
 	cp "$here/init" "$staged/init"
 	chmod +x "$staged/init"
 	(cd "$staged" && find . | cpio -o -H newc 2>/dev/null) | gzip -1 >"$work/initrd.gz"
 	rm -rf "$staged"
 }
 
-mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
-echo "deb [trusted=yes] $("$here/../targets/mirror.sh") $suite main" >"$work/sources.list"
+mkdir -p "$work"
 apt_of_suite apt-get -qq update
-image=$(depends_on linux-image-cloud-amd64 'linux-image-[0-9]')
+image=$(depends_on "linux-image-cloud-$arch" 'linux-image-[0-9]')
 if [ "$(cat "$work/.complete" 2>/dev/null)" != "$image" ]; then
 	unpack_kernel "$image"
 	find "$work/tree" -name 'vmlinuz*' -exec cp {} "$work/vmlinuz" \;

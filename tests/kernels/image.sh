@@ -1,10 +1,12 @@
 #!/bin/sh
 # Makes the disks of a guest:
 #
-#   tests/kernels/image.sh base FILE           a real PyTorch with all that it needs (tests/targets)
-#   tests/kernels/image.sh own FILE BUILD      gradwatch, its libraries, the tests; mounted on /gradwatch
+#   tests/kernels/image.sh base FILE ROOT      the guest's root, with empty folders to mount on
+#   tests/kernels/image.sh own FILE BUILD BUSYBOX VENV
+#                                              gradwatch, its libraries, the tests; mounted on /gradwatch
 #
-# The first is made once for a state of its target. Nothing is compressed: the guest is slow.
+# The first is made once for a state of its root, which a file .complete stands for. Nothing is
+# compressed: the guest is slow.
 set -eu
 
 what=$1
@@ -22,28 +24,30 @@ squash() { # FILE SOURCE...
 	mv "$output.new" "$output"
 }
 
-make_base() {
-	target=$("$root/tests/targets/make.sh" debian-2.14.1 | cut -f 2)
-	stamp="$(stat -c %Y "$target/.complete") $(cksum <"$0")"
+make_base() { # ROOT
+	stamp="$(stat -c %Y "$1/.complete") $(cksum <"$0")"
 	[ -e "$file" ] && [ "$(cat "$file.stamp" 2>/dev/null)" = "$stamp" ] && return
-	say "making the guests' root of $(basename "$target")"
+	say "making a guest's root of $(basename "$1")"
 	staged=$(mktemp -d)
-	mkdir "$staged/gradwatch"
-	squash "$file" "$target"/* "$staged/gradwatch"
+	for folder in gradwatch proc sys dev tmp mnt root; do
+		[ -d "$1/$folder" ] && [ $folder != gradwatch ] || mkdir "$staged/$folder"
+	done
+	squash "$file" "$1"/* "$staged"/*
 	rm -rf "$staged"
 	echo "$stamp" >"$file.stamp"
 }
 
-# gradwatch needs its libraries as they are here; the guest's Debian is another one.
+# gradwatch needs its libraries as they are here, where the guest's Debian is another one.
 copy_gradwatch() { # BUILD DIR
 	mkdir -p "$2/lib"
 	cp "$1/gradwatch" "$1/verify" "$2"
+	ldd "$1/gradwatch" >/dev/null 2>&1 || return 0 # of another processor: its root has them
 	ldd "$1/gradwatch" | awk '$3 ~ /lib(bpf|elf|capstone|json-c)\.so/ { print $3 }' |
 		xargs -I{} cp -L {} "$2/lib"
 	patchelf --force-rpath --set-rpath /gradwatch/lib "$2/gradwatch" "$2/verify"
 }
 
-make_own() { # BUILD
+make_own() { # BUILD BUSYBOX VENV
 	staged=$(mktemp -d)
 	copy_gradwatch "$1" "$staged"
 	mkdir "$staged/tests" "$staged/packages"
@@ -51,15 +55,15 @@ make_own() { # BUILD
 		"$staged/tests"
 	cp -r "$1/standin" "$staged/standin"
 	for package in pytest _pytest pluggy iniconfig packaging pygments py.py; do
-		cp -r "$1"/venv/lib/python3*/site-packages/"$package" "$staged/packages"
+		cp -r "$3"/lib/python3*/site-packages/"$package" "$staged/packages"
 	done
-	cp /bin/busybox "$staged"
+	cp "$2" "$staged/busybox"
 	squash "$file" "$staged"/*
 	rm -rf "$staged"
 }
 
 case $what in
-base) make_base ;;
-own) make_own "$3" ;;
+base) make_base "$3" ;;
+own) make_own "$3" "$4" "$5" ;;
 *) echo "image: unknown disk '$what'" >&2; exit 2 ;;
 esac

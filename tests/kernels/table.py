@@ -7,6 +7,7 @@ status 1 if anything failed, or a guest has not come to its end.
 """
 
 import pathlib
+import re
 import sys
 import xml.etree.ElementTree
 
@@ -39,6 +40,26 @@ ANSWERS = {
     "lockdown=confidentiality": "test_rights::test_lockdown[confidentiality]",
 }
 
+# How doctor begins to say it: what is shown.
+RAISING = {
+    "by BPF": "by BPF",
+    "by ptrace": "by ptrace",
+    "not on this processor": "no: `--fallback`",
+}
+
+# Of what the verifier says of a program that it refuses.
+LOG_LINES = 12
+
+# A program may grow by this before somebody has to look at it.
+GROWTH = 1.25
+
+# Guests for another processor than this machine's have no PyTorch: that would take hours.
+WITHOUT_TORCH = "arm64"
+
+
+def needs_torch(row):
+    return row.startswith("real PyTorch")
+
 
 def sections(text):
     found = {}
@@ -46,7 +67,7 @@ def sections(text):
         if line.startswith("== "):
             name = line[3:]
             found[name] = []
-        elif found:
+        elif found and line:
             found[name].append(line)
     return found
 
@@ -57,25 +78,23 @@ class Guest:
     def __init__(self, path):
         path = pathlib.Path(path)
         found = sections(path.read_text(errors="replace")) if path.exists() else {}
-        self.name = path.parent.name
+        self.name = path.parent.name  # SUITE:ARCH
+        self.has_torch = not self.name.endswith(WITHOUT_TORCH)
         self.whole = "end" in found
         if not self.whole:
-            self.release, self.tests, self.counts, self.raising = self.name, {}, {}, "-"
+            self.release, self.tests, self.counts = self.name, {}, {}
+            self.raising, self.newer = "**no**", {}
             return
         self.release = found["release"][0]
-        self.raising = next(
-            (
-                line.split()[3].rstrip(",:")
-                for line in found["doctor"]
-                if line.startswith("raising")
-            ),
-            "-",
-        )
+        told = {line[:13].strip(): line[14:].split(maxsplit=1)[1] for line in found["doctor"]}
+        self.raising = next((way for way in RAISING if told["raising"].startswith(way)), "**no**")
+        self.newer = dict(re.findall(r"(\w[\w ]*): (yes|no)", told["newer parts"]))
         self.counts = {}
         for line in found["verifier"]:
             program, variant, count = line.split()[:3]
             self.counts[f"{program} {variant}"] = count
-        self.tests = dict(self.read_tests("\n".join(found["junit"])))
+        self.log = "\n".join(found["verifier log"][-LOG_LINES:])
+        self.tests = dict(self.read_tests("\n".join(found["junit"]))) if found["junit"] else {}
 
     @staticmethod
     def read_tests(text):
@@ -108,13 +127,29 @@ class Guest:
                 yield name, test["failure"]
         for name, count in self.counts.items():
             if not count.isdigit():
-                yield f"verifier: {name}", count
+                yield f"verifier: {name}", self.log
         for row, prefixes in ROWS.items():
+            if not self.whole or (not self.has_torch and needs_torch(row)):
+                continue
             for prefix in prefixes:
-                if self.whole and not any(name.startswith(prefix) for name in self.tests):
-                    yield f"no test for '{row}'", prefix
+                chosen = [test for name, test in self.tests.items() if name.startswith(prefix)]
+                if not chosen or any(test["skipped"] for test in chosen):
+                    yield f"'{row}' was not run", prefix
+
+    def grown(self, known):
+        """Programs that the verifier has much more to do with than the file says."""
+        for name, count in self.counts.items():
+            before = known.get((name, self.name))
+            if before and count.isdigit() and int(count) > GROWTH * int(before):
+                yield (
+                    f"verifier: {name}",
+                    f"{before} instructions have become {count}: if that has to be, "
+                    "`make kernels` writes it down",
+                )
 
     def cell(self, row):
+        if not self.has_torch and needs_torch(row):
+            return "-"
         if row in ANSWERS:
             answer = (self.tests.get(ANSWERS[row]) or {}).get("answer")
             if answer == "works":
@@ -130,9 +165,11 @@ def table(guests):
     yield "|---|" + "---|" * len(guests)
     for row in [*ROWS, *ANSWERS]:
         yield f"| {row} | " + " | ".join(guest.cell(row) for guest in guests) + " |"
-    ways = {"BPF": "BPF", "ptrace": "ptrace"}
-    cells = [ways.get(guest.raising, "**no**") for guest in guests]
-    yield "| a call is made to raise by | " + " | ".join(cells) + " |"
+    cells = [RAISING.get(guest.raising, guest.raising) for guest in guests]
+    yield "| a call is made to raise | " + " | ".join(cells) + " |"
+    for part in dict.fromkeys(part for guest in guests for part in guest.newer):
+        cells = [guest.newer.get(part, "**no**") for guest in guests]
+        yield f"| has {part} (not used) | " + " | ".join(cells) + " |"
     most = [
         max(map(int, filter(str.isdigit, guest.counts.values())), default=0) for guest in guests
     ]
@@ -151,9 +188,24 @@ def write_readme(lines):
     README.write_text(before + BEGIN + mark + "\n" + "\n".join(lines) + "\n" + after)
 
 
+def read_counts():
+    """{(program, guest): count} of the file; the first line has the guests, and their kernels."""
+    if not COUNTS.exists():
+        return {}
+    head, *rows = (line.split("\t") for line in COUNTS.read_text().splitlines())
+    names = [column.split()[0] for column in head]
+    return {
+        (row[0], name): count
+        for row in rows
+        for name, count in zip(names[1:], row[1:], strict=True)
+        if count != "-"
+    }
+
+
 def write_counts(guests):
     names = list(dict.fromkeys(name for guest in guests for name in guest.counts))
-    lines = ["\t".join(["program", *(guest.release for guest in guests)])]
+    columns = (f"{guest.name} ({guest.release})" for guest in guests)
+    lines = ["\t".join(["program", *columns])]
     for name in names:
         lines.append("\t".join([name, *(guest.counts.get(name, "-") for guest in guests)]))
     COUNTS.write_text("\n".join(lines) + "\n")
@@ -162,9 +214,10 @@ def write_counts(guests):
 def main():
     paths = [path for path in sys.argv[1:] if path != "--write"]
     guests = [Guest(path) for path in paths]
+    known = {} if "--write" in sys.argv else read_counts()
     failed = 0
     for guest in guests:
-        for name, text in guest.failures():
+        for name, text in [*guest.failures(), *guest.grown(known)]:
             failed += 1
             print(f"FAILED on {guest.release}: {name}\n{text}")
     if "--write" in sys.argv and not failed:

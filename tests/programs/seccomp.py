@@ -12,9 +12,12 @@ import sys
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, FILTER = 38, 22, 2
 LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06
 KILL, ALLOW, FAIL = 0x80000000, 0x7FFF0000, 0x00050000
-BPF, ENOSYS = 321, 38
-# kill, ptrace, tkill, tgkill, uretprobe, uprobe of x86-64
-NUMBERS = (62, 101, 200, 234, 335, 336)
+ENOSYS = 38
+# kill, ptrace, tkill, tgkill; on x86-64 also uretprobe and uprobe
+BPF, NUMBERS = {
+    "x86_64": (321, (62, 101, 200, 234, 335, 336)),
+    "aarch64": (280, (129, 117, 130, 131)),
+}[os.uname().machine]
 
 answer = KILL
 if sys.argv[1] == "no-bpf":

@@ -4,9 +4,9 @@
 #   keyed    slots by mode key (PyTorch 2.2 and later), all variables from one base
 #   pairs    keyed, one GOT pair per thread-local variable (wheels until 2.5)
 #   stack    a stack of modes (2.0 - 2.1), one GOT pair per variable
-#   endbr64  keyed, functions start with endbr64 as in Debian's builds
+#   endbr64  keyed, functions start with endbr64 (AArch64: paciasp) as in Debian's builds
 #   tlsdesc  keyed, TLS descriptors: no build of libtorch does so on x86-64 and gradwatch cannot
-#            read them, so verdicts must come out as uncertain
+#            read them there, so verdicts must come out as uncertain
 set -eu
 
 [ $# -eq 1 ] || { echo "usage: $0 DIR" >&2; exit 2; }
@@ -22,11 +22,14 @@ build() { # VARIANT FLAG...
 	mv "$out/libc10.so.new" "$out/libc10.so"
 }
 
-plain="-fcf-protection=none"
+case $(${CXX:-g++} -dumpmachine) in
+x86_64*) plain=-fcf-protection=none hardened=-fcf-protection=full ;;
+*) plain=-mbranch-protection=none hardened=-mbranch-protection=standard ;;
+esac
 build "$1" keyed $plain
 build "$1" pairs $plain -DSTANDIN_PAIRS
 build "$1" stack $plain -DSTANDIN_STACK
-build "$1" endbr64 -fcf-protection=full
-if [ "$(uname -m)" = x86_64 ]; then
+build "$1" endbr64 $hardened
+if [ $plain = -fcf-protection=none ]; then
 	build "$1" tlsdesc $plain -mtls-dialect=gnu2
 fi

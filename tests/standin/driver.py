@@ -22,6 +22,7 @@ judged in the process itself through the library's own functions. Times are CLOC
 
 import ctypes
 import json
+import os
 import queue
 import random
 import sys
@@ -64,6 +65,16 @@ output_lock = threading.Lock()
 def say(**fields):
     with output_lock:
         print(json.dumps(fields), flush=True)
+
+
+def join(worker):
+    """
+    Waits until a thread is gone. It drops its modes at its very end, for which it needs the
+    interpreter: worker.join() comes back before that, and Python would end it in its midst.
+    """
+    worker.join()
+    while os.path.exists(f"/proc/self/task/{worker.native_id}"):
+        time.sleep(0.001)
 
 
 class Library:
@@ -183,7 +194,7 @@ class Thread:
         for worker in workers:
             worker.start()
         for worker in workers:
-            worker.join()
+            join(worker)
 
     def unwind(self):
         while self.entered:
@@ -230,11 +241,11 @@ def main():
         worker, commands = others[name]
         commands.put(words)
         if words[0] == "end":
-            worker.join()
+            join(worker)
             del others[name]
     for worker, commands in others.values():
         commands.put(None)
-        worker.join()
+        join(worker)
 
 
 if __name__ == "__main__":

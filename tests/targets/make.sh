@@ -75,8 +75,8 @@ make_one() { # NAME
 	if [ "$(cat "$dir/.complete" 2>/dev/null)" != "$what" ]; then
 		say "making $1 ($what) in $dir"
 		rm -rf "$dir"
-		case $1 in
 		# shellcheck disable=SC2086 # a list of requirements
+		case $1 in
 		wheel-*) wheel "$dir" $what ;; # the recipe is a list of requirements
 		debian-*) debian "$dir" "$what" ;;
 		esac

@@ -1,12 +1,13 @@
 #!/bin/sh
 # Runs unit test programs (cmocka) and adds up: tests/unit/run.sh PROGRAM...
 # Last line: "N passed, N failed"; fails when a test fails or a program ran none.
+# EMULATOR  what runs programs that are for another processor
 set -u
 
 passed=0
 failed=0
 for program in "$@"; do
-	output=$(CMOCKA_MESSAGE_OUTPUT=stdout "$program" 2>&1)
+	output=$(CMOCKA_MESSAGE_OUTPUT=stdout ${EMULATOR:-} "$program" 2>&1)
 	status=$?
 	ok=$(printf '%s\n' "$output" | grep -c '^\[       OK \]')
 	bad=$(printf '%s\n' "$output" | grep -c '^\[  FAILED  \] [a-z_0-9]*$')
