@@ -239,8 +239,8 @@ int elf_image_text(const struct elf_image *image, uint64_t *address, uint64_t *o
 	for (int i = 0; elf_image_segment(image, i, &load); i++) {
 		if (load.p_type != PT_LOAD || !(load.p_flags & PF_X))
 			continue;
-		*address = load.p_vaddr & ~(uint64_t)0xfff;
-		*offset = load.p_offset & ~(uint64_t)0xfff;
+		*address = load.p_vaddr;
+		*offset = load.p_offset;
 		return 0;
 	}
 	return -ENOENT;

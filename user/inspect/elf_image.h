@@ -95,8 +95,9 @@ int elf_image_object(const struct elf_image *image, const char *name, uint64_t *
 int elf_image_tls(const struct elf_image *image, const char *name, uint64_t *offset);
 
 /*
- * What tells the load address of a running image: the link-time address of the page at which its
- * first executable segment starts, and that page's offset in the file. *fixed: it is not moved.
+ * What tells the load address of a running image: the link-time address at which its first
+ * executable segment starts, and its offset in the file. It is mapped by whole pages, whose size
+ * differs from kernel to kernel. *fixed: it is not moved.
  */
 int elf_image_text(const struct elf_image *image, uint64_t *address, uint64_t *offset, bool *fixed);
 

@@ -78,9 +78,10 @@ static int tell(struct visit *visit, const struct entry *entry,
 		const struct procfs_mapping *mapping)
 {
 	struct interpreter_found *found = visit->found;
-	uint64_t bias = mapping->start - entry->python.text;
+	uint64_t into = entry->python.text_offset - mapping->offset;
+	uint64_t bias = mapping->start + into - entry->python.text;
 
-	if (mapping->offset != entry->python.text_offset)
+	if (entry->python.text_offset < mapping->offset || into >= mapping->end - mapping->start)
 		return 0;
 	found->interpreter.python = entry->python.python;
 	found->interpreter.runtime = moved(&entry->python, entry->python.runtime, bias);

@@ -46,7 +46,8 @@ __attribute__((noinline, used)) static void probed(void)
 
 int selftest_ring(struct err *err)
 {
-	int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "gw_selftest", 0, 0, 4096, NULL);
+	const uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
+	int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "gw_selftest", 0, 0, page, NULL);
 
 	if (fd < 0) {
 		diagnose_bpf(err, fd, "making a ring buffer");
