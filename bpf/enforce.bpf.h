@@ -131,7 +131,7 @@ static __always_inline bool enforce_needs_binding(__u32 file_id)
 static __always_inline void enforce_stop(void)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct gw_held value = {.time = bpf_ktime_get_ns()};
+	struct gw_held value = {};
 	__u32 ns_pid, ns_tid;
 
 	session_identify(&value.start_time, &ns_pid, &ns_tid);

@@ -205,9 +205,8 @@ enum gw_decision { GW_DECISION_LET_BE = 1, GW_DECISION_ACT };
 /* Value of the map of processes that were stopped and not yet let go, keyed by pid. */
 struct gw_held {
 	__u64 start_time; /* of the process, ns since boot */
-	__u64 time;       /* ns */
 };
-_Static_assert(sizeof(struct gw_held) == 16, "held layout");
+_Static_assert(sizeof(struct gw_held) == 8, "held layout");
 
 /* What BPF did about a violation when it sent its record. */
 enum gw_ask {

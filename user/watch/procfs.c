@@ -138,11 +138,23 @@ int procfs_state(pid_t tid, char *state)
 	return code;
 }
 
+/* The pid in the process's own namespace: the last of those in its status; `pid` if none is told.
+ */
+static uint32_t innermost_pid(const char *status, uint32_t pid)
+{
+	const char *at = status_field(status, "\nNSpid:\t");
+
+	for (; at && *at && *at != '\n'; at++)
+		if (at[-1] == '\t')
+			pid = (uint32_t)strtoul(at, NULL, 10);
+	return pid;
+}
+
 int procfs_signals(pid_t pid, struct procfs_signals *signals)
 {
 	char status[4096];
 	ssize_t got = read_proc(pid, "status", status, sizeof(status));
-	const char *blocked, *ignored, *caught, *tracer, *last;
+	const char *blocked, *ignored, *caught, *tracer;
 
 	if (got < 0)
 		return (int)got;
@@ -150,17 +162,13 @@ int procfs_signals(pid_t pid, struct procfs_signals *signals)
 	ignored = status_field(status, "\nSigIgn:\t");
 	caught = status_field(status, "\nSigCgt:\t");
 	tracer = status_field(status, "\nTracerPid:\t");
-	last = status_field(status, "\nNSpid:\t");
 	if (!blocked || !ignored || !caught || !tracer)
 		return -EBADMSG;
 	signals->blocked = strtoull(blocked, NULL, 16);
 	signals->ignored = strtoull(ignored, NULL, 16);
 	signals->caught = strtoull(caught, NULL, 16);
 	signals->tracer = (pid_t)strtol(tracer, NULL, 10);
-	signals->is_init = false;
-	for (; last && *last && *last != '\n'; last++)
-		if (last[-1] == '\t')
-			signals->is_init = strtol(last, NULL, 10) == 1;
+	signals->is_init = innermost_pid(status, (uint32_t)pid) == 1;
 	return 0;
 }
 
@@ -168,7 +176,7 @@ int procfs_identity(pid_t pid, char comm[17], uint32_t *uid, uint32_t *ns_pid)
 {
 	char status[4096];
 	ssize_t got = read_proc(pid, "comm", comm, 17);
-	const char *value, *last;
+	const char *uid_field;
 
 	if (got < 0)
 		return (int)got;
@@ -177,13 +185,9 @@ int procfs_identity(pid_t pid, char comm[17], uint32_t *uid, uint32_t *ns_pid)
 	got = read_proc(pid, "status", status, sizeof(status));
 	if (got < 0)
 		return (int)got;
-	value = status_field(status, "\nUid:\t");
-	*uid = value ? (uint32_t)strtoul(value, NULL, 10) : 0;
-	value = status_field(status, "\nNSpid:\t");
-	*ns_pid = (uint32_t)pid;
-	for (last = value; last && *last && *last != '\n'; last++)
-		if (last == value || last[-1] == '\t')
-			*ns_pid = (uint32_t)strtoul(last, NULL, 10);
+	uid_field = status_field(status, "\nUid:\t");
+	*uid = uid_field ? (uint32_t)strtoul(uid_field, NULL, 10) : 0;
+	*ns_pid = innermost_pid(status, (uint32_t)pid);
 	return 0;
 }
 
