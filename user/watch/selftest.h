@@ -23,8 +23,8 @@ int selftest_programs(struct err *err);
 int selftest_registers(struct err *err);
 
 /*
- * What newer kernels have that gradwatch does without, "bpf_loop: no, BPF cookies: yes, ...": helpers
- * by loading a program that calls them, the rest by the kernel's types.
+ * What newer kernels have that gradwatch does without: "bpf_loop: no, BPF cookies: yes, ...".
+ * Helpers are found by loading a program that calls them, the rest by the kernel's types.
  */
 void selftest_newer(char *text, size_t size);
 
