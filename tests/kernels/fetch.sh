@@ -3,7 +3,7 @@
 #
 #   tests/kernels/fetch.sh DIR SUITE ARCH BUSYBOX     (ARCH: Debian's name, BUSYBOX: for that)
 #
-# leaves DIR/vmlinuz, DIR/initrd.gz and DIR/release. What is there is kept if it is still the newest.
+# leaves DIR/vmlinuz and DIR/initrd.gz. What is there is kept if it is still the newest.
 set -eu
 
 work=$1

@@ -40,6 +40,25 @@ static void tell(struct visit *visit, const struct event_process *process,
 	discover->handler(discover->context, &event);
 }
 
+/* A library that could not even be looked at. What is unmapped or has ended meanwhile is none. */
+static void tell_unreadable(struct visit *visit, const struct procfs_mapping *mapping, int code)
+{
+	struct event event = {.type = EVENT_SKIPPED, .time = clock_monotonic()};
+	const struct event_process *process;
+	bool is_new;
+
+	if (code == -ESRCH || code == -ENOENT)
+		return;
+	process = processes_note(visit->discover->processes, visit->pid, &is_new);
+	if (!process)
+		return;
+	event.process = *process;
+	str_format(event.torch.file, sizeof(event.torch.file), "%s", mapping->path);
+	str_format(event.attached.doubt, sizeof(event.attached.doubt), "cannot be opened: %s",
+		   code == -ENOSPC ? "too many libraries" : strerror(-code));
+	visit->discover->handler(visit->discover->context, &event);
+}
+
 static int visit_mapping(void *context, const struct procfs_mapping *mapping)
 {
 	struct visit *visit = context;
@@ -51,6 +70,8 @@ static int visit_mapping(void *context, const struct procfs_mapping *mapping)
 
 	library = libraries_learn(visit->discover->libraries, (pid_t)visit->pid, mapping,
 				  &new_library, &code);
+	if (!library)
+		tell_unreadable(visit, mapping, code);
 	if (!library || library->state == LIBRARY_NOT_TORCH)
 		return 0;
 	/* After the probes: without a Python only stacks are missing. */

@@ -18,6 +18,7 @@
 
 /* Processes map many small files; a hostile one may map millions of them. */
 #define MAX_MAPS_LINES 1000000
+#define MAX_SPLITS     16 /* of one mapping while it is looked at */
 
 static int open_proc(pid_t pid, const char *name, int flags)
 {
@@ -308,17 +309,41 @@ int procfs_open_in_root(pid_t pid, const char *path)
 	return fd;
 }
 
+struct wanted {
+	uint64_t address;
+	struct procfs_mapping *mapping;
+};
+
+static int visit_wanted(void *context, const struct procfs_mapping *mapping)
+{
+	const struct wanted *wanted = context;
+
+	if (wanted->address < mapping->start || wanted->address >= mapping->end)
+		return 0;
+	*wanted->mapping = *mapping;
+	return 1;
+}
+
 int procfs_open_mapping(pid_t pid, const struct procfs_mapping *mapping)
 {
+	struct procfs_mapping now = *mapping;
+	struct wanted wanted = {mapping->start, &now};
 	char name[64];
-	int fd;
+	int fd, code;
 
-	snprintf(name, sizeof(name), "map_files/%" PRIx64 "-%" PRIx64, mapping->start,
-		 mapping->end);
-	fd = open_proc(pid, name, O_RDONLY);
-	if (fd >= 0 || fd == -ESRCH)
-		return fd;
-	return procfs_open_in_root(pid, mapping->path);
+	for (int tries = 0; tries < MAX_SPLITS; tries++) {
+		snprintf(name, sizeof(name), "map_files/%" PRIx64 "-%" PRIx64, now.start, now.end);
+		fd = open_proc(pid, name, O_RDONLY);
+		if (fd >= 0)
+			return fd;
+		if (fd != -ESRCH)
+			return procfs_open_in_root(pid, mapping->path);
+		/* Another range by now: a loader maps a file whole and then splits it. */
+		code = procfs_executables(pid, visit_wanted, &wanted);
+		if (code <= 0)
+			return code ? code : -ENOENT;
+	}
+	return -EAGAIN;
 }
 
 int procfs_read_memory(pid_t pid, uint64_t address, void *out, size_t size)
