@@ -82,8 +82,9 @@ static int to_offset(struct finder *finder, const struct code_address *address, 
 
 	at.constant = (int64_t)((uint64_t)at.constant + (uint64_t)plus);
 	if (at.coefficient || code_block_offset(finder->image, &at, &result, &variable) ||
-	    variable.offset > finder->image->tls_size || result > finder->image->tls_size ||
-	    finder->image->tls_size - result < size || result >= GW_NO_OFFSET)
+	    variable.offset > finder->image->tls_size || variable.offset >= GW_NO_OFFSET ||
+	    result > finder->image->tls_size || finder->image->tls_size - result < size ||
+	    result >= GW_NO_OFFSET)
 		return doubt(finder, "an offset lies outside this library's thread-local block");
 	abi->tls_pair = at.tls_slot;
 	abi->tls_variable = variable.is_described ? (uint32_t)variable.offset : GW_NO_OFFSET;
