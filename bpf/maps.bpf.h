@@ -211,6 +211,14 @@ struct {
 	__type(value, struct code_known);
 } codes SEC(".maps");
 
+/* Always empty: see probe.bpf.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} no_programs SEC(".maps");
+
 /*
  * An open trace of a thread by number. The mask is what the verifier sees the bound by; without
  * the barrier clang drops it wherever it has seen a comparison of its own.

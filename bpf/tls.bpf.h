@@ -151,7 +151,7 @@ static __always_inline void tls_decode(const struct tls_span *span, struct tls_s
 
 /*
  * Reads the state of the current thread. Not inline: all frames of a chain of calls have 512 bytes
- * together (on kernels before 6.13), and the span takes most of that.
+ * together, and the span takes most of that.
  */
 static __noinline enum tls_result tls_read(struct gw_thread *thread, __u64 base,
 					   struct tls_state *state)

@@ -17,6 +17,7 @@
 #include "gradwatch/abi.h"
 #include "machine.bpf.h"
 #include "maps.bpf.h"
+#include "probe.bpf.h"
 #include "python.bpf.h"
 #include "session.bpf.h"
 #include "threads.bpf.h"
@@ -78,8 +79,7 @@ static __always_inline enum gw_counter judge(struct gw_thread *thread, struct tl
 }
 
 /* c10::GradMode::set_enabled(bool enabled) */
-SEC("uprobe")
-int set_enabled(struct pt_regs *ctx)
+PROBE(set_enabled)
 {
 	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_SET_ENABLED];
 	struct gw_counters *all = counters_get();
@@ -116,8 +116,7 @@ int set_enabled(struct pt_regs *ctx)
  * torch._C._set_grad_enabled(enabled), where calls are to raise: a function of another file than
  * the setter, so the plan is for the file at torch_base.
  */
-SEC("uprobe")
-int set_grad_enabled(struct pt_regs *ctx)
+PROBE(set_grad_enabled)
 {
 	struct gw_enforced *process = enforce_process();
 	struct tls_state state = {};
@@ -166,8 +165,7 @@ static __always_inline void push(struct gw_thread *thread, __u64 base, const str
 }
 
 /* TorchDispatchModeTLS::set_mode(const std::shared_ptr<...> &mode, TorchDispatchModeKey key) */
-SEC("uprobe")
-int set_mode(struct pt_regs *ctx)
+PROBE(set_mode)
 {
 	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_SET_MODE];
 	__u32 key = (__u8)PT_REGS_PARM2(ctx);
@@ -188,8 +186,7 @@ int set_mode(struct pt_regs *ctx)
 }
 
 /* TorchDispatchModeTLS::unset_mode(key), which returns an object */
-SEC("uprobe")
-int unset_mode(struct pt_regs *ctx)
+PROBE(unset_mode)
 {
 	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_UNSET_MODE];
 	__u32 key = (__u8)PT_REGS_ALONE(ctx);
@@ -210,8 +207,7 @@ int unset_mode(struct pt_regs *ctx)
 }
 
 /* TorchDispatchModeTLS::pop_highest_infra_mode(): FUNCTIONAL goes first, then PROXY */
-SEC("uprobe")
-int pop_highest_infra_mode(struct pt_regs *ctx)
+PROBE(pop_highest_infra_mode)
 {
 	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_POP_INFRA];
 	struct tls_state state = {};
@@ -228,8 +224,7 @@ int pop_highest_infra_mode(struct pt_regs *ctx)
 }
 
 /* TorchDispatchModeTLS::push_onto_stack(std::shared_ptr<SafePyObject> mode), builds without keys */
-SEC("uprobe")
-int push_onto_stack(struct pt_regs *ctx)
+PROBE(push_onto_stack)
 {
 	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_PUSH_STACK];
 	struct gw_thread *thread;
@@ -247,8 +242,7 @@ int push_onto_stack(struct pt_regs *ctx)
 }
 
 /* TorchDispatchModeTLS::pop_stack(), builds without keys */
-SEC("uprobe")
-int pop_stack(struct pt_regs *ctx)
+PROBE(pop_stack)
 {
 	__u64 base = PT_REGS_IP(ctx) - plan.site_address[GW_SITE_POP_STACK];
 	struct tls_state state = {};

@@ -4,7 +4,7 @@
 #   tests/kernels/boot.sh KERNEL DISKS SCRIPT RESULTS ARCH
 #
 # KERNEL and DISKS are what fetch.sh and image.sh made. The guest's console goes to RESULTS/console;
-# what it writes to its third disk goes to RESULTS/results.
+# what it writes to its third disk goes to RESULTS/results. preempt=full is the hardest for programs.
 set -eu
 
 kernel=$1
@@ -26,7 +26,7 @@ status=0
 # shellcheck disable=SC2086 # a command and its arguments
 timeout "$limit" $qemu -accel tcg,thread=multi -cpu max -smp 2 -m 4G \
 	-display none -no-reboot -nic none -kernel "$kernel/vmlinuz" -initrd "$kernel/initrd.gz" \
-	-append "console=$tty quiet panic=-1 mitigations=off guest=$script" \
+	-append "console=$tty quiet panic=-1 mitigations=off preempt=full guest=$script" \
 	-serial "file:$results/console" \
 	-drive "file=$disks/base,format=raw,if=virtio,readonly=on" \
 	-drive "file=$disks/own,format=raw,if=virtio,readonly=on" \

@@ -47,7 +47,8 @@ run_tests() {
 	# shellcheck disable=SC2086 # a list of tests
 	python3 -m pytest -p no:cacheprovider -q -rA --tb=short --junitxml=$junit \
 		-k "not tlsdesc and not (random and (pairs or endbr64))" \
-		$tests e2e/test_kernel_lacks.py kernels/test_rights.py
+		$tests e2e/test_kernel_lacks.py kernels/test_preemption.py \
+		kernels/test_rights.py
 }
 
 cd /gradwatch/tests || exit 1

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * PROBE(name) begins a uprobe's program; its body is given `struct pt_regs *ctx`.
+ *
+ * Since 6.13 a tracing program whose frame has 64 bytes or more gets a stack outside the kernel's
+ * own, one per CPU (bpf_enable_priv_stack(), kernel/bpf/verifier.c). That is meant for programs
+ * that are not run again on a CPU while they are in progress there. A uprobe's is: it can be
+ * preempted (preempt=full, or lazy after a tick), and the next thread may be at the same probe.
+ * Then both have one stack, spilled pointers in it among them, and the kernel oopses: tests/kernels
+ * makes it so.
+ *
+ * A program with a tail call in it keeps the kernel's stack, on every kernel, even if the verifier
+ * finds that the call is never made and takes it out.
+ */
+#ifndef GRADWATCH_PROBE_BPF_H
+#define GRADWATCH_PROBE_BPF_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+
+#include "maps.bpf.h"
+
+const volatile bool never = false;
+
+#define PROBE(name)                                                                                \
+	static __always_inline int probe_##name(struct pt_regs *ctx);                              \
+	SEC("uprobe") int name(struct pt_regs *ctx)                                                \
+	{                                                                                          \
+		if (never)                                                                         \
+			bpf_tail_call(ctx, &no_programs, 0);                                       \
+		return probe_##name(ctx);                                                          \
+	}                                                                                          \
+	static __always_inline int probe_##name(struct pt_regs *ctx)
+
+#endif
