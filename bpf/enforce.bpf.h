@@ -65,12 +65,11 @@ static __always_inline bool enforce_was_let_go(const struct gw_thread *thread)
 /* The thread is at a probe again: if it was sent a signal, that has not stopped the change. */
 static __always_inline void enforce_note_life(struct gw_thread *thread)
 {
-	__u32 tid = (__u32)bpf_get_current_pid_tgid();
-	__u64 acted;
+	__u32 tid = thread->tid;
+	__u64 acted = thread->acted;
 
-	if (!policy.action || !thread || !thread->acted)
+	if (!policy.action || !acted)
 		return;
-	acted = thread->acted;
 	thread->acted = 0;
 	bpf_map_update_elem(&ran_on, &tid, &acted, BPF_ANY);
 }
