@@ -114,8 +114,10 @@ static void watch_signal(struct act *act, const struct target *target, struct ev
 	struct target own = *target;
 
 	event->action.signal = number;
-	if (pending_add(act->pending, &own, event, asked, clock_monotonic()))
-		target_close(&own);
+	if (!pending_add(act->pending, &own, event, asked, clock_monotonic()))
+		return;
+	tell_outcome(act, event, ACTION_TOO_LATE, "out of memory to see what the signal does");
+	target_close(&own);
 }
 
 static void send_signal(struct act *act, const struct target *target, struct event *event,
