@@ -44,8 +44,9 @@ struct gw_thread {
 	__u32 tid; /* whose entry it is, 0: nobody's */
 	struct gw_open_trace trace[GW_MAX_NESTING];
 	/* At the end, so that what each hit looks at is in one line of the cache. */
-	__u64 asked; /* the question that this call of the binding has put, 0: none */
-	__u64 acted; /* the violation that the process was sent a signal for, 0: none */
+	__u64 proxy_type; /* see python_is_proxy_mode(), 0: not met yet */
+	__u64 asked;      /* the question that this call of the binding has put, 0: none */
+	__u64 acted;      /* the violation that the process was sent a signal for, 0: none */
 };
 
 struct {

@@ -4,7 +4,8 @@
  *
  * torch/utils/_python_dispatch.py (1.13 - 2.14): TorchDispatchMode.__enter__ calls _push_mode,
  * __exit__ calls _pop_mode. Whoever puts a mode aside for a while calls the same two from
- * somewhere else, and the C++ guard round an operator comes from neither.
+ * somewhere else (1.13 so hands on an operator), and the C++ guard round an operator comes from
+ * neither.
  */
 #ifndef GRADWATCH_PEEK_BPF_H
 #define GRADWATCH_PEEK_BPF_H
@@ -19,7 +20,8 @@ enum peek {
 	PEEK_UNKNOWN, /* the frames cannot be read */
 	PEEK_ENTER,   /* a mode is entered */
 	PEEK_EXIT,    /* and left */
-	PEEK_OTHER,   /* neither: it goes and comes back in the course of a trace */
+	PEEK_ASIDE,   /* Python code puts it aside for a while, or back */
+	PEEK_OTHER,   /* neither: the C++ guard round an operator */
 };
 
 #define PEEK_NAME_WORDS 4 /* "TorchDispatchMode.__enter__" and its 0 */
@@ -101,7 +103,7 @@ __noinline int peek_caller(void)
 		return PEEK_ENTER;
 	if (pop && is_called(name, CHARS('_', '_', 'e', 'x', 'i', 't', '_', '_'), 0))
 		return PEEK_EXIT;
-	return PEEK_OTHER;
+	return PEEK_ASIDE;
 }
 
 #endif

@@ -48,8 +48,11 @@ static __always_inline bool python_is_alive(__u64 object, __u64 type)
 	return (__u32)head[0] != 0 && head[1] == type;
 }
 
-/* Whether a type is ProxyTorchDispatchMode or derived from it, by name. */
-static __noinline __attribute__((unused)) bool python_is_proxy_mode(__u64 type)
+/*
+ * How many classes above a type ProxyTorchDispatchMode is, by name: 0 is the class itself;
+ * negative: the type has nothing to do with it.
+ */
+static __noinline __attribute__((unused)) int python_proxy_distance(__u64 type)
 {
 	for (int i = 0; i <= PYTHON_MAX_BASES && type; i++) {
 		__u64 name[3] = {};
@@ -58,10 +61,29 @@ static __noinline __attribute__((unused)) bool python_is_proxy_mode(__u64 type)
 		if (name[0] == CHARS('P', 'r', 'o', 'x', 'y', 'T', 'o', 'r') &&
 		    name[1] == CHARS('c', 'h', 'D', 'i', 's', 'p', 'a', 't') &&
 		    name[2] == CHARS('c', 'h', 'M', 'o', 'd', 'e', 0, 0))
-			return true;
+			return i;
 		type = user_word(type + PYTYPE_BASE);
 	}
-	return false;
+	return -1;
+}
+
+/*
+ * Whether a type is ProxyTorchDispatchMode or derived from it. *known keeps the class itself for
+ * the next time, NULL: nowhere to keep it. PyTorch's module has it as long as there is Python; a
+ * class that is derived from it can go, and another can get its address.
+ */
+static __always_inline bool python_is_proxy_mode(__u64 type, __u64 *known)
+{
+	int distance;
+
+	if (!type)
+		return false;
+	if (known && *known == type)
+		return true;
+	distance = python_proxy_distance(type);
+	if (distance == 0 && known)
+		*known = type;
+	return distance >= 0;
 }
 
 #endif

@@ -13,8 +13,8 @@
  * comes back in its place, or when the thread ends. A mode that is never left also ends so.
  *
  * Operators are counted by pops: with mode keys, only the C++ guard that hands an operator to its
- * mode calls pop_highest_infra_mode. Builds without keys have one way to pop; there every push of
- * a known mode is taken for the end of an operator.
+ * mode calls pop_highest_infra_mode. Builds without keys have one way to push; who pushes a known
+ * mode says whether that is the end of an operator.
  */
 #ifndef GRADWATCH_SESSION_BPF_H
 #define GRADWATCH_SESSION_BPF_H
@@ -237,7 +237,7 @@ static __always_inline bool session_push(struct gw_thread *thread, __u64 mode, e
 		session_unwind(thread, index + 1);
 	session->pushes++;
 	session->last_push = bpf_ktime_get_ns();
-	session->operators += counts_as_operator && peek != PEEK_ENTER;
+	session->operators += counts_as_operator;
 	return false;
 }
 

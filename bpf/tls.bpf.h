@@ -44,6 +44,8 @@ struct tls_state {
 	__u8 tracing;        /* a ProxyTorchDispatchMode is in force */
 	__u8 pre_dispatch;   /* the PreDispatch key is included: Python's own stack has modes */
 	struct mode_ref ref; /* it, when tracing: complete after tls_resolve() */
+	__u64 stack;         /* builds without keys: the vector of modes */
+	__u64 stack_end;
 };
 
 static __always_inline void tls_keep_block(struct gw_thread *thread, __u64 base, __u64 block)
@@ -61,7 +63,7 @@ static __always_inline void tls_keep_block(struct gw_thread *thread, __u64 base,
  */
 static __always_inline enum tls_result tls_block(struct gw_thread *thread, __u64 base, __u64 *block)
 {
-	__u64 pointer, module, dtv, length;
+	__u64 pointer, argument, module, dtv, length;
 
 	if (thread && thread->block && thread->base == base && thread->file_id == plan.file_id) {
 		*block = thread->block;
@@ -71,14 +73,16 @@ static __always_inline enum tls_result tls_block(struct gw_thread *thread, __u64
 	pointer = thread_pointer();
 	if (!pointer)
 		return TLS_UNREADABLE;
-	module = user_word(base + plan.tls_pair + (plan.tls_variable == GW_NO_OFFSET ? 0 : 8));
-	if (plan.tls_variable != GW_NO_OFFSET) {
-		if (module && module < GW_STATIC_TLS_END) {
-			*block = pointer + module - plan.tls_variable;
+	if (plan.tls_variable == GW_NO_OFFSET) {
+		module = user_word(base + plan.tls_pair);
+	} else {
+		argument = user_word(base + plan.tls_pair + 8);
+		if (argument && argument < GW_STATIC_TLS_END) {
+			*block = pointer + argument - plan.tls_variable;
 			tls_keep_block(thread, base, *block);
 			return TLS_READ;
 		}
-		module = user_word(module);
+		module = user_word(argument);
 	}
 	dtv = user_word(pointer + DTV_POINTER);
 	if (!dtv || !module || module > TLS_MODULE_MAX)
@@ -93,19 +97,27 @@ static __always_inline enum tls_result tls_block(struct gw_thread *thread, __u64
 	return TLS_READ;
 }
 
-/* The innermost ProxyTorchDispatchMode on a vector of modes (builds without keys). */
-static __noinline bool tls_find_proxy(__u64 begin, __u64 end, struct mode_ref *ref)
+static __always_inline bool mode_is_proxy(struct gw_thread *thread, __u64 mode)
 {
-	if (!ref)
+	return python_is_proxy_mode(python_type(mode), thread ? &thread->proxy_type : NULL);
+}
+
+/* The innermost ProxyTorchDispatchMode on the vector of modes, if there is one. */
+static __noinline bool tls_find_proxy(struct gw_thread *thread, struct tls_state *state)
+{
+	__u64 at;
+
+	if (!state)
 		return false;
+	at = state->stack_end;
 	for (int i = 0; i < GW_MAX_STACK_MODES; i++) {
-		end -= 16; /* sizeof(std::shared_ptr) */
-		if (end < begin)
+		at -= 16; /* sizeof(std::shared_ptr) */
+		if (at < state->stack)
 			return false;
-		ref->holder = user_word(end);
-		ref->mode = ref->holder ? user_word(ref->holder) : 0;
-		ref->above = i;
-		if (python_is_proxy_mode(python_type(ref->mode)))
+		state->ref.holder = user_word(at);
+		state->ref.mode = state->ref.holder ? user_word(state->ref.holder) : 0;
+		state->ref.above = i;
+		if (mode_is_proxy(thread, state->ref.mode))
 			return true;
 	}
 	return false;
@@ -141,20 +153,17 @@ static __always_inline void tls_decode(const struct tls_span *span, struct tls_s
 		state->tracing = span_u8(span, plan.tls_proxy_flag);
 		state->ref.holder = span_u64(span, plan.tls_proxy_slot);
 	} else if (plan.mode_api == GW_MODES_STACK) {
-		__u64 begin = span_u64(span, plan.tls_stack);
-		__u64 end = span_u64(span, plan.tls_stack + 8);
-
-		if (begin != end)
-			state->tracing = tls_find_proxy(begin, end, &state->ref);
+		state->stack = span_u64(span, plan.tls_stack);
+		state->stack_end = span_u64(span, plan.tls_stack + 8);
 	}
 }
 
 /*
- * Reads the state of the current thread. Not inline: all frames of a chain of calls have 512 bytes
- * together, and the span takes most of that.
+ * Reads what the block itself holds. Not inline, and calls nothing: all frames of a chain of calls
+ * have 512 bytes together, and the span takes most of that.
  */
-static __noinline enum tls_result tls_read(struct gw_thread *thread, __u64 base,
-					   struct tls_state *state)
+static __noinline enum tls_result tls_read_block(struct gw_thread *thread, __u64 base,
+						 struct tls_state *state)
 {
 	struct tls_span span;
 	__u64 block;
@@ -170,6 +179,17 @@ static __noinline enum tls_result tls_read(struct gw_thread *thread, __u64 base,
 		return TLS_UNREADABLE;
 	tls_decode(&span, state);
 	return TLS_READ;
+}
+
+/* Reads the state of the current thread. */
+static __always_inline enum tls_result tls_read(struct gw_thread *thread, __u64 base,
+						struct tls_state *state)
+{
+	enum tls_result result = tls_read_block(thread, base, state);
+
+	if (state->stack != state->stack_end)
+		state->tracing = tls_find_proxy(thread, state);
+	return result;
 }
 
 /* Reads what only those need who deal with the mode object: most hits do not. */

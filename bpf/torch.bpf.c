@@ -18,7 +18,6 @@
 #include "machine.bpf.h"
 #include "maps.bpf.h"
 #include "probe.bpf.h"
-#include "python.bpf.h"
 #include "session.bpf.h"
 #include "threads.bpf.h"
 #include "tls.bpf.h"
@@ -72,8 +71,7 @@ static __always_inline enum gw_counter judge(struct gw_thread *thread, struct tl
 		return GW_REDUNDANT;
 	tls_resolve(state);
 	/* Only now, as it is dear: anyone may put a mode of his own into the slot. */
-	if (certain && plan.mode_api == GW_MODES_KEYED &&
-	    !python_is_proxy_mode(python_type(state->ref.mode)))
+	if (certain && plan.mode_api == GW_MODES_KEYED && !mode_is_proxy(thread, state->ref.mode))
 		return GW_OUTSIDE;
 	return trace_change(thread, state, to, certain);
 }
@@ -132,7 +130,7 @@ PROBE(set_grad_enabled)
 	if (to < 0 || to == state.grad)
 		return 0;
 	tls_resolve(&state);
-	if (plan.mode_api == GW_MODES_KEYED && !python_is_proxy_mode(python_type(state.ref.mode)))
+	if (plan.mode_api == GW_MODES_KEYED && !mode_is_proxy(thread, state.ref.mode))
 		return 0;
 	trace = trace_ask(thread, &state, to, PT_REGS_SP(ctx));
 	/* A constant that the verifier knows: elsewhere it would refuse to write registers. */
@@ -149,19 +147,26 @@ static __always_inline void argument_mode(__u64 shared_ptr, struct mode_ref *ref
 	ref->mode = ref->holder ? user_word(ref->holder) : 0;
 }
 
+/* Whether a mode comes back from an operator; with keys, pops say more than pushes. */
+static __always_inline bool ends_operator(enum peek peek)
+{
+	if (plan.mode_api != GW_MODES_STACK)
+		return false;
+	return peek == PEEK_UNKNOWN || peek == (plan.hands_on_in_python ? PEEK_ASIDE : PEEK_OTHER);
+}
+
 /* A ProxyTorchDispatchMode is about to be pushed. */
-static __always_inline void push(struct gw_thread *thread, __u64 base, const struct mode_ref *ref,
-				 bool counts_as_operator)
+static __always_inline void push(struct gw_thread *thread, __u64 base, const struct mode_ref *ref)
 {
 	enum peek peek = trace_push_meaning(thread, ref);
 	struct tls_state state = {};
 	bool certain;
 
-	if (!session_push(thread, ref->mode, peek, counts_as_operator))
+	if (!session_push(thread, ref->mode, peek, ends_operator(peek)))
 		return;
 	certain = state_get(thread, base, &state);
 	state.ref = *ref;
-	trace_begin(thread, &state, peek != PEEK_OTHER, certain);
+	trace_begin(thread, &state, peek == PEEK_ENTER || peek == PEEK_UNKNOWN, certain);
 }
 
 /* TorchDispatchModeTLS::set_mode(const std::shared_ptr<...> &mode, TorchDispatchModeKey key) */
@@ -181,7 +186,7 @@ PROBE(set_mode)
 		return 0;
 	argument_mode(PT_REGS_PARM1(ctx), &ref);
 	if (ref.mode)
-		push(thread, base, &ref, false);
+		push(thread, base, &ref);
 	return 0;
 }
 
@@ -234,10 +239,10 @@ PROBE(push_onto_stack)
 	if (thread_get(&thread) == WATCHED_NO || !thread)
 		return 0;
 	argument_mode(PT_REGS_PARM1(ctx), &ref);
-	proxy = python_is_proxy_mode(python_type(ref.mode));
+	proxy = mode_is_proxy(thread, ref.mode);
 	track_stack_push(thread, proxy);
 	if (proxy)
-		push(thread, base, &ref, true);
+		push(thread, base, &ref);
 	return 0;
 }
 

@@ -37,7 +37,7 @@ static __always_inline void change_of_session(struct change *change,
 
 /*
  * Opens a session for the mode of a state and returns its id, 0 when there is no room. Not inline:
- * see tls_read() for what the stack allows.
+ * see tls_read_block() for what the stack allows.
  */
 static __noinline __u64 trace_open(struct gw_thread *thread, const struct tls_state *state,
 				   bool from_start)
@@ -197,7 +197,7 @@ change_send(struct gw_thread *thread, struct gw_session *session, struct change 
 
 /*
  * The grad mode changes in a trace. Returns the counter that it belongs to. Not inline: see
- * tls_read().
+ * tls_read_block().
  */
 static __noinline enum gw_counter trace_change(struct gw_thread *thread, struct tls_state *state,
 					       __u8 to, bool certain)

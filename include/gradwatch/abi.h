@@ -95,8 +95,10 @@ struct gw_plan {
 	__u8 pre_dispatch_bit; /* of that set, while a pre-dispatch trace is in progress */
 	__u32 tls_variable; /* block offset of the variable that is described, absent: no descriptor
 			     */
+	__u32 hands_on_in_python; /* STACK: 1: Python code pops and pushes a mode for an operator */
+	__u32 pad;
 };
-_Static_assert(sizeof(struct gw_plan) == 8 * GW_SITE_MAX + 8 + 14 * 4, "plan layout");
+_Static_assert(sizeof(struct gw_plan) == 8 * GW_SITE_MAX + 8 + 16 * 4, "plan layout");
 
 /* Counters of the ledger and of what else can go wrong, one slot each in a per-CPU array. */
 enum gw_counter {

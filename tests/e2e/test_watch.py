@@ -320,8 +320,7 @@ def test_traces_in_a_loop(target, puppet, gradwatch, keep):
     ends = monitor.of_type("trace_end")
     assert len(ends) == monitor.end_event["traces"] == rounds
     assert [event["violations"] for event in ends] == [CHANGES_OF_SMALL] * rounds
-    if target.version[:2] != (2, 1):  # which puts its mode aside in ways that look like operators
-        assert [event["operators"] for event in ends] == operators
+    assert [event["operators"] for event in ends] == operators
     for event in ends:
         assert event["pushes"] == event["pops"] > 0
         assert event["first_push_ns"] <= event["last_push_ns"] <= event["last_pop_ns"]

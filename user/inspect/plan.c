@@ -52,11 +52,16 @@ const char *inspect_machine_name(uint16_t machine)
 	return machine == EM_AARCH64 ? "aarch64" : "x86_64";
 }
 
-static bool has(const struct elf_image *image, enum gw_site site)
+static bool has_function(const struct elf_image *image, const char *symbol)
 {
 	struct elf_function function;
 
-	return !elf_image_function(image, sites[site].symbol, &function);
+	return !elf_image_function(image, symbol, &function);
+}
+
+static bool has(const struct elf_image *image, enum gw_site site)
+{
+	return has_function(image, sites[site].symbol);
 }
 
 static enum gw_mode_api find_api(const struct elf_image *image)
@@ -66,6 +71,16 @@ static enum gw_mode_api find_api(const struct elf_image *image)
 	if (has(image, GW_SITE_PUSH_STACK) && has(image, GW_SITE_POP_STACK))
 		return GW_MODES_STACK;
 	return GW_MODES_NONE;
+}
+
+/*
+ * 1.13's c10/core/impl/TorchDispatchModeTLS.h has one mode besides the stack, which swap_mode puts
+ * aside: _TorchDispatchStackMode of torch/utils/_python_dispatch.py, which hands each operator on
+ * to the stack's. From 2.0 on the stack is all there is, and C++ does it.
+ */
+static bool hands_on_in_python(const struct elf_image *image)
+{
+	return has_function(image, OFFSETS_MODE_TLS "9swap_modeE*");
 }
 
 static int choose_sites(const struct elf_image *image, struct inspect_plan *plan)
@@ -100,6 +115,7 @@ static int make_plan(const struct elf_image *image, struct inspect_plan *plan, c
 	elf_image_build_id(image, plan->build_id, sizeof(plan->build_id));
 	plan->machine = image->machine;
 	plan->abi.mode_api = find_api(image);
+	plan->abi.hands_on_in_python = hands_on_in_python(image);
 	code = choose_sites(image, plan);
 	if (code == -ENOEXEC)
 		str_format(reason, reason_size, "damaged: the setter's code is not in the file");
