@@ -29,7 +29,7 @@ from contestants import (
     Raising,
     Throttled,
 )
-from report import summarise, table
+from report import setter_part, summarise, table
 
 # Case: label, batches, calls or iterations in a batch.
 CASES = {
@@ -48,6 +48,10 @@ CASES = {
 # All cases are done so many times while a tool is attached: what disturbs lasts for a while.
 PASSES = 4
 CHANGES = PASSES * sum(CASES[case][1] * CASES[case][2] for case in CASES if "changes" in case)
+
+# Of these it is said how often they call the setter, found with so many iterations and a few more.
+ITERATIONS = {"train": 60, "infer": 60}
+FEWER = 10
 
 # A probed setter takes 900 ns at the least, 100 ns without a probe; half way, on a log scale.
 PROBED_NS = 300
@@ -182,6 +186,19 @@ def run(target, contestants, count):
     return {case: results for case, results in rounds.items() if results[0]}, reported
 
 
+def setter_calls(target, gradwatch, case):
+    """How often an iteration of a case calls the setter, by gradwatch's own count."""
+    hits = []
+    for count in (FEWER, ITERATIONS[case]):
+        gradwatch.start()
+        try:
+            target.measure(case, 1, count)
+            hits.append(gradwatch.stop_and_count())
+        finally:
+            gradwatch.kill()
+    return (hits[1] - hits[0]) / (ITERATIONS[case] - FEWER)
+
+
 def progress(number, count):
     if sys.stderr.isatty():
         print(f"\rround {number} of {count}", end="\n" if number == count else "", file=sys.stderr)
@@ -209,17 +226,24 @@ def main():
             Bpftrace(target.pid, options.build),
         ]
         rounds, reported = run(target, contestants, options.rounds)
+        calls = {
+            case: setter_calls(target, Gradwatch(target.pid, binary), case) for case in ITERATIONS
+        }
     finally:
         target.close()
     summary = summarise(rounds)
     print(f"{options.target} (torch {target.torch}), {options.rounds} rounds\n")
     print(table(summary, {case: label for case, (label, _, _) in CASES.items()}))
+    print("\nThe setter's part, that is its calls times what watching adds to one:")
+    for case, count in calls.items():
+        print(f"  {CASES[case][0]}: {setter_part(summary, case, count)}")
     print(f"\nViolations reported in a round, of {CHANGES} made on purpose:")
     for name, counts in reported.items():
         print(f"  {name}: {min(counts)} - {max(counts)}")
     if options.json:
         with open(options.json, "w") as file:
             details = {"target": options.target, "torch": target.torch, "summary": summary}
+            details["setter_calls"] = calls
             json.dump(dict(details, rounds=rounds, reported=reported), file, indent=1)
 
 

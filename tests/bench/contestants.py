@@ -2,6 +2,7 @@
 """What is compared. Each is started against the running target and stopped again."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -129,11 +130,19 @@ class Empty(Contestant):
 class Gradwatch(Contestant):
     name = "gradwatch"
     ready = b'"type":"start"'
+    end = b'"type":"end"'
     violation = b'"type":"violation"'
 
     def __init__(self, pid, binary):
         super().__init__()
         self.arguments = [binary, "--json", "--rate", "0", "--pid", str(pid)]
+
+    def stop_and_count(self):
+        """Stops it; returns how many calls of the setter it has seen."""
+        self.ask_to_stop()
+        self.process.wait(PATIENCE)
+        (end,) = (line for line in self.text().splitlines() if self.end in line)
+        return json.loads(end)["ledger"]["hits"]
 
     def takes(self, case):
         return case not in ("storm", "raise")

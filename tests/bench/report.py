@@ -50,6 +50,14 @@ def ratio_text(found):
     return f"{found['median']:.3f} ± {found['spread']:.3f}" if found else "-"
 
 
+def setter_part(summary, case, calls):
+    """What the probed setter adds to an iteration: less than can be measured in one."""
+    setter = summary["setter"]
+    added = calls * (setter["gradwatch"]["ns"] - setter["unprobed"]["ns"])
+    share = added / summary[case]["unprobed"]["ns"]
+    return f"{calls:.1f} calls, {time_text(added)}, {share:.2%}"
+
+
 def table(summary, labels):
     lines = [
         "| case | with | time | x unprobed | x empty | x gradwatch | x bpftrace | rounds |",
