@@ -31,7 +31,9 @@ ROWS = {
     "real PyTorch 2.14.1: raise": ["test_enforcement::test_raise"],
     "without BTF, `--btf FILE`": ["test_kernel_lacks::test_types_from_a_file"],
     "`perf_event_paranoid=3`, `unprivileged_bpf_disabled=2`": ["test_rights::test_settings"],
-    "busy processes on one CPU (`preempt=full`, if known)": ["test_preemption::test_many_on_one_cpu"],
+    "busy processes on one CPU (`preempt=full`, if known)": [
+        "test_preemption::test_many_on_one_cpu"
+    ],
     "target under seccomp": ["test_rights::test_seccomp"],
 }
 # Row: the test whose own words are shown.
