@@ -3,11 +3,11 @@
  * PROBE(name) begins a uprobe's program; its body is given `struct pt_regs *ctx`.
  *
  * Since 6.13 a tracing program whose frame has 64 bytes or more gets a stack outside the kernel's
- * own, one per CPU (bpf_enable_priv_stack(), kernel/bpf/verifier.c). That is meant for programs
- * that are not run again on a CPU while they are in progress there. A uprobe's is: it can be
- * preempted (preempt=full, or lazy after a tick), and the next thread may be at the same probe.
- * Then both have one stack, spilled pointers in it among them, and the kernel oopses: tests/kernels
- * makes it so.
+ * own, one per CPU (Linux a76ab5731e32, bpf_enable_priv_stack() in kernel/bpf/verifier.c). That is
+ * meant for programs that are not run again on a CPU while they are in progress there. A uprobe's
+ * is, since 6.0 (88bf18581375): it can be preempted (preempt=full, or lazy after a tick), and the
+ * next thread may be at the same probe. Then both have one stack, with spilled pointers in it, and
+ * the kernel oopses: tests/kernels/test_preemption.py does that to a guest.
  *
  * A program with a tail call in it keeps the kernel's stack, on every kernel, even if the verifier
  * finds that the call is never made and takes it out.
