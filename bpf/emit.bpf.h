@@ -24,6 +24,7 @@ struct change {
 	__u8 from;  /* GW_STATE_ bits */
 	__u8 to;
 	__u8 certain;
+	__u8 inference;
 };
 
 static __always_inline void fill_record(struct gw_event_record *record, const struct change *change,
@@ -47,6 +48,7 @@ static __always_inline void fill_record(struct gw_event_record *record, const st
 	record->to = change->to;
 	record->certain = change->certain;
 	record->ask = change->ask;
+	record->inference = change->inference;
 	record->asked = change->asked;
 	record->stack_pointer = change->stack_pointer;
 	bpf_get_current_comm(record->comm, sizeof(record->comm));

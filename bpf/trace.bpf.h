@@ -196,6 +196,22 @@ change_send(struct gw_thread *thread, struct gw_session *session, struct change 
 }
 
 /*
+ * What an operator after a change to `to` is expected to see. An inference mode that is on may be
+ * left again before one does. One that was told and is off has been left, of which the change's
+ * record tells; where the trace began in it, an operator is to see that.
+ */
+static __always_inline __u8 expected_after(const struct gw_thread *thread,
+					   const struct gw_session *session,
+					   const struct tls_state *state, __u8 to)
+{
+	__u8 inference = thread->expected & GW_STATE_INFERENCE;
+
+	if (!state->inference && session && !(session->state_begin & GW_STATE_INFERENCE))
+		inference = 0;
+	return inference | to;
+}
+
+/*
  * The grad mode changes in a trace. Returns the counter that it belongs to. Not inline: see
  * tls_read_block().
  */
@@ -210,12 +226,12 @@ static __noinline enum gw_counter trace_change(struct gw_thread *thread, struct 
 		return GW_OUTSIDE;
 	if (thread) {
 		session = trace_session(thread, state, &change);
-		/* Inference mode may be left again before an operator sees it. */
-		thread->expected = (thread->expected & ~GW_STATE_GRAD) | to;
+		thread->expected = expected_after(thread, session, state, to);
 	}
 	change.type = GW_RECORD_VIOLATION;
 	change.from = state->grad;
 	change.to = to;
+	change.inference = state->inference;
 	change.session = 0;
 	change.mode = state->ref.mode;
 	change.file_id = plan.file_id;

@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #endif
 
-#define GW_ABI_VERSION 2
+#define GW_ABI_VERSION 3
 
 /* Limits. A map that is full is counted (enum gw_counter), never silently ignored. */
 #define GW_MAX_PROCESSES   16384 /* watched process ids */
@@ -284,15 +284,16 @@ struct gw_event_record {
 	__u32 tid;
 	__u32 ns_pid; /* in the innermost pid namespace of the process */
 	__u32 ns_tid;
-	__u32 uid;     /* initial user namespace */
-	__u32 file_id; /* gw_plan.file_id */
-	__u8 from;     /* GW_STATE_ bits before */
-	__u8 to;       /* and after; of a change only the grad mode is known */
-	__u8 certain;  /* read from the thread itself, not tracked */
-	__u8 stack;    /* enum gw_stack_status */
-	__u32 frames;  /* how many follow this structure */
-	__u32 ask;     /* enum gw_ask */
-	__u32 pad;
+	__u32 uid;      /* initial user namespace */
+	__u32 file_id;  /* gw_plan.file_id */
+	__u8 from;      /* GW_STATE_ bits before */
+	__u8 to;        /* and after; of a change only GW_STATE_GRAD */
+	__u8 certain;   /* read from the thread itself, not tracked */
+	__u8 stack;     /* enum gw_stack_status */
+	__u32 frames;   /* how many follow this structure */
+	__u32 ask;      /* enum gw_ask */
+	__u8 inference; /* of a change: the inference mode is on */
+	__u8 pad[3];
 	__u64 asked;         /* ns; names the question of a thread, for GW_RECORD_ASK */
 	__u64 stack_pointer; /* at the entry of the binding, for GW_RECORD_ASK */
 	char comm[GW_COMM_LEN];

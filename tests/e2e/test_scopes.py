@@ -95,6 +95,18 @@ def inference(x):
             x = x * 2
         return x * 3
 
+def after_inference(x):
+    with torch.inference_mode():
+        y = x * 2
+    with torch.no_grad():
+        return x * 3
+
+def inference_last(x):
+    with torch.no_grad():
+        with torch.inference_mode():
+            y = x * 2
+    return x * 3
+
 def undone(x):
     x = x * 2
     with torch.inference_mode():
@@ -212,6 +224,15 @@ def test_inference_mode_within_no_grad(findings):
     assert drift["restored"] and drift["operators"] == 1
     (scope,) = [event for event in events if event["category"] == "scope"]
     assert grad(scope)[:3] == (True, False, True)
+
+
+@pytest.mark.parametrize("scene", ["after_inference", "inference_last"])
+def test_inference_mode_that_a_change_shows_to_be_left(findings, scene):
+    """No operator sees it left before the setter is called: that is no second drift."""
+    events, monitor = findings(scene)
+    assert sorted(event["category"] for event in events) == ["drift", "scope"]
+    assert all(event["restored"] and event["operators"] == 1 for event in events)
+    assert monitor.end_event["drifts"] == 1
 
 
 def test_changes_that_inference_mode_undoes(findings):

@@ -25,6 +25,7 @@ struct fixture {
 	struct told told[MAX_TOLD];
 	size_t count;
 	uint64_t time, operators, violations;
+	bool inference; /* at the next changes */
 };
 
 static void take(void *context, const struct scope *scope)
@@ -77,6 +78,7 @@ static void record(struct fixture *fixture, uint64_t trace, enum gw_record_type 
 		.violations = fixture->violations,
 		.from = from,
 		.to = to,
+		.inference = fixture->inference,
 	};
 
 	strcpy(role.name, name);
@@ -246,6 +248,31 @@ static void test_drift(void **state)
 	assert_int_equal(fixture->told[4].restored, RESTORED_NO);
 }
 
+/* Until the inference mode is left, whatever the setter does within it. */
+static void test_drift_with_changes(void **state)
+{
+	struct fixture *fixture = *state;
+
+	record(fixture, TRACE, GW_RECORD_DRIFT, 1, GW_STATE_INFERENCE, 0, "");
+	fixture->inference = true;
+	change(fixture, 1, CHANGE_ENTER, "enable_grad");
+	change(fixture, 0, CHANGE_LEAVE, "enable_grad");
+	assert_int_equal(fixture->count, 1);
+	assert_false(fixture->told[0].drift);
+	fixture->inference = false;
+	change(fixture, 0, CHANGE_ENTER, "no_grad");
+	assert_int_equal(fixture->count, 2);
+	assert_true(fixture->told[1].drift);
+	assert_int_equal(fixture->told[1].restored, RESTORED_YES);
+	/* in no_grad it changes the inference mode only */
+	record(fixture, TRACE, GW_RECORD_DRIFT, 0, GW_STATE_INFERENCE, 0, "");
+	change(fixture, 1, CHANGE_LEAVE, "no_grad");
+	assert_int_equal(fixture->count, 4);
+	assert_true(fixture->told[2].drift);
+	assert_int_equal(fixture->told[2].restored, RESTORED_YES);
+	assert_int_equal(fixture->told[3].restored, RESTORED_YES);
+}
+
 static void test_gaps(void **state)
 {
 	struct fixture *fixture = *state;
@@ -355,6 +382,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_direct_calls, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_undone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drift, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_drift_with_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gaps, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_deep, setup, teardown),

@@ -241,18 +241,24 @@ static bool is_drift_end(const struct trace_scopes *trace, const struct gw_event
 	       last->scope.record.from == record->to;
 }
 
-/* A drift whose effect is gone, as a later look at the grad mode shows, was put back unseen. */
+/* A drift whose effect is gone, as a later look at the state shows, was put back unseen. */
 static void end_drifts(struct scopes *scopes, struct trace_scopes *trace, uint8_t state,
 		       const struct moment *at)
 {
 	while (trace->depth) {
 		const struct scope *last = &trace->open[trace->depth - 1].scope;
 
-		if (!last->drift || !((last->record.from ^ last->record.to) & GW_STATE_GRAD) ||
-		    (state ^ last->record.from) & GW_STATE_GRAD)
+		if (!last->drift ||
+		    (state ^ last->record.from) & (last->record.from ^ last->record.to))
 			return;
 		tell(scopes, trace, trace->depth - 1, at, RESTORED_YES);
 	}
+}
+
+/* The state that a change was made in. */
+static uint8_t state_before(const struct gw_event_record *record)
+{
+	return (record->from & GW_STATE_GRAD) | (record->inference ? GW_STATE_INFERENCE : 0);
 }
 
 int scopes_change(struct scopes *scopes, const struct gw_event_record *record, const void *data,
@@ -266,7 +272,7 @@ int scopes_change(struct scopes *scopes, const struct gw_event_record *record, c
 	if (!trace)
 		return -ENOMEM;
 	if (!drift)
-		end_drifts(scopes, trace, record->from, &at);
+		end_drifts(scopes, trace, state_before(record), &at);
 	/* A drift has the number of the change before it. A jump: changes that were not sent. */
 	if (record->violations > trace->violations + !drift && trace->depth)
 		end(scopes, trace, &at, RESTORED_UNKNOWN);
