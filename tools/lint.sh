@@ -18,6 +18,7 @@ run() { # NAME COMMAND...: a linter that says anything or fails has failed
 	fi
 }
 
+[ $# -gt 0 ] || { echo "lint: no C files were given" >&2; exit 2; }
 tools/deps.sh build lint test || exit 1
 flags="-std=gnu11 -D_GNU_SOURCE -Iinclude -Iuser -I$build"
 user=$(printf '%s\n' "$@" | grep '^user/.*\.c$')
