@@ -66,10 +66,11 @@ static __always_inline bool enforce_was_let_go(const struct gw_thread *thread)
 static __always_inline void enforce_note_life(struct gw_thread *thread)
 {
 	__u32 tid = thread->tid;
-	__u64 acted = thread->acted;
+	__u64 acted;
 
-	if (!policy.action || !acted)
+	if (!policy.action || !thread->acted)
 		return;
+	acted = thread->acted;
 	thread->acted = 0;
 	bpf_map_update_elem(&ran_on, &tid, &acted, BPF_ANY);
 }

@@ -187,7 +187,7 @@ static __always_inline enum tls_result tls_read(struct gw_thread *thread, __u64 
 {
 	enum tls_result result = tls_read_block(thread, base, state);
 
-	if (state->stack != state->stack_end)
+	if (plan.mode_api == GW_MODES_STACK && state->stack != state->stack_end)
 		state->tracing = tls_find_proxy(thread, state);
 	return result;
 }
@@ -255,6 +255,7 @@ static __always_inline void track_state(struct gw_thread *thread, struct tls_sta
 
 		state->ref.holder = trace->holder;
 		state->ref.mode = trace->mode;
+		state->inference = !!(thread->expected & GW_STATE_INFERENCE);
 	}
 }
 

@@ -195,6 +195,15 @@ change_send(struct gw_thread *thread, struct gw_session *session, struct change 
 	return GW_THROTTLED;
 }
 
+/* What every record of a call of the setter says of the change. */
+static __always_inline void change_of_call(struct change *change, const struct tls_state *state,
+					   __u8 to)
+{
+	change->from = state->grad;
+	change->to = to;
+	change->inference = state->inference;
+}
+
 /*
  * What an operator after a change to `to` is expected to see. An inference mode that is on may be
  * left again before one does. One that was told and is off has been left, of which the change's
@@ -229,9 +238,7 @@ static __noinline enum gw_counter trace_change(struct gw_thread *thread, struct 
 		thread->expected = expected_after(thread, session, state, to);
 	}
 	change.type = GW_RECORD_VIOLATION;
-	change.from = state->grad;
-	change.to = to;
-	change.inference = state->inference;
+	change_of_call(&change, state, to);
 	change.session = 0;
 	change.mode = state->ref.mode;
 	change.file_id = plan.file_id;
@@ -273,8 +280,7 @@ static __noinline __u64 trace_ask(struct gw_thread *thread, struct tls_state *st
 		change.ask = GW_ASK_RAISED;
 	change_of_session(&change, session);
 	change.type = GW_RECORD_ASK;
-	change.from = state->grad;
-	change.to = to;
+	change_of_call(&change, state, to);
 	change.stack_pointer = stack_pointer;
 	change.asked = bpf_ktime_get_ns();
 	thread->asked = change.asked;
@@ -327,9 +333,8 @@ static __noinline enum gw_counter trace_pre_dispatch(struct gw_thread *thread,
 	if (state->grad == to)
 		return GW_REDUNDANT;
 	change.type = GW_RECORD_VIOLATION;
+	change_of_call(&change, state, to);
 	change.session = 0;
-	change.from = state->grad;
-	change.to = to;
 	change.mode = GW_MODE_PRE_DISPATCH;
 	change.file_id = plan.file_id;
 	return change_send(thread, session, &change);

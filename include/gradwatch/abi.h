@@ -292,7 +292,7 @@ struct gw_event_record {
 	__u8 stack;     /* enum gw_stack_status */
 	__u32 frames;   /* how many follow this structure */
 	__u32 ask;      /* enum gw_ask */
-	__u8 inference; /* of a change: the inference mode is on */
+	__u8 inference; /* at a call of the setter: the inference mode is on */
 	__u8 pad[3];
 	__u64 asked;         /* ns; names the question of a thread, for GW_RECORD_ASK */
 	__u64 stack_pointer; /* at the entry of the binding, for GW_RECORD_ASK */
