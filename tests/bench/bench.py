@@ -49,9 +49,9 @@ CASES = {
 PASSES = 4
 CHANGES = PASSES * sum(CASES[case][1] * CASES[case][2] for case in CASES if "changes" in case)
 
-# Of these it is said how often they call the setter, found with so many iterations and a few more.
-ITERATIONS = {"train": 60, "infer": 60}
-FEWER = 10
+# Of these it is said how often they call the setter: found with more iterations and with fewer.
+COUNTED = ("train", "infer")
+MORE, FEWER = 60, 10
 
 # A probed setter takes 900 ns at the least, 100 ns without a probe; half way, on a log scale.
 PROBED_NS = 300
@@ -189,14 +189,14 @@ def run(target, contestants, count):
 def setter_calls(target, gradwatch, case):
     """How often an iteration of a case calls the setter, by gradwatch's own count."""
     hits = []
-    for count in (FEWER, ITERATIONS[case]):
+    for count in (FEWER, MORE):
         gradwatch.start()
         try:
             target.measure(case, 1, count)
-            hits.append(gradwatch.stop_and_count())
+            hits.append(gradwatch.stop_and_count_calls())
         finally:
             gradwatch.kill()
-    return (hits[1] - hits[0]) / (ITERATIONS[case] - FEWER)
+    return (hits[1] - hits[0]) / (MORE - FEWER)
 
 
 def progress(number, count):
@@ -227,7 +227,7 @@ def main():
         ]
         rounds, reported = run(target, contestants, options.rounds)
         calls = {
-            case: setter_calls(target, Gradwatch(target.pid, binary), case) for case in ITERATIONS
+            case: setter_calls(target, Gradwatch(target.pid, binary), case) for case in COUNTED
         }
     finally:
         target.close()
@@ -243,8 +243,8 @@ def main():
     if options.json:
         with open(options.json, "w") as file:
             details = {"target": options.target, "torch": target.torch, "summary": summary}
-            details["setter_calls"] = calls
-            json.dump(dict(details, rounds=rounds, reported=reported), file, indent=1)
+            found = {"rounds": rounds, "reported": reported, "setter_calls": calls}
+            json.dump(details | found, file, indent=1)
 
 
 def terminate(number, _frame):

@@ -74,8 +74,8 @@ class Contestant:
     def ask_to_stop(self):
         self.process.send_signal(signal.SIGINT)
 
-    def stop(self):
-        """Returns how many violations it reported, None if it does not look for them."""
+    def finish(self):
+        """Ends it; all its output is there then."""
         self.ask_to_stop()
         try:
             status = self.process.wait(PATIENCE)
@@ -83,6 +83,10 @@ class Contestant:
             self.fail("did not stop")
         if status:
             self.fail(f"ended with status {status}")
+
+    def stop(self):
+        """Returns how many violations it reported, None if it does not look for them."""
+        self.finish()
         found = None
         if self.violation:
             found = sum(self.violation in line for line in self.text().splitlines())
@@ -137,10 +141,9 @@ class Gradwatch(Contestant):
         super().__init__()
         self.arguments = [binary, "--json", "--rate", "0", "--pid", str(pid)]
 
-    def stop_and_count(self):
-        """Stops it; returns how many calls of the setter it has seen."""
-        self.ask_to_stop()
-        self.process.wait(PATIENCE)
+    def stop_and_count_calls(self):
+        """Returns how many calls of the setter it has seen."""
+        self.finish()
         (end,) = (line for line in self.text().splitlines() if self.end in line)
         return json.loads(end)["ledger"]["hits"]
 

@@ -7,40 +7,41 @@ bpf/probe.bpf.h says, the kernel of one from 6.13 on oopses here within seconds.
 
 import json
 import os
+import pathlib
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-GRADWATCH = os.environ.get("GRADWATCH_BINARY", "")
-STANDIN = Path(os.environ.get("GRADWATCH_STANDIN", "/nonexistent"))
-CROWD = Path(__file__).resolve().parent.parent / "programs" / "crowd.py"
+TESTS = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(TESTS / "e2e"))
+
+import processes  # noqa: E402
+
+GRADWATCH = os.environ["GRADWATCH_BINARY"]
+STANDIN = os.environ["GRADWATCH_STANDIN"]
+PROCESSES = 9
+SECONDS = 5
 
 
-PROCESSES = "9"
-SECONDS = "5"
+@pytest.fixture(autouse=True)
+def cleanup():
+    yield
+    processes.kill_all()
 
 
 @pytest.mark.parametrize("variant", ["keyed", "stack"])
-def test_many_on_one_cpu(tmp_path, variant):
-    result = tmp_path / "result"
-    library = STANDIN / variant / "libc10.so"
-    crowd = [sys.executable, CROWD, library, PROCESSES, SECONDS, result]
-    gradwatch = subprocess.Popen(
-        [GRADWATCH, "--json", "--", *crowd],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    while json.loads(gradwatch.stdout.readline())["type"] != "attached":
-        pass
-    events = [json.loads(line) for line in gradwatch.communicate("\n")[0].splitlines()]
-    calls = json.loads(result.read_text())
-    ledger = events[-1]["ledger"]
+def test_many_on_one_cpu(variant):
+    crowd = [TESTS / "programs" / "crowd.py", f"{STANDIN}/{variant}/libc10.so", PROCESSES, SECONDS]
+    monitor = processes.Gradwatch(GRADWATCH, "--", sys.executable, *crowd, stdin=subprocess.PIPE)
+    monitor.wait_for("attached")
+    monitor.send("go")
+    monitor.finish()
+    (answer,) = monitor.other
+    calls, ledger = json.loads(answer), monitor.ledger
     assert ledger["hits"] == sum(calls.values())
     assert ledger["redundant"] == calls["redundant"]
     assert ledger["outside_trace"] == calls["outside_trace"]
     found = ledger["reported"] + ledger["throttled"] + ledger["lost"]
     assert found == calls["violations"]
-    assert sum(event["type"] == "violation" for event in events) == ledger["reported"] > 0
+    assert len(monitor.violations) == ledger["reported"] > 0

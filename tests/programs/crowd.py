@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Many processes on one CPU that do nothing but call the stand-in's setter, each in its own state.
 
-Usage: crowd.py LIBRARY PROCESSES SECONDS RESULT, where RESULT becomes a file with the number of
-calls of each kind: "redundant" (in a trace, sets the mode that it has), "outside_trace" (in none,
-changes it) or "violations". Begins when it is told so by a line on standard input.
+Usage: crowd.py LIBRARY PROCESSES SECONDS. Begins when it is told so by a line on standard input.
+At its end it prints the number of calls of each kind: "redundant" (in a trace, sets the mode that
+it has), "outside_trace" (in none, changes it) or "violations".
 """
 
 import json
@@ -37,8 +37,7 @@ def call(library, kind, deadline):
 
 
 def main():
-    library, result = Library(sys.argv[1]), Path(sys.argv[4])
-    processes, seconds = int(sys.argv[2]), float(sys.argv[3])
+    library, processes, seconds = Library(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     sys.stdin.readline()
     deadline = time.monotonic() + seconds
@@ -56,7 +55,7 @@ def main():
     for pid, kind, read in children:
         counts[kind] += int(os.read(read, 100))
         os.waitpid(pid, 0)
-    result.write_text(json.dumps(counts))
+    print(json.dumps(counts))
 
 
 if __name__ == "__main__":
