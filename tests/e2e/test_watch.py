@@ -472,6 +472,18 @@ def test_status_with_fail(puppet, gradwatch, fail, violating):
     assert monitor.finish().status == (3 if fail and violating else 0)
 
 
+def test_no_drift_while_it_detaches(puppet, gradwatch):
+    """The probes go one by one, in the midst of traces that change the mode by the setter."""
+    process = puppet()
+    monitor = gradwatch("--pid", process.pid).armed()
+    process.send("loop 100000 keep")
+    monitor.wait_for("violation", count=20)
+    monitor.stop()
+    assert {event["category"] for event in monitor.of_type("finding")} == {"scope"}
+    assert monitor.end_event["drifts"] == 0
+    assert process.alive()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_it_cleanly(puppet, gradwatch, number):
     process = puppet()

@@ -335,8 +335,14 @@ void probes_close(struct probes *probes)
 	if (!probes)
 		return;
 	probes_unbind(probes);
+	/*
+	 * The setter's goes last: each takes some 100 ms, and a change that it is not there to see
+	 * would be a drift at the next operator.
+	 */
 	for (int site = 0; site < GW_SITE_MAX; site++)
-		bpf_link__destroy(probes->link[site]);
+		if (site != GW_SITE_SET_ENABLED)
+			bpf_link__destroy(probes->link[site]);
+	bpf_link__destroy(probes->link[GW_SITE_SET_ENABLED]);
 	torch_bpf__destroy(probes->torch);
 	free(probes);
 }
