@@ -282,7 +282,15 @@ static int load_probes(struct probes *probes, struct programs *programs,
 	return code;
 }
 
-/* Sites are armed from the last to the first: the setter, which judges, comes when all is ready. */
+/*
+ * Pops first, as nothing comes of them without a session; the setter, which judges; and pushes,
+ * which begin sessions, when every change and every operator in one is seen.
+ */
+static const enum gw_site placing_order[GW_SITE_MAX] = {
+	GW_SITE_UNSET_MODE,  GW_SITE_POP_INFRA, GW_SITE_POP_STACK,
+	GW_SITE_SET_ENABLED, GW_SITE_SET_MODE,  GW_SITE_PUSH_STACK,
+};
+
 static int place_probes(struct probes *probes, const struct inspect_plan *plan, int fd,
 			unsigned int *placed, struct err *err)
 {
@@ -292,7 +300,9 @@ static int place_probes(struct probes *probes, const struct inspect_plan *plan, 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	site_programs(probes->torch, program);
 	*placed = 0;
-	for (int site = GW_SITE_MAX - 1; site >= 0; site--) {
+	for (int i = 0; i < GW_SITE_MAX; i++) {
+		enum gw_site site = placing_order[i];
+
 		if (!plan->abi.site_address[site])
 			continue;
 		probes->link[site] = bpf_program__attach_uprobe(program[site], false, -1, path,
