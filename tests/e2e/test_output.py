@@ -21,7 +21,7 @@ TRACE = {
 STACK = {"stack_status", "user", "stack"}
 FINDING = {
     *("finding", "count", "category", "severity", "trace", "kind", "from", "to", "certain"),
-    *("restored", "duration_ns", "operators", "empty", "manager", "autograd", "decorator"),
+    *("restored", "duration_ns", "operators", "empty", "manager", "whose", "decorator"),
     *("decorated", "caller", "suppressed_by"),
 }
 ACTION = {

@@ -210,7 +210,7 @@ static void test_pre_dispatch(void **state)
 		assert_true(fixture->event[i].violation.info);
 	}
 	assert_int_equal(fixture->event[0].trace.kind, TRACE_KIND_PRE_DISPATCH);
-	assert_true(fixture->event[3].finding.info);
+	assert_true(fixture->event[3].finding.severity == SEVERITY_INFO);
 	assert_true(fixture->event[3].finding.uncounted);
 	assert_int_equal(totals_of(fixture).infos, 2 + 3);
 	assert_int_equal(totals_of(fixture).violations, 0);
@@ -218,7 +218,7 @@ static void test_pre_dispatch(void **state)
 	/* Its repeat is as little for everyone as it is. */
 	model_finish(fixture->model, 1000);
 	assert_string_equal(story(fixture), "BVVFER.");
-	assert_true(fixture->event[5].finding.info);
+	assert_true(fixture->event[5].finding.severity == SEVERITY_INFO);
 }
 
 static void test_bad_records(void **state)

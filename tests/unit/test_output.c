@@ -384,7 +384,7 @@ static void test_text_finding_kinds(void **state)
 	assert_non_null(strstr(printed(&event, false, 0),
 			       "UNBALANCED" HEAD "    the trace began with grad mode on and ended "
 			       "with it off\n    traced at model.py:42 in Net.forward\n"));
-	event.finding.info = true;
+	event.finding.severity = SEVERITY_INFO;
 	assert_string_equal(printed(&event, false, 0), "");
 	assert_non_null(strstr(printed(&event, false, 1), "info" HEAD));
 	event.finding.suppression = "known";
@@ -399,7 +399,7 @@ static void test_text_finding_kinds(void **state)
 	event.finding.count = 10;
 	assert_string_equal(printed(&event, false, 0),
 			    "03:04:06.118  finding 3 again: 10 times in all\n");
-	event.finding.info = true; /* as little for everyone as the finding was */
+	event.finding.severity = SEVERITY_INFO; /* as little for everyone as the finding was */
 	assert_string_equal(printed(&event, false, 0), "");
 	assert_string_equal(printed(&event, false, 1),
 			    "03:04:06.118  finding 3 again: 10 times in all\n");
@@ -439,7 +439,7 @@ static void test_json_finding(void **state)
 		   "\"from\":{\"grad\":true,\"inference\":false},"
 		   "\"to\":{\"grad\":false,\"inference\":false},\"certain\":true,"
 		   "\"restored\":true,\"duration_ns\":214000,\"operators\":3,\"empty\":false,"
-		   "\"manager\":\"no_grad\",\"autograd\":false,\"decorator\":false,"
+		   "\"manager\":\"no_grad\",\"whose\":\"user\",\"decorator\":false,"
 		   "\"decorated\":null,\"caller\":null,\"suppressed_by\":null" STACK "}\n");
 	event.type = EVENT_REPEATED;
 	check_json(&event, COMMON("repeated", "06.118000001",

@@ -96,6 +96,22 @@ enum restored {
 	RESTORED_UNKNOWN, /* records between were lost, or not sent as there were too many */
 };
 
+/* How bad a finding is, the worst first. The model decides; outputs and --fail go by it. */
+enum severity {
+	SEVERITY_VIOLATION,
+	SEVERITY_LOW,        /* a violation, but no operator was traced in it: no graph is affected */
+	SEVERITY_INFO,       /* PyTorch's own change, or in a trace of a kind that was not chosen */
+	SEVERITY_SUPPRESSED, /* the user accepts it */
+	SEVERITY_MAX,
+};
+
+/* Whose code made a change. */
+enum owner {
+	OWNER_USER,     /* Python code, or C++ code that Python called */
+	OWNER_AUTOGRAD, /* PyTorch's autograd: a backward pass, or Function.apply */
+	OWNER_MAX,
+};
+
 struct event_finding {
 	uint64_t number; /* of this finding among all: 1, 2, ... */
 	uint64_t count;  /* how often it has occurred */
@@ -104,8 +120,8 @@ struct event_finding {
 	enum finding_category category;
 	uint8_t from, to; /* GW_STATE_ bits */
 	bool certain;
-	bool info;     /* in a trace of a kind that was not chosen, or by autograd: no violation */
-	bool autograd; /* made by PyTorch's autograd itself */
+	enum severity severity;
+	enum owner owner;
 	enum restored restored;
 	uint64_t duration_ns;
 	uint64_t operators;                  /* traced in it; 0: an empty scope */
@@ -192,6 +208,12 @@ static inline bool event_scope_is_empty(const struct event_finding *finding)
 {
 	return finding->category != FINDING_UNBALANCED && !finding->operators &&
 	       !finding->uncounted;
+}
+
+/* Whether a finding is shown without being asked for, and makes --fail fail. */
+static inline bool event_is_alarm(const struct event_finding *finding)
+{
+	return finding->severity <= SEVERITY_LOW;
 }
 
 /* Receives events in order. The event is the sender's and gone after the call. */

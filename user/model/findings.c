@@ -12,8 +12,7 @@
 struct known {
 	uint64_t number, count, told;
 	uint64_t next; /* count at which to tell */
-	bool info;
-	const char *suppression; /* the suppressions' */
+	enum severity severity;
 };
 
 struct findings {
@@ -88,8 +87,7 @@ static struct known *remember(struct findings *findings, char *key,
 		.count = 1,
 		.told = 1,
 		.next = 10,
-		.info = finding->info,
-		.suppression = finding->suppression,
+		.severity = finding->severity,
 	};
 	if (lh_table_length(findings->known) >= FINDINGS_MAX)
 		lh_table_delete_entry(findings->known, findings->known->head);
@@ -141,8 +139,7 @@ void findings_finish(struct findings *findings, uint64_t time)
 		struct event event = {.type = EVENT_REPEATED, .time = time};
 
 		event.stack.user = -1;
-		event.finding.info = known->info;
-		event.finding.suppression = known->suppression;
+		event.finding.severity = known->severity;
 		if (known->count > known->told)
 			tell_repeats(findings, &event, known);
 	}

@@ -281,16 +281,25 @@ static void suppress(struct model *model, struct event *event)
 	finding->suppression = suppressions_name_of(suppressions, index);
 }
 
+static enum severity severity_of(const struct model *model, const struct event_finding *finding)
+{
+	if (finding->suppression)
+		return SEVERITY_SUPPRESSED;
+	if (finding->owner == OWNER_AUTOGRAD || model_is_info(model, finding->kind))
+		return SEVERITY_INFO;
+	return event_scope_is_empty(finding) ? SEVERITY_LOW : SEVERITY_VIOLATION;
+}
+
 /* Tells of a finding, if it is new. */
 static void tell_finding(struct model *model, struct event *event)
 {
 	struct event_finding *finding = &event->finding;
 
-	finding->info = finding->autograd || model_is_info(model, finding->kind);
 	suppress(model, event);
-	if (findings_take(model->findings, event) && !finding->info && !finding->suppression)
+	finding->severity = severity_of(model, finding);
+	if (findings_take(model->findings, event) && event_is_alarm(finding))
 		model->totals.findings++;
-	if (finding->suppression)
+	if (finding->severity == SEVERITY_SUPPRESSED)
 		model->totals.suppressed++;
 }
 
@@ -321,8 +330,8 @@ static void on_scope(void *context, const struct scope *scope)
 	finding->operators = scope->operators;
 	finding->uncounted = finding->kind == TRACE_KIND_PRE_DISPATCH;
 	memcpy(finding->manager, role.name, sizeof(finding->manager));
-	finding->autograd = (scope->drift || role.kind == CHANGE_DIRECT) &&
-			    frames_is_autograd(&event.stack);
+	if ((scope->drift || role.kind == CHANGE_DIRECT) && frames_is_autograd(&event.stack))
+		finding->owner = OWNER_AUTOGRAD;
 	if (!scope->drift) {
 		finding->decorator = frames_is_decorator(&event.stack);
 		finding->decorated = frames_decorated(&event.stack, &at_operator);

@@ -20,11 +20,11 @@ const char *output_stack_status(enum gw_stack_status status);
 /* "scope", "drift", "unbalanced"; part of the JSON schema. */
 const char *output_category(enum finding_category category);
 
-/*
- * "violation"; "low" for a scope in which nothing was traced; "info" for a kind of trace that was
- * not chosen; "suppressed". Part of the JSON schema.
- */
-const char *output_severity(const struct event_finding *finding);
+/* "violation", "low", "info", "suppressed"; part of the JSON schema. */
+const char *output_severity(enum severity severity);
+
+/* "user", "autograd"; part of the JSON schema. */
+const char *output_owner(enum owner owner);
 
 /* "performed", "too_late", "refused", "dry_run", "let_go"; part of the JSON schema. */
 const char *output_outcome(enum action_outcome outcome);

@@ -228,7 +228,7 @@ static void put_finding(struct line *line, const struct event_finding *finding)
 	put_number(line, "finding", finding->number);
 	put_number(line, "count", finding->count);
 	put_string(line, "category", output_category(finding->category), STRING_MAX);
-	put_string(line, "severity", output_severity(finding), STRING_MAX);
+	put_string(line, "severity", output_severity(finding->severity), STRING_MAX);
 	put_number_or_null(line, "trace", finding->trace);
 	put_string(line, "kind", kind_name(finding->kind), STRING_MAX);
 	put_state(line, "from", finding->from);
@@ -242,7 +242,7 @@ static void put_finding(struct line *line, const struct event_finding *finding)
 		put_number(line, "operators", finding->operators);
 	put_bool(line, "empty", !finding->operators && !finding->uncounted);
 	put_known(line, "manager", finding->manager, sizeof(finding->manager));
-	put_bool(line, "autograd", finding->autograd);
+	put_string(line, "whose", output_owner(finding->owner), STRING_MAX);
 	put_bool(line, "decorator", finding->decorator);
 	put_place(line, "decorated", finding->decorated);
 	put_place(line, "caller", finding->caller);

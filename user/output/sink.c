@@ -83,13 +83,26 @@ const char *output_outcome(enum action_outcome outcome)
 	return outcome < ACTION_OUTCOME_MAX ? name[outcome] : "unknown";
 }
 
-const char *output_severity(const struct event_finding *finding)
+const char *output_severity(enum severity severity)
 {
-	if (finding->suppression)
-		return "suppressed";
-	if (finding->info)
-		return "info";
-	return event_scope_is_empty(finding) ? "low" : "violation";
+	static const char *const name[SEVERITY_MAX] = {
+		[SEVERITY_VIOLATION] = "violation",
+		[SEVERITY_LOW] = "low",
+		[SEVERITY_INFO] = "info",
+		[SEVERITY_SUPPRESSED] = "suppressed",
+	};
+
+	return severity < SEVERITY_MAX ? name[severity] : "unknown";
+}
+
+const char *output_owner(enum owner owner)
+{
+	static const char *const name[OWNER_MAX] = {
+		[OWNER_USER] = "user",
+		[OWNER_AUTOGRAD] = "autograd",
+	};
+
+	return owner < OWNER_MAX ? name[owner] : "unknown";
 }
 
 void output_escaped(FILE *stream, const char *string, size_t size)

@@ -20,7 +20,7 @@ static int lines_event(struct sink *sink, const struct event *event)
 	char name[32];
 	int code;
 
-	if (event->type != EVENT_FINDING || event->finding.suppression || event->finding.info)
+	if (event->type != EVENT_FINDING || !event_is_alarm(&event->finding))
 		return 0;
 	str_format(name, sizeof(name), "finding-%" PRIu64, event->finding.number);
 	code = suppressions_write_line(lines->stream, name, event->finding.kind,

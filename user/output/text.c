@@ -147,16 +147,10 @@ static void print_violation(const struct text_sink *text, const struct event *ev
 	}
 }
 
-/* What is accepted, or no violation, is only shown on request. */
-static bool is_for_everyone(const struct event *event)
-{
-	return !event->finding.info && !event->finding.suppression;
-}
-
 static void print_finding(const struct text_sink *text, const struct event *event)
 {
 	const struct event_finding *finding = &event->finding;
-	bool alarm = is_for_everyone(event) && !event_scope_is_empty(finding);
+	bool alarm = finding->severity == SEVERITY_VIOLATION;
 
 	print_tinted(text, alarm ? TINT_ALARM : TINT_ASIDE, text_finding_title(finding));
 	fprintf(text->stream, "  %s", kind_name(finding->kind));
@@ -243,9 +237,9 @@ static void (*printer_of(const struct text_sink *text,
 	case EVENT_VIOLATION:
 		return text->verbosity >= 2 ? print_violation : NULL;
 	case EVENT_FINDING:
-		return text->verbosity >= 1 || is_for_everyone(event) ? print_finding : NULL;
+		return text->verbosity >= 1 || event_is_alarm(&event->finding) ? print_finding : NULL;
 	case EVENT_REPEATED:
-		return text->verbosity >= 1 || is_for_everyone(event) ? print_repeated : NULL;
+		return text->verbosity >= 1 || event_is_alarm(&event->finding) ? print_repeated : NULL;
 	case EVENT_ACTION:
 		return print_action;
 	case EVENT_LOST:

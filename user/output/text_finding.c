@@ -14,9 +14,9 @@
 
 const char *text_finding_title(const struct event_finding *finding)
 {
-	if (finding->suppression)
+	if (finding->severity == SEVERITY_SUPPRESSED)
 		return "suppressed";
-	if (finding->info)
+	if (finding->severity == SEVERITY_INFO)
 		return "info";
 	if (finding->category == FINDING_DRIFT)
 		return "DRIFT";
@@ -142,7 +142,7 @@ static void print_where(FILE *stream, const struct event *event)
 
 static const char *remedy(const struct event_finding *finding)
 {
-	if (finding->autograd)
+	if (finding->owner == OWNER_AUTOGRAD)
 		return "autograd runs its own code so: nothing to do";
 	if (finding->category == FINDING_UNBALANCED)
 		return "what runs next has another grad mode: put it back in the code that is "
