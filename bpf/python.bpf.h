@@ -48,23 +48,37 @@ static __always_inline bool python_is_alive(__u64 object, __u64 type)
 	return (__u32)head[0] != 0 && head[1] == type;
 }
 
+/* Whether an object is a ProxyTorchDispatchMode. */
+enum python_proxy {
+	PYTHON_PROXY_NO,
+	PYTHON_PROXY_YES,
+	PYTHON_PROXY_UNREADABLE, /* its class cannot be read: a page that is not in memory */
+};
+
+#define PROXY_UNRELATED  -1
+#define PROXY_UNREADABLE -2
+
 /*
- * How many classes above a type ProxyTorchDispatchMode is, by name: 0 is the class itself;
- * negative: the type has nothing to do with it.
+ * How many classes above a type ProxyTorchDispatchMode is, by name: 0 is the class itself.
+ * PROXY_UNRELATED: it is none of its bases. PROXY_UNREADABLE: a read failed. A BPF program cannot
+ * bring in a page: after fork(2) the child lacks those of files that the parent had not written to.
  */
 static __noinline __attribute__((unused)) int python_proxy_distance(__u64 type)
 {
 	for (int i = 0; i <= PYTHON_MAX_BASES && type; i++) {
-		__u64 name[3] = {};
+		__u64 name[3] = {}, address;
 
-		bpf_probe_read_user_str(name, sizeof(name), (void *)user_word(type + PYTYPE_NAME));
+		if (bpf_probe_read_user(&address, sizeof(address), (void *)(type + PYTYPE_NAME)) ||
+		    bpf_probe_read_user_str(name, sizeof(name), (void *)address) < 0)
+			return PROXY_UNREADABLE;
 		if (name[0] == CHARS('P', 'r', 'o', 'x', 'y', 'T', 'o', 'r') &&
 		    name[1] == CHARS('c', 'h', 'D', 'i', 's', 'p', 'a', 't') &&
 		    name[2] == CHARS('c', 'h', 'M', 'o', 'd', 'e', 0, 0))
 			return i;
-		type = user_word(type + PYTYPE_BASE);
+		if (bpf_probe_read_user(&type, sizeof(type), (void *)(type + PYTYPE_BASE)))
+			return PROXY_UNREADABLE;
 	}
-	return -1;
+	return PROXY_UNRELATED;
 }
 
 /*
@@ -72,18 +86,18 @@ static __noinline __attribute__((unused)) int python_proxy_distance(__u64 type)
  * the next time, NULL: nowhere to keep it. PyTorch's module has it as long as there is Python; a
  * class that is derived from it can go, and another can get its address.
  */
-static __always_inline bool python_is_proxy_mode(__u64 type, __u64 *known)
+static __always_inline enum python_proxy python_is_proxy_mode(__u64 type, __u64 *known)
 {
 	int distance;
 
-	if (!type)
-		return false;
 	if (known && *known == type)
-		return true;
+		return PYTHON_PROXY_YES;
 	distance = python_proxy_distance(type);
 	if (distance == 0 && known)
 		*known = type;
-	return distance >= 0;
+	if (distance == PROXY_UNREADABLE)
+		return PYTHON_PROXY_UNREADABLE;
+	return distance >= 0 ? PYTHON_PROXY_YES : PYTHON_PROXY_NO;
 }
 
 #endif

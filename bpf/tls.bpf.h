@@ -42,6 +42,7 @@ struct tls_state {
 	__u8 inference;      /* inference mode is on */
 	__u8 functional;     /* the infra slot above PROXY is taken */
 	__u8 tracing;        /* a ProxyTorchDispatchMode is in force */
+	__u8 unsure;         /* the class of the mode in force could not be read */
 	__u8 pre_dispatch;   /* the PreDispatch key is included: Python's own stack has modes */
 	struct mode_ref ref; /* it, when tracing: complete after tls_resolve() */
 	__u64 stack;         /* builds without keys: the vector of modes */
@@ -97,12 +98,22 @@ static __always_inline enum tls_result tls_block(struct gw_thread *thread, __u64
 	return TLS_READ;
 }
 
-static __always_inline bool mode_is_proxy(struct gw_thread *thread, __u64 mode)
+static __always_inline enum python_proxy mode_is_proxy(struct gw_thread *thread, __u64 mode)
 {
-	return python_is_proxy_mode(python_type(mode), thread ? &thread->proxy_type : NULL);
+	__u64 type;
+
+	if (!mode)
+		return PYTHON_PROXY_NO;
+	type = python_type(mode);
+	if (!type)
+		return PYTHON_PROXY_UNREADABLE;
+	return python_is_proxy_mode(type, thread ? &thread->proxy_type : NULL);
 }
 
-/* The innermost ProxyTorchDispatchMode on the vector of modes, if there is one. */
+/*
+ * The innermost ProxyTorchDispatchMode on the vector of modes, if there is one. A mode whose class
+ * cannot be read is taken for one, and the state is marked.
+ */
 static __noinline bool tls_find_proxy(struct gw_thread *thread, struct tls_state *state)
 {
 	__u64 at;
@@ -117,8 +128,15 @@ static __noinline bool tls_find_proxy(struct gw_thread *thread, struct tls_state
 		state->ref.holder = user_word(at);
 		state->ref.mode = state->ref.holder ? user_word(state->ref.holder) : 0;
 		state->ref.above = i;
-		if (mode_is_proxy(thread, state->ref.mode))
+		switch (mode_is_proxy(thread, state->ref.mode)) {
+		case PYTHON_PROXY_NO:
+			break;
+		case PYTHON_PROXY_UNREADABLE:
+			state->unsure = 1;
 			return true;
+		case PYTHON_PROXY_YES:
+			return true;
+		}
 	}
 	return false;
 }

@@ -55,9 +55,13 @@ static __always_inline enum watched thread_get(struct gw_thread **thread)
 static __always_inline bool state_get(struct gw_thread *thread, __u64 base, struct tls_state *state)
 {
 	if (plan.certain) {
-		if (tls_read(thread, base, state) == TLS_READ)
+		enum tls_result result = tls_read(thread, base, state);
+
+		if (result == TLS_READ && !state->unsure)
 			return true;
 		count(GW_UNREADABLE);
+		if (result == TLS_READ)
+			return false;
 	}
 	track_state(thread, state);
 	return false;
@@ -71,8 +75,18 @@ static __always_inline enum gw_counter judge(struct gw_thread *thread, struct tl
 		return GW_REDUNDANT;
 	tls_resolve(state);
 	/* Only now, as it is dear: anyone may put a mode of his own into the slot. */
-	if (certain && plan.mode_api == GW_MODES_KEYED && !mode_is_proxy(thread, state->ref.mode))
-		return GW_OUTSIDE;
+	if (certain && plan.mode_api == GW_MODES_KEYED) {
+		switch (mode_is_proxy(thread, state->ref.mode)) {
+		case PYTHON_PROXY_NO:
+			return GW_OUTSIDE;
+		case PYTHON_PROXY_UNREADABLE:
+			count(GW_UNREADABLE);
+			certain = false;
+			break;
+		case PYTHON_PROXY_YES:
+			break;
+		}
+	}
 	return trace_change(thread, state, to, certain);
 }
 
@@ -130,7 +144,8 @@ PROBE(set_grad_enabled)
 	if (to < 0 || to == state.grad)
 		return 0;
 	tls_resolve(&state);
-	if (plan.mode_api == GW_MODES_KEYED && !mode_is_proxy(thread, state.ref.mode))
+	if (state.unsure || (plan.mode_api == GW_MODES_KEYED &&
+			     mode_is_proxy(thread, state.ref.mode) != PYTHON_PROXY_YES))
 		return 0;
 	trace = trace_ask(thread, &state, to, PT_REGS_SP(ctx));
 	/* A constant that the verifier knows: elsewhere it would refuse to write registers. */
@@ -239,7 +254,7 @@ PROBE(push_onto_stack)
 	if (thread_get(&thread) == WATCHED_NO || !thread)
 		return 0;
 	argument_mode(PT_REGS_PARM1(ctx), &ref);
-	proxy = mode_is_proxy(thread, ref.mode);
+	proxy = mode_is_proxy(thread, ref.mode) != PYTHON_PROXY_NO;
 	track_stack_push(thread, proxy);
 	if (proxy)
 		push(thread, base, &ref);

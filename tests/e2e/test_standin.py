@@ -319,3 +319,21 @@ def test_thread_that_ends_within_a_trace(standin, variant):
         run.do("@b set 0", "@b set 1", "@b end")
     run.finish()
     assert len(check(run)) == 10
+
+
+@pytest.mark.parametrize("variant", READABLE)
+def test_class_that_cannot_be_read(standin, variant):
+    """
+    A forked child lacks the page with the name of the mode's class, and BPF cannot bring it in:
+    what cannot be read is no reason to take a change for one outside of a trace.
+    """
+    run = standin(variant)
+    run.do("forget_name", "push", "fork 100")
+    run.finish()
+    events = run.events.of("violation")
+    assert len(events) == 100
+    assert {event["certain"] for event in events} == {False}
+    (end,) = run.events.of("end")
+    assert end["ledger"]["hits"] == end["ledger"]["reported"] == 100
+    assert end["counters"]["unreadable"] == 100
+    assert end["drifts"] == 0

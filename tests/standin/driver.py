@@ -13,6 +13,9 @@ Usage: driver.py DIR/VARIANT/libc10.so, then commands on standard input, one a l
   operator          pop the mode on top and push it back, as around a traced operator
   random N SEED     N commands of the above at random
   together T N SEED random N in T new threads at once
+  forget_name       put the name of the tracing mode's class into a page of a file, so that a
+                    forked child does not have it in its memory
+  fork N            N calls of set_enabled that change the mode, in a forked child
   end               end the thread
 
 Each command is answered by {"type": "done", ...}; each set is preceded by
@@ -22,16 +25,19 @@ judged in the process itself through the library's own functions. Times are CLOC
 
 import ctypes
 import json
+import mmap
 import os
 import queue
 import random
 import sys
+import tempfile
 import threading
 import time
 
 FAKE, PROXY, FUNCTIONAL = range(3)
 USER = -1
 MAX_MODES = 6
+TYPE_NAME = 24  # offset of tp_name in a type object, CPython 3.9 - 3.14
 
 
 class ProxyTorchDispatchMode:
@@ -167,6 +173,34 @@ class Thread:
         infra = [key for key, _, _ in self.entered if key != USER]
         if infra if self.library.keyed else self.entered:
             self.library.operator(None)
+
+    def forget_name(self):
+        name = ProxyTorchDispatchMode.__name__.encode() + b"\0"
+        libc = ctypes.CDLL(None)
+        libc.mmap.restype = ctypes.c_void_p
+        with tempfile.TemporaryFile() as file:
+            file.write(name)
+            file.flush()
+            address = libc.mmap(
+                None,
+                ctypes.c_size_t(len(name)),
+                mmap.PROT_READ,
+                mmap.MAP_PRIVATE,
+                file.fileno(),
+                ctypes.c_long(0),
+            )
+        assert ctypes.string_at(address) + b"\0" == name  # the page is there, in this process
+        ctypes.c_void_p.from_address(id(ProxyTorchDispatchMode) + TYPE_NAME).value = address
+
+    def fork(self, count):
+        child = os.fork()
+        if not child:
+            on = self.library.is_enabled()
+            for _ in range(int(count)):
+                on = not on
+                self.library.set_enabled(on)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
 
     def random(self, count, seed):
         dice = random.Random(int(seed))

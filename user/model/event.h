@@ -99,8 +99,8 @@ enum restored {
 /* How bad a finding is, the worst first. The model decides; outputs and --fail go by it. */
 enum severity {
 	SEVERITY_VIOLATION,
-	SEVERITY_LOW,        /* a violation, but no operator was traced in it: no graph is affected */
-	SEVERITY_INFO,       /* PyTorch's own change, or in a trace of a kind that was not chosen */
+	SEVERITY_LOW,  /* a violation, but no operator was traced in it: no graph is affected */
+	SEVERITY_INFO, /* PyTorch's own change, or in a trace of a kind that was not chosen */
 	SEVERITY_SUPPRESSED, /* the user accepts it */
 	SEVERITY_MAX,
 };
