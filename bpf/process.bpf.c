@@ -15,6 +15,28 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+/*
+ * Sends the end of a session. One that does not fit is no loss: user space sweeps the map as well,
+ * only later.
+ */
+static __always_inline void tell_end(__u64 session)
+{
+	__u32 zero = 0;
+	struct gw_shared *numbers = bpf_map_lookup_elem(&shared, &zero);
+	struct gw_end_record record = {
+		.header = {.type = GW_RECORD_END,
+			   .version = GW_ABI_VERSION,
+			   .size = sizeof(record)},
+		.session = session,
+	};
+
+	if (!session || !numbers)
+		return;
+	record.header.time = bpf_ktime_get_ns();
+	record.header.lost = numbers->lost;
+	bpf_ringbuf_output(&ring, &record, sizeof(record), 0);
+}
+
 static __always_inline void forget_thread(__u32 tid, enum gw_end_reason reason)
 {
 	struct gw_thread *thread = thread_find(tid);
@@ -22,6 +44,10 @@ static __always_inline void forget_thread(__u32 tid, enum gw_end_reason reason)
 	if (!thread)
 		return;
 	session_end_all(thread, reason);
+	tell_end(thread->pre_dispatch);
+	for (int i = 0; i < GW_MAX_NESTING; i++)
+		if (i < thread->depth)
+			tell_end(thread->trace[i].session);
 	thread_drop(tid);
 }
 

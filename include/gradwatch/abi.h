@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #endif
 
-#define GW_ABI_VERSION 3
+#define GW_ABI_VERSION 4
 
 /* Limits. A map that is full is counted (enum gw_counter), never silently ignored. */
 #define GW_MAX_PROCESSES   16384 /* watched process ids */
@@ -258,6 +258,7 @@ enum gw_record_type {
 	GW_RECORD_DRIFT,
 	/* struct gw_event_record: the Python binding was called to make a violation, see gw_ask */
 	GW_RECORD_ASK,
+	GW_RECORD_END, /* struct gw_end_record: a session whose thread has ended */
 };
 
 struct gw_record_header {
@@ -300,6 +301,13 @@ struct gw_event_record {
 };
 _Static_assert(sizeof(struct gw_event_record) == 24 + 40 + 24 + 8 + 24 + GW_COMM_LEN,
 	       "event layout");
+
+/* The last record of a session: user space takes it out of the map, which makes room for others. */
+struct gw_end_record {
+	struct gw_record_header header;
+	__u64 session; /* trace id */
+};
+_Static_assert(sizeof(struct gw_end_record) == 24 + 8, "end layout");
 
 /* A code object. Strings are raw: `kind` bytes per character, as CPython stores them. */
 struct gw_code_record {

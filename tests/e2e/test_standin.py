@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -111,6 +112,18 @@ class Run:
         self._start_gradwatch(*(how or ("--pid", str(self.driver.pid))))
         self.events.wait_for("start")
         self.unwatched = len(self.oracle.of("set"))
+
+    def watch_into(self, log):
+        """Has gradwatch's output copied to a file, and returns gradwatch when it is ready."""
+        command = [GRADWATCH, "--json", "--pid", str(self.driver.pid)]
+        gradwatch = self._start(command, stdout=subprocess.PIPE)
+        self.copier = self._start(["cat"], stdin=gradwatch.stdout, stdout=log.open("w"))
+        gradwatch.stdout.close()
+        end = time.monotonic() + PATIENCE
+        while not log.exists() or '"type":"start"' not in log.read_text():
+            assert time.monotonic() < end and gradwatch.poll() is None
+            time.sleep(0.01)
+        return gradwatch
 
     def do(self, *commands):
         """Has the driver run commands, and waits until all of them are done."""
@@ -337,3 +350,21 @@ def test_class_that_cannot_be_read(standin, variant):
     assert end["ledger"]["hits"] == end["ledger"]["reported"] == 100
     assert end["counters"]["unreadable"] == 100
     assert end["drifts"] == 0
+
+
+def test_many_short_threads(standin, tmp_path):
+    """A thread that ends gives its session back at once: more traces than the map has room for."""
+    threads = 40_000
+    log = tmp_path / "log"
+    run = standin("keyed", under_gradwatch=False)
+    gradwatch = run.watch_into(log)
+    run.do(f"short_threads {threads}")
+    run.driver.stdin.close()
+    assert gradwatch.wait(PATIENCE) == 0 and run.copier.wait(PATIENCE) == 0
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    end = events[-1]
+    assert end["ledger"]["hits"] == 2 * threads
+    assert end["counters"]["sessions_full"] == 0 or end["lost"]
+    if not end["lost"] and not end["counters"]["traces_lost"]:
+        assert end["traces"] == threads
+    assert sum(event["type"] == "trace_end" for event in events) == end["traces"]

@@ -16,6 +16,7 @@ Usage: driver.py DIR/VARIANT/libc10.so, then commands on standard input, one a l
   forget_name       put the name of the tracing mode's class into a page of a file, so that a
                     forked child does not have it in its memory
   fork N            N calls of set_enabled that change the mode, in a forked child
+  short_threads N   N threads, each of which enters a mode, changes the grad mode twice and ends
   end               end the thread
 
 Each command is answered by {"type": "done", ...}; each set is preceded by
@@ -102,6 +103,9 @@ class Library:
         self.candidate = native.standin_candidate
         self.candidate.restype = ctypes.c_void_p
         self.keyed = bool(native.standin_keyed())
+        # Without the interpreter's lock, which its threads take.
+        self.short_threads = ctypes.CDLL(path).standin_short_threads
+        self.short_threads.argtypes = [ctypes.py_object, ctypes.c_int, ctypes.c_int]
 
 
 class Thread:
@@ -201,6 +205,10 @@ class Thread:
                 self.library.set_enabled(on)
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
+
+    def short_threads(self, count):
+        mode_class, key = KINDS["proxy"]
+        self.library.short_threads(mode_class(), key, int(count))
 
     def random(self, count, seed):
         dice = random.Random(int(seed))

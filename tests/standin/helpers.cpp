@@ -7,6 +7,8 @@
 
 #include <dlfcn.h>
 
+#include <thread>
+
 using c10::impl::Mode;
 using Tls = c10::impl::TorchDispatchModeTLS;
 using Key = c10::impl::TorchDispatchModeKey;
@@ -103,6 +105,27 @@ void standin_operator(void (*body)())
 		body();
 	Tls::set_mode(mode, key);
 #endif
+}
+
+/*
+ * Threads one after the other, each of which enters a mode, changes the grad mode twice and ends.
+ * Called without the interpreter's lock.
+ */
+void standin_short_threads(_object *object, int key, int count)
+{
+	static const auto lock = python<int (*)()>("PyGILState_Ensure");
+	static const auto unlock = python<void (*)(int)>("PyGILState_Release");
+	auto body = [&] {
+		int state = lock();
+
+		standin_push(object, key);
+		unlock(state);
+		c10::GradMode::set_enabled(false);
+		c10::GradMode::set_enabled(true);
+	};
+
+	for (int i = 0; i < count; i++)
+		std::thread(body).join();
 }
 
 /* The objects that may be the tracing mode, by index; NULL after the last. New reference: none. */

@@ -34,11 +34,35 @@ static const struct gw_session *session_of(struct collect *collect, const void *
 	return &collect->last;
 }
 
+/*
+ * Takes a session whose thread has ended out of the map: no record of it follows this one. Returns
+ * false for other records.
+ */
+static bool take_end(struct collect *collect, const void *data, size_t size)
+{
+	struct gw_end_record record;
+	struct gw_session session;
+
+	if (size < sizeof(record))
+		return false;
+	memcpy(&record, data, sizeof(record));
+	if (record.header.type != GW_RECORD_END || record.header.version != GW_ABI_VERSION)
+		return false;
+	if (!programs_session(collect->programs, record.session, &session))
+		return true;
+	programs_forget_session(collect->programs, record.session);
+	collect->last.id = 0;
+	model_session(collect->model, &session, MODEL_MODE_UNKNOWN, record.header.time);
+	return true;
+}
+
 /* Never negative: that would end the reading. A bad record is counted by the model. */
 static int on_record(void *context, void *data, size_t size)
 {
 	struct collect *collect = context;
 
+	if (take_end(collect, data, size))
+		return 0;
 	model_record(collect->model, data, size, session_of(collect, data, size));
 	return 0;
 }
