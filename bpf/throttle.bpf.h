@@ -16,8 +16,11 @@
 const volatile __u64 throttle_interval = 0;
 const volatile __u64 throttle_burst = 0;
 
-/* Takes a token; false when there is none. A thread that has no entry is not limited. */
-static __always_inline bool throttle_take(struct gw_thread *thread)
+/*
+ * Takes a token; false when there is none. A thread that has no entry is not limited. must: the
+ * record is sent in any case, and the bucket goes below empty for it.
+ */
+static __always_inline bool throttle_take(struct gw_thread *thread, bool must)
 {
 	__u64 now, next;
 
@@ -25,7 +28,7 @@ static __always_inline bool throttle_take(struct gw_thread *thread)
 		return true;
 	now = bpf_ktime_get_ns();
 	next = thread->next_record > now ? thread->next_record : now;
-	if (next - now > throttle_burst)
+	if (!must && next - now > throttle_burst)
 		return false;
 	thread->next_record = next + throttle_interval;
 	return true;

@@ -110,7 +110,7 @@ trace_operator(struct gw_thread *thread, const struct gw_session *session, __u8 
 {
 	struct change change = {.type = GW_RECORD_OPERATOR, .from = state, .to = state};
 
-	bool wanted = thread->tell_operator;
+	bool wanted = thread->tell_operator, must = wanted;
 	enum gw_counter lost = GW_NAMES_LOST;
 
 	thread->tell_operator = 0;
@@ -131,7 +131,8 @@ trace_operator(struct gw_thread *thread, const struct gw_session *session, __u8 
 		return;
 	change_of_session(&change, session);
 	change.certain = certain;
-	if (!throttle_take(thread) || !emit(&change))
+	/* After a change that was sent: without its first operator it would be another finding. */
+	if (!throttle_take(thread, must) || !emit(&change))
 		count(lost);
 }
 
@@ -178,6 +179,29 @@ static __always_inline enum peek trace_push_meaning(struct gw_thread *thread,
 }
 
 /*
+ * Whether the thread may send a change. The grad mode has two values, so a change away from that of
+ * the trace's begin is followed by one back to it. Both are sent, or neither: half a pair would be
+ * reported as a change that was not put back. A trace that was first seen in its middle is taken to
+ * have begun with grad on. must: it is sent in any case.
+ */
+static __always_inline bool change_may_be_sent(struct gw_thread *thread, struct gw_session *session,
+					       __u8 to, bool must)
+{
+	__u8 begin = GW_STATE_GRAD;
+
+	if (!session)
+		return throttle_take(thread, must);
+	if (session->seen_from_start)
+		begin = session->state_begin & GW_STATE_GRAD;
+	if (to == begin && session->dropping && !must) {
+		session->dropping = 0;
+		return false;
+	}
+	session->dropping = !throttle_take(thread, must || to == begin);
+	return !session->dropping;
+}
+
+/*
  * Counts a change for its session, if that is known, and sends it with its stack, if the thread
  * may. Returns the counter that it belongs to.
  */
@@ -188,7 +212,7 @@ change_send(struct gw_thread *thread, struct gw_session *session, struct change 
 		session->violations++;
 		change_of_session(change, session);
 	}
-	if (change->ask || throttle_take(thread))
+	if (change_may_be_sent(thread, session, change->to, change->ask != GW_ASK_NONE))
 		return emit(change) ? GW_REPORTED : GW_LOST;
 	if (session)
 		session->throttled++;

@@ -373,7 +373,8 @@ struct gw_session {
 	__u8 depth;           /* traces already open on the thread when this one began */
 	__u8 state_begin;     /* GW_STATE_ bits at the first push */
 	__u8 state_end;       /* and when it was left, GW_STATE_UNKNOWN otherwise */
-	__u8 pad[3];
+	__u8 dropping;        /* the last change was throttled, so its second part is as well */
+	__u8 pad[2];
 	char comm[GW_COMM_LEN];
 };
 _Static_assert(sizeof(struct gw_session) == 14 * 8 + 6 * 4 + 8 + GW_COMM_LEN, "session layout");

@@ -132,7 +132,8 @@ static void test_json_plain(void **state)
 		&event,
 		COMMON("end", "06.118000001",
 		       "1118000001") ",\"processes\":1,\"traces\":2,\"violations\":3,"
-				     "\"infos\":5,\"findings\":6,\"suppressed\":7,"
+				     "\"infos\":5,\"findings\":6,\"suppressed\":7,\"findings_"
+				     "forgotten\":0,"
 				     "\"drifts\":17,\"lost\":4,"
 				     "\"actions\":{\"performed\":31,\"too_late\":32,"
 				     "\"refused\":33,\"dry_run\":34,\"let_go\":35},"
@@ -320,7 +321,7 @@ static struct event make_finding(void)
 	return event;
 }
 
-#define HEAD "  make_fx  python3[4711]  torch 2.13.0  trace 7\n"
+#define HEAD "  make_fx  python3[4711]  torch 2.13.0  trace 7  finding 3\n"
 #define REMEDY                                                                                     \
 	"    the graph does not record this: put torch.no_grad() round the whole trace, or trace " \
 	"with pre_dispatch=True\n"
@@ -417,7 +418,7 @@ static void test_text_uncounted(void **state)
 	assert_string_equal(
 		printed(&event, false, 0),
 		"03:04:06.118  VIOLATION  pre_dispatch  python3[4711]  torch 2.13.0  "
-		"trace 7\n"
+		"trace 7  finding 3\n"
 		"    grad mode on -> off inside a trace, back on 214.0 us later: restored\n"
 		"    model.py:42 in Net.forward\n"
 		"    a pre-dispatch trace records grad mode by itself\n");
@@ -439,11 +440,12 @@ static void test_json_finding(void **state)
 		   "\"from\":{\"grad\":true,\"inference\":false},"
 		   "\"to\":{\"grad\":false,\"inference\":false},\"certain\":true,"
 		   "\"restored\":true,\"duration_ns\":214000,\"operators\":3,\"empty\":false,"
+		   "\"before_attach\":false,"
 		   "\"manager\":\"no_grad\",\"whose\":\"user\",\"decorator\":false,"
 		   "\"decorated\":null,\"caller\":null,\"suppressed_by\":null" STACK "}\n");
 	event.type = EVENT_REPEATED;
 	check_json(&event, COMMON("repeated", "06.118000001",
-				  "1118000001") ",\"finding\":3,\"count\":1}\n");
+				  "1118000001") ",\"finding\":3,\"count\":1,\"throttled\":0}\n");
 }
 
 static void test_text_hostile(void **state)

@@ -17,7 +17,7 @@ struct told {
 	uint64_t begin, end, operators;
 	uint8_t from, to;
 	enum restored restored;
-	bool drift, with_operator;
+	bool drift, with_operator, uncounted, before_attach;
 };
 
 struct fixture {
@@ -26,6 +26,7 @@ struct fixture {
 	size_t count;
 	uint64_t time, operators, violations;
 	bool inference; /* at the next changes */
+	struct scopes_origin origin;
 };
 
 static void take(void *context, const struct scope *scope)
@@ -44,6 +45,8 @@ static void take(void *context, const struct scope *scope)
 		.restored = scope->restored,
 		.drift = scope->drift,
 		.with_operator = scope->operator_data != NULL,
+		.uncounted = scope->uncounted,
+		.before_attach = scope->before_attach,
 	};
 }
 
@@ -54,6 +57,7 @@ static int setup(void **state)
 	if (!fixture)
 		return -1;
 	fixture->scopes = scopes_new(take, fixture);
+	fixture->origin = (struct scopes_origin){GW_STATE_GRAD, true};
 	*state = fixture;
 	return fixture->scopes ? 0 : -1;
 }
@@ -88,8 +92,9 @@ static void record(struct fixture *fixture, uint64_t trace, enum gw_record_type 
 		assert_int_equal(scopes_operator(fixture->scopes, &record, &record, sizeof(record)),
 				 0);
 	else
-		assert_int_equal(
-			scopes_change(fixture->scopes, &record, &record, sizeof(record), &role), 0);
+		assert_int_equal(scopes_change(fixture->scopes, &record, &record, sizeof(record),
+					       &role, &fixture->origin),
+				 0);
 }
 
 static void change(struct fixture *fixture, uint8_t to, enum change_kind kind, const char *name)
@@ -195,7 +200,7 @@ static bool undone(struct fixture *fixture, uint8_t from, uint8_t to)
 		.to = to,
 	};
 
-	return scopes_undone(fixture->scopes, &record);
+	return scopes_undone(fixture->scopes, &record, &fixture->origin);
 }
 
 /* Calls within inference_mode, which puts the grad mode back by itself. */
@@ -216,12 +221,43 @@ static void test_undone(void **state)
 	assert_false(undone(fixture, 1, GW_STATE_INFERENCE));
 	assert_true(undone(fixture, 1, 0));
 	assert_int_equal(fixture->count, 2);
-	/* What operators were traced in, or a block that goes on, was there. */
+	/* A block that goes on is left by a call: what contradicts it is a drift. */
 	assert_false(undone(fixture, 0, 1));
 	change(fixture, 1, CHANGE_CALL, "set_grad_enabled");
 	fixture->operators = 4;
-	assert_false(undone(fixture, 1, 0));
-	assert_int_equal(fixture->count, 2);
+	assert_true(undone(fixture, 1, 0)); /* whatever was traced in it */
+	assert_int_equal(fixture->count, 3);
+	assert_int_equal(fixture->told[2].restored, RESTORED_YES);
+	assert_int_equal(fixture->told[2].operators, 1);
+}
+
+/* The state behind the setter's back: a drift is what differs from what is open. */
+static void test_drift_in_block(void **state)
+{
+	struct fixture *fixture = *state;
+	struct gw_event_record record = {
+		.header = {.type = GW_RECORD_DRIFT, .time = 50},
+		.session = TRACE,
+		.violations = 1,
+		.from = 1, /* BPF: as at the operator before the block */
+		.to = 1,
+	};
+
+	/* with no_grad(): with inference_mode(False): an operator */
+	change(fixture, 0, CHANGE_ENTER, "no_grad");
+	assert_false(scopes_undone(fixture->scopes, &record, &fixture->origin));
+	assert_int_equal(record.from, 0);
+	end(fixture, GW_STATE_GRAD);
+	/* A backward pass turned it off unseen, a block in it ended, and it is on again. */
+	fixture->violations = 0;
+	change(fixture, 1, CHANGE_ENTER, "enable_grad");
+	change(fixture, 0, CHANGE_LEAVE, "enable_grad");
+	record.from = 0;
+	assert_true(scopes_undone(fixture->scopes, &record, &fixture->origin));
+	/* Of a trace whose begin is not known, what BPF says holds. */
+	fixture->origin.state = GW_STATE_UNKNOWN;
+	record.from = 0;
+	assert_false(scopes_undone(fixture->scopes, &record, &fixture->origin));
 }
 
 static void test_drift(void **state)
@@ -278,17 +314,64 @@ static void test_gaps(void **state)
 	struct fixture *fixture = *state;
 
 	change(fixture, 0, CHANGE_ENTER, "no_grad");
-	fixture->violations += 5; /* not sent */
+	fixture->violations += 4; /* not sent: back, away, back, away */
 	change(fixture, 1, CHANGE_LEAVE, "no_grad");
 	assert_int_equal(fixture->count, 1);
 	assert_int_equal(fixture->told[0].restored, RESTORED_UNKNOWN);
+	assert_true(fixture->told[0].uncounted);
+	/* The second part of what was not sent is no scope of its own. */
 	end(fixture, GW_STATE_GRAD);
-	assert_int_equal(fixture->count, 2);
+	assert_int_equal(fixture->count, 1);
 
 	change(fixture, 0, CHANGE_ENTER, "no_grad");
 	fixture->violations++;
 	end(fixture, GW_STATE_UNKNOWN);
-	assert_int_equal(fixture->told[2].restored, RESTORED_UNKNOWN);
+	assert_int_equal(fixture->told[1].restored, RESTORED_UNKNOWN);
+}
+
+/* Second parts of blocks and of bare calls, after gaps; a change away is a scope nevertheless. */
+static void test_halves(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->violations = 3;
+	change(fixture, 0, CHANGE_LEAVE, "enable_grad");
+	change(fixture, 1, CHANGE_LEAVE, "no_grad");
+	assert_int_equal(fixture->count, 0);
+	fixture->violations += 3;
+	change(fixture, 1, CHANGE_CALL, "set_grad_enabled");
+	assert_int_equal(fixture->count, 0);
+	fixture->violations += 4;
+	change(fixture, 0, CHANGE_CALL, "set_grad_enabled");
+	end(fixture, 0);
+	assert_int_equal(fixture->count, 1);
+	assert_int_equal(fixture->told[0].restored, RESTORED_NO);
+}
+
+/* The end of a block that was begun before gradwatch came; not so in a trace seen from its start.
+ */
+static void test_before_attach(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->origin = (struct scopes_origin){0, false};
+	change(fixture, 1, CHANGE_LEAVE, "no_grad");
+	assert_int_equal(fixture->count, 1);
+	assert_true(fixture->told[0].before_attach);
+	assert_int_equal(fixture->told[0].restored, RESTORED_UNKNOWN);
+	change(fixture, 0, CHANGE_ENTER, "no_grad");
+	change(fixture, 1, CHANGE_LEAVE, "no_grad");
+	assert_int_equal(fixture->count, 2);
+	assert_false(fixture->told[1].before_attach);
+	end(fixture, GW_STATE_GRAD);
+
+	fixture->origin = (struct scopes_origin){0, true};
+	fixture->violations = 0;
+	change(fixture, 1, CHANGE_LEAVE, "no_grad");
+	end(fixture, GW_STATE_GRAD);
+	assert_int_equal(fixture->count, 3);
+	assert_false(fixture->told[2].before_attach);
+	assert_int_equal(fixture->told[2].restored, RESTORED_NO);
 }
 
 /* CPython 3.9 and 3.10 do not tell whose __exit__ it is. */
@@ -381,9 +464,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bare_calls_inside, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_direct_calls, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_undone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_drift_in_block, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drift, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drift_with_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gaps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_halves, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_before_attach, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_deep, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_many_traces, setup, teardown),

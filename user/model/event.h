@@ -124,10 +124,12 @@ struct event_finding {
 	enum owner owner;
 	enum restored restored;
 	uint64_t duration_ns;
-	uint64_t operators;                  /* traced in it; 0: an empty scope */
-	bool uncounted;                      /* in a trace whose operators are not seen */
-	char manager[32];                    /* "no_grad", ...; "" when not known */
-	bool decorator;                      /* it was used as one */
+	uint64_t operators; /* traced in it; 0: an empty scope */
+	bool uncounted;     /* operators is not known */
+	bool before_attach; /* the end of a block that was begun before gradwatch came */
+	uint64_t throttled; /* changes in its traces that were not sent (--rate); of REPEATED */
+	char manager[32];   /* "no_grad", ...; "" when not known */
+	bool decorator;     /* it was used as one */
 	const struct event_frame *decorated; /* on this function; NULL: not seen */
 	const struct event_frame *caller; /* user of the user's own context manager; NULL: none */
 	const char *suppression;          /* name of the one that accepts it; NULL: none */
@@ -159,9 +161,10 @@ struct event_action {
 
 struct event_totals {
 	uint64_t processes, traces, violations, lost;
-	uint64_t infos;      /* like violations, in traces of kinds that were not chosen */
-	uint64_t findings;   /* different ones, neither info nor suppressed */
-	uint64_t suppressed; /* findings, with repeats */
+	uint64_t infos;              /* like violations, in traces of kinds that were not chosen */
+	uint64_t findings;           /* different ones, neither info nor suppressed */
+	uint64_t suppressed;         /* findings, with repeats */
+	uint64_t findings_forgotten; /* to make room: they count again when they occur again */
 	const struct suppressions *suppressions; /* with their counts; NULL: none */
 	uint64_t stacks[GW_STACK_MAX];           /* of changes and drifts, by how they ended */
 	uint64_t actions[ACTION_OUTCOME_MAX];

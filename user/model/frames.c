@@ -67,7 +67,10 @@ int frames_find_user(const struct event_stack *stack)
 	return user_from(stack, 0);
 }
 
-/* The frame of torch/autograd/grad_mode.py that the user's code called; NULL: none. */
+/*
+ * The frame of torch/autograd/grad_mode.py that the user's code called; NULL: none. A decorator
+ * makes a new object at each call, by clone(): that is no more than its __init__.
+ */
 static const struct event_frame *grad_mode_frame(const struct event_stack *stack)
 {
 	const struct event_frame *found = NULL;
@@ -76,11 +79,40 @@ static const struct event_frame *grad_mode_frame(const struct event_stack *stack
 		const struct event_frame *frame = &stack->frame[i];
 
 		if (ends_with(frame->file, "/torch/autograd/grad_mode.py"))
-			found = frame;
+			found = is_method(frame, "clone") && found ? found : frame;
 		else if (found || !is_method(frame, "__torch_function__"))
 			break;
 	}
 	return found;
+}
+
+/* FNV-1a, 64 bits. */
+static uint64_t hash_text(uint64_t hash, const char *text)
+{
+	do
+		hash = (hash ^ (uint8_t)*text) * 0x100000001b3ull;
+	while (*text++);
+	return hash;
+}
+
+static uint64_t hash_frame(uint64_t hash, const struct event_frame *frame)
+{
+	hash = hash_text(hash_text(hash, frame->file), frame->function);
+	return (hash ^ (uint64_t)frame->line) * 0x100000001b3ull;
+}
+
+/* The user's line; for a guard also the frame that called into C++, as one line may have several.
+ */
+static uint64_t place_of(const struct event_stack *stack, bool guard)
+{
+	const struct event_frame *user = event_user_frame(stack);
+	uint64_t hash = 0xcbf29ce484222325ull;
+
+	if (user)
+		hash = hash_frame(hash, user);
+	if (guard && stack->count)
+		hash = hash_frame(hash, stack->frame);
+	return hash;
 }
 
 void frames_role(const struct event_stack *stack, struct change_role *role)
@@ -89,6 +121,8 @@ void frames_role(const struct event_stack *stack, struct change_role *role)
 	const char *dot;
 
 	*role = (struct change_role){.kind = CHANGE_DIRECT};
+	role->guard = !frame && frames_is_autograd(stack);
+	role->place = place_of(stack, role->guard);
 	if (!frame)
 		return;
 	if (is_method(frame, "__enter__"))

@@ -15,10 +15,12 @@ enum change_kind {
 
 struct change_role {
 	enum change_kind kind;
-	char name[32]; /* "no_grad", "enable_grad", ...; "" when not known (CPython before 3.11) */
+	char name[32];  /* "no_grad", "enable_grad", ...; "" when not known (CPython before 3.11) */
+	bool guard;     /* DIRECT: a C++ guard of autograd made it, which puts it back itself */
+	uint64_t place; /* equal for the two changes of one block, or of one guard */
 };
 
-/* What the frames of torch/autograd/grad_mode.py at the top of a change's stack say. */
+/* What the frames at the top of a change's stack say. */
 void frames_role(const struct event_stack *stack, struct change_role *role);
 
 /*

@@ -287,6 +287,8 @@ static enum severity severity_of(const struct model *model, const struct event_f
 		return SEVERITY_SUPPRESSED;
 	if (finding->owner == OWNER_AUTOGRAD || model_is_info(model, finding->kind))
 		return SEVERITY_INFO;
+	if (finding->before_attach)
+		return SEVERITY_LOW;
 	return event_scope_is_empty(finding) ? SEVERITY_LOW : SEVERITY_VIOLATION;
 }
 
@@ -328,7 +330,8 @@ static void on_scope(void *context, const struct scope *scope)
 	finding->restored = scope->restored;
 	finding->duration_ns = scope->end - scope->record.header.time;
 	finding->operators = scope->operators;
-	finding->uncounted = finding->kind == TRACE_KIND_PRE_DISPATCH;
+	finding->uncounted = scope->uncounted || finding->kind == TRACE_KIND_PRE_DISPATCH;
+	finding->before_attach = scope->before_attach;
 	memcpy(finding->manager, role.name, sizeof(finding->manager));
 	if ((scope->drift || role.kind == CHANGE_DIRECT) && frames_is_autograd(&event.stack))
 		finding->owner = OWNER_AUTOGRAD;
@@ -342,14 +345,15 @@ static void on_scope(void *context, const struct scope *scope)
 
 /* A change whose session is not known, or over, is a scope without an end. */
 static void take_change(struct model *model, const struct gw_event_record *record, const void *data,
-			size_t size, const struct event_stack *stack)
+			size_t size, const struct event_stack *stack,
+			const struct scopes_origin *origin)
 {
 	struct change_role role;
 	int code = -ENOENT;
 
 	frames_role(stack, &role);
 	if (record->session && !is_ended(model, record->session))
-		code = scopes_change(model->scopes, record, data, size, &role);
+		code = scopes_change(model->scopes, record, data, size, &role, origin);
 	if (code) {
 		struct scope scope = {
 			.record = *record,
@@ -357,6 +361,7 @@ static void take_change(struct model *model, const struct gw_event_record *recor
 			.size = size,
 			.end = record->header.time,
 			.restored = RESTORED_UNKNOWN,
+			.uncounted = true,
 			.drift = record->header.type == GW_RECORD_DRIFT,
 		};
 
@@ -373,9 +378,19 @@ static void begin_of_record(struct model *model, const struct gw_event_record *r
 		begin_from_record(model, record, stack);
 }
 
-static void take_event(struct model *model, const struct gw_event_record *record, const void *data,
+/* A trace whose session is not in the map any more is taken for one that was seen from its start.
+ */
+static struct scopes_origin origin_of(const struct gw_session *session, uint64_t id)
+{
+	if (!session || session->id != id)
+		return (struct scopes_origin){GW_STATE_UNKNOWN, true};
+	return (struct scopes_origin){session->state_begin, session->seen_from_start};
+}
+
+static void take_event(struct model *model, struct gw_event_record *record, const void *data,
 		       size_t size, const struct gw_session *session)
 {
+	const struct scopes_origin origin = origin_of(session, record->session);
 	bool is_trace = record->header.type == GW_RECORD_TRACE;
 	struct codes_frames frames;
 	struct event_stack stack;
@@ -391,13 +406,13 @@ static void take_event(struct model *model, const struct gw_event_record *record
 	case GW_RECORD_VIOLATION:
 		model->totals.stacks[stack.status]++;
 		emit_violation(model, record, &stack);
-		take_change(model, record, data, size, &stack);
+		take_change(model, record, data, size, &stack, &origin);
 		break;
 	case GW_RECORD_DRIFT:
-		if (scopes_undone(model->scopes, record))
+		if (scopes_undone(model->scopes, record, &origin))
 			break;
 		model->totals.stacks[stack.status]++;
-		take_change(model, record, data, size, &stack);
+		take_change(model, record, data, size, &stack, &origin);
 		break;
 	case GW_RECORD_OPERATOR:
 		scopes_operator(model->scopes, record, data, size);
@@ -496,6 +511,8 @@ static void end_trace(struct model *model, const struct gw_session *session,
 	event.trace.kind = model_kind(model, session->id, session->mode);
 	count_changes(model, event.trace.kind, session->throttled);
 	model->throttled += session->throttled;
+	if (session->throttled)
+		findings_note_throttled(model->findings, session->id, session->throttled);
 	begins_forget(model->begins, session->id);
 	if (model->actor.ended)
 		model->actor.ended(model->actor.context, session->id);
@@ -576,6 +593,7 @@ void model_totals(const struct model *model, struct event_totals *totals)
 {
 	*totals = model->totals;
 	totals->suppressions = model->options.suppressions;
+	totals->findings_forgotten = findings_forgotten(model->findings);
 }
 
 uint64_t model_bad_records(const struct model *model)

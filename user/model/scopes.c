@@ -18,6 +18,7 @@ struct trace_scopes {
 	struct open_scope open[SCOPES_MAX_DEPTH];
 	size_t depth;
 	uint64_t violations; /* sequence number of the last change */
+	bool gap; /* changes before it were not sent, and what they left open is unknown */
 };
 
 struct scopes {
@@ -79,6 +80,7 @@ void scopes_free(struct scopes *scopes)
 /* Where a change ends that is not in a record: when, and how far the trace had come. */
 struct moment {
 	uint64_t time, operators;
+	bool after_gap; /* changes before it were not sent */
 };
 
 /* Tells of an open scope that is over, and takes it out. Those inside it move down. */
@@ -88,7 +90,8 @@ static void tell(struct scopes *scopes, struct trace_scopes *trace, size_t index
 	struct open_scope *open = &trace->open[index];
 	struct scope *scope = &open->scope;
 
-	scope->end = at->time;
+	scope->end = at->time > scope->record.header.time ? at->time : scope->record.header.time;
+	scope->uncounted = at->after_gap;
 	scope->operators = at->operators > scope->record.operators
 				   ? at->operators - scope->record.operators
 				   : 0;
@@ -111,7 +114,8 @@ static bool is_inverse(const struct open_scope *a, const struct open_scope *b)
 static void join(struct scopes *scopes, struct trace_scopes *trace, size_t first)
 {
 	struct open_scope *second = &trace->open[first + 1];
-	struct moment at = {second->scope.record.header.time, second->scope.record.operators};
+	struct moment at = {second->scope.record.header.time, second->scope.record.operators,
+			    false};
 
 	clear(second);
 	memmove(second, second + 1, (trace->depth - first - 2) * sizeof(*second));
@@ -159,7 +163,7 @@ static struct trace_scopes *get(struct scopes *scopes, const struct gw_event_rec
 		return trace;
 	if (lh_table_length(scopes->traces) >= SCOPES_MAX_TRACES) {
 		struct lh_entry *entry = scopes->traces->head;
-		struct moment now = {record->header.time, 0};
+		struct moment now = {record->header.time, 0, true};
 
 		end(scopes, scopes_of(entry), &now, RESTORED_UNKNOWN);
 		lh_table_delete_entry(scopes->traces, entry);
@@ -183,7 +187,7 @@ static int open_scope(struct scopes *scopes, struct trace_scopes *trace,
 		      const struct gw_event_record *record, const void *data, size_t size,
 		      const struct change_role *role)
 {
-	struct moment at = {record->header.time, record->operators};
+	struct moment at = {record->header.time, record->operators, false};
 	struct open_scope *open;
 
 	if (trace->depth == SCOPES_MAX_DEPTH)
@@ -200,37 +204,79 @@ static int open_scope(struct scopes *scopes, struct trace_scopes *trace,
 	return 0;
 }
 
-/* Whether a change may be the one that puts back an open scope. */
+/* Whether a call made the change, which nobody has to put back: a bare one, not a block's or
+ * guard's. */
+static bool is_bare(const struct change_role *role)
+{
+	return !role->guard && (role->kind == CHANGE_DIRECT || role->kind == CHANGE_CALL);
+}
+
+static bool is_same_manager(const struct change_role *a, const struct change_role *b)
+{
+	return !a->name[0] || !b->name[0] || !strcmp(a->name, b->name);
+}
+
+/* Whether a change may be the one that puts back an open scope, as the end of its block or guard.
+ */
 static bool closes(const struct open_scope *open, const struct gw_event_record *record,
-		   const struct change_role *role)
+		   const struct change_role *role, bool same_place)
 {
 	if (open->scope.drift || open->scope.record.from != record->to)
 		return false;
-	if (role->kind == CHANGE_LEAVE)
-		return (open->role.kind == CHANGE_ENTER || open->role.kind == CHANGE_CALL) &&
-		       (!role->name[0] || !open->role.name[0] ||
-			!strcmp(role->name, open->role.name));
-	return false;
+	if (same_place && open->role.place != role->place)
+		return false;
+	if (role->guard)
+		return open->role.guard && same_place;
+	if (role->kind != CHANGE_LEAVE)
+		return false;
+	return (open->role.kind == CHANGE_ENTER || open->role.kind == CHANGE_CALL) &&
+	       is_same_manager(&open->role, role);
 }
 
-/* The open scope that a change puts back, depth: none. */
+/*
+ * The open scope whose block or guard ends with a change, depth: none. A block ends at the place
+ * where it began, unless somebody else ends it, like an ExitStack.
+ */
 static size_t find_closed(const struct trace_scopes *trace, const struct gw_event_record *record,
 			  const struct change_role *role)
 {
-	for (size_t i = trace->depth; i > 0; i--)
-		if (closes(&trace->open[i - 1], record, role))
-			return i - 1;
+	for (int same_place = 1; same_place >= 0; same_place--)
+		for (size_t i = trace->depth; i > 0; i--)
+			if (closes(&trace->open[i - 1], record, role, same_place))
+				return i - 1;
 	return trace->depth;
 }
 
-/* A call of torch._C's own function has no second part: the next one that undoes it is its end. */
+/*
+ * Whether a change puts back the innermost scope, that of a bare call: by another call of
+ * torch._C's function (a call of set_grad_enabled() may be the first part of a block), or as the
+ * end of a block that it was made in.
+ */
 static bool is_bare_end(const struct trace_scopes *trace, const struct gw_event_record *record,
 			const struct change_role *role)
 {
 	const struct open_scope *last = trace->depth ? &trace->open[trace->depth - 1] : NULL;
 
-	return last && role->kind == CHANGE_DIRECT && !last->scope.drift &&
-	       last->role.kind != CHANGE_ENTER && last->scope.record.from == record->to;
+	if (!last || last->scope.drift || !is_bare(&last->role) || role->guard)
+		return false;
+	return (role->kind == CHANGE_DIRECT || role->kind == CHANGE_LEAVE) &&
+	       last->scope.record.from == record->to;
+}
+
+/*
+ * Takes the two innermost scopes for one, if they are of bare calls that undo each other and
+ * another bare call follows: the second was no block then.
+ */
+static void join_calls(struct scopes *scopes, struct trace_scopes *trace,
+		       const struct change_role *role)
+{
+	struct open_scope *last = trace->depth > 1 ? &trace->open[trace->depth - 1] : NULL;
+
+	if (!last || role->kind != CHANGE_DIRECT || role->guard || last->scope.drift ||
+	    last[-1].scope.drift || !is_bare(&last->role) || !is_bare(&last[-1].role) ||
+	    !is_inverse(&last[-1], last))
+		return;
+	join(scopes, trace, trace->depth - 2);
 }
 
 static bool is_drift_end(const struct trace_scopes *trace, const struct gw_event_record *record)
@@ -261,68 +307,136 @@ static uint8_t state_before(const struct gw_event_record *record)
 	return (record->from & GW_STATE_GRAD) | (record->inference ? GW_STATE_INFERENCE : 0);
 }
 
-int scopes_change(struct scopes *scopes, const struct gw_event_record *record, const void *data,
-		  size_t size, const struct change_role *role)
+/* What is open when changes were not sent: what became of it is not known. */
+static void end_at_gap(struct scopes *scopes, struct trace_scopes *trace, struct moment at)
 {
-	struct trace_scopes *trace = get(scopes, record);
-	struct moment at = {record->header.time, record->operators};
+	at.after_gap = true;
+	end(scopes, trace, &at, RESTORED_UNKNOWN);
+	trace->gap = true;
+}
+
+/*
+ * Whether a change with no scope to put back is the second part of a change that was not sent: the
+ * end of a block, or a call that brings back the grad mode of the trace's begin.
+ */
+static bool is_second_part(struct trace_scopes *trace, const struct gw_event_record *record,
+			   const struct change_role *role, const struct scopes_origin *origin)
+{
+	if (!trace->gap || trace->depth || record->header.type == GW_RECORD_DRIFT)
+		return false;
+	if (!(origin->state & GW_STATE_UNKNOWN) && (origin->state & GW_STATE_GRAD) == record->to) {
+		trace->gap = false; /* the trace is where it began: nothing is open */
+		return true;
+	}
+	return role->kind == CHANGE_LEAVE;
+}
+
+/* The end of a block whose begin gradwatch did not see, as it came later. */
+static void tell_before_attach(struct scopes *scopes, const struct gw_event_record *record,
+			       const void *data, size_t size)
+{
+	const struct scope scope = {
+		.record = *record,
+		.data = data,
+		.size = size,
+		.end = record->header.time,
+		.restored = RESTORED_UNKNOWN,
+		.uncounted = true,
+		.before_attach = true,
+	};
+
+	scopes->handler(scopes->context, &scope);
+}
+
+/* Closes the scope that a change puts back. Returns false when there is none. */
+static bool close_scope(struct scopes *scopes, struct trace_scopes *trace,
+			const struct gw_event_record *record, const struct change_role *role)
+{
+	struct moment at = {record->header.time, record->operators, false};
 	bool drift = record->header.type == GW_RECORD_DRIFT;
 	size_t index;
+
+	if (!drift)
+		join_calls(scopes, trace, role);
+	index = drift ? trace->depth : find_closed(trace, record, role);
+
+	if (index < trace->depth) {
+		unwind(scopes, trace, index + 1, &at, RESTORED_NO);
+		tell(scopes, trace, index, &at, RESTORED_YES);
+		return true;
+	}
+	if (drift ? !is_drift_end(trace, record) : !is_bare_end(trace, record, role))
+		return false;
+	tell(scopes, trace, trace->depth - 1, &at, RESTORED_YES);
+	return true;
+}
+
+/*
+ * Ends scopes of bare calls that the grad mode contradicts: nobody has to put them back by a call,
+ * as what made them was within a block or a backward pass that restores the state by itself.
+ */
+static void end_undone(struct scopes *scopes, struct trace_scopes *trace, uint8_t state,
+		       const struct moment *at)
+{
+	while (trace->depth) {
+		const struct open_scope *last = &trace->open[trace->depth - 1];
+
+		if (last->scope.drift || !is_bare(&last->role) ||
+		    !((last->scope.record.to ^ state) & GW_STATE_GRAD))
+			return;
+		tell(scopes, trace, trace->depth - 1, at, RESTORED_YES);
+	}
+}
+
+int scopes_change(struct scopes *scopes, const struct gw_event_record *record, const void *data,
+		  size_t size, const struct change_role *role, const struct scopes_origin *origin)
+{
+	struct trace_scopes *trace = get(scopes, record);
+	struct moment at = {record->header.time, record->operators, false};
+	bool drift = record->header.type == GW_RECORD_DRIFT;
 
 	if (!trace)
 		return -ENOMEM;
 	if (!drift)
 		end_drifts(scopes, trace, state_before(record), &at);
 	/* A drift has the number of the change before it. A jump: changes that were not sent. */
-	if (record->violations > trace->violations + !drift && trace->depth)
-		end(scopes, trace, &at, RESTORED_UNKNOWN);
+	if (record->violations > trace->violations + !drift)
+		end_at_gap(scopes, trace, at);
 	trace->violations = record->violations;
-	index = drift ? trace->depth : find_closed(trace, record, role);
-	if (index < trace->depth) {
-		unwind(scopes, trace, index + 1, &at, RESTORED_NO);
-		tell(scopes, trace, index, &at, RESTORED_YES);
+	if (!drift)
+		end_undone(scopes, trace, record->from, &at);
+	if (close_scope(scopes, trace, record, role) || is_second_part(trace, record, role, origin))
 		return 0;
-	}
-	if (is_drift_end(trace, record) || is_bare_end(trace, record, role)) {
-		tell(scopes, trace, trace->depth - 1, &at, RESTORED_YES);
+	if (role->kind == CHANGE_LEAVE && !trace->depth && !origin->seen_from_start) {
+		tell_before_attach(scopes, record, data, size);
 		return 0;
 	}
 	return open_scope(scopes, trace, record, data, size, role);
 }
 
-/* Whether a scope can be over without a call: nobody is to leave it, nor was it traced in. */
-static bool may_be_undone(const struct open_scope *open, const struct gw_event_record *record)
+/* The grad mode that the open scopes leave an operator to see; the begin's where there is none. */
+static uint8_t expected_grad(const struct trace_scopes *trace, const struct gw_event_record *record,
+			     const struct scopes_origin *origin)
 {
-	return !open->scope.drift && open->role.kind != CHANGE_ENTER &&
-	       open->scope.record.operators == record->operators;
+	if (trace && trace->depth)
+		return trace->open[trace->depth - 1].scope.record.to & GW_STATE_GRAD;
+	if (origin->state & GW_STATE_UNKNOWN || (trace && trace->gap))
+		return record->from & GW_STATE_GRAD;
+	return origin->state & GW_STATE_GRAD;
 }
 
-/* Whether the grad mode is what the setter made of it at the beginning of a scope. */
-static bool is_state_of(const struct open_scope *open, const struct gw_event_record *record)
-{
-	return !open->scope.drift && !((open->scope.record.to ^ record->to) & GW_STATE_GRAD);
-}
-
-bool scopes_undone(struct scopes *scopes, const struct gw_event_record *record)
+bool scopes_undone(struct scopes *scopes, struct gw_event_record *record,
+		   const struct scopes_origin *origin)
 {
 	struct trace_scopes *trace = find(scopes, record->session);
-	struct moment at = {record->header.time, record->operators};
-	bool unchanged = record->from == record->to;
-	size_t rest;
+	struct moment at = {record->header.time, record->operators, false};
 
-	if (!trace || (record->from ^ record->to) & GW_STATE_INFERENCE)
-		return unchanged;
-	for (rest = trace->depth; rest > 0; rest--) {
-		const struct open_scope *last = &trace->open[rest - 1];
-
-		if (!may_be_undone(last, record) || (!unchanged && is_state_of(last, record)))
-			break;
-	}
-	if (!unchanged && !(rest > 0 && is_state_of(&trace->open[rest - 1], record)))
+	if ((record->from ^ record->to) & GW_STATE_INFERENCE)
 		return false;
-	while (trace->depth > rest)
-		tell(scopes, trace, trace->depth - 1, &at, RESTORED_YES);
-	return true;
+	if (trace)
+		end_undone(scopes, trace, record->to, &at);
+	record->from = (record->from & GW_STATE_INFERENCE) | expected_grad(trace, record, origin);
+	return record->from == record->to;
 }
 
 int scopes_operator(struct scopes *scopes, const struct gw_event_record *record, const void *data,
@@ -353,14 +467,16 @@ void scopes_prevented(struct scopes *scopes, uint64_t id)
 void scopes_end(struct scopes *scopes, uint64_t id, const struct scopes_trace_end *trace_end)
 {
 	struct lh_entry *entry = lh_table_lookup_entry(scopes->traces, key_of(id));
-	struct moment at = {trace_end->time, trace_end->operators};
+	struct moment at = {trace_end->time, trace_end->operators, false};
 	struct trace_scopes *trace;
 
 	if (!entry)
 		return;
 	trace = scopes_of(entry);
-	if (!(trace_end->state & GW_STATE_UNKNOWN))
+	if (!(trace_end->state & GW_STATE_UNKNOWN)) {
 		end_drifts(scopes, trace, trace_end->state, &at);
+		end_undone(scopes, trace, trace_end->state, &at);
+	}
 	end(scopes, trace, &at,
 	    trace_end->violations > trace->violations ? RESTORED_UNKNOWN : RESTORED_NO);
 	lh_table_delete_entry(scopes->traces, entry);

@@ -36,6 +36,14 @@ struct scope {
 	uint64_t operators; /* traced in it */
 	enum restored restored;
 	bool drift;
+	bool uncounted;     /* operators is not known: changes in between were not sent */
+	bool before_attach; /* the change ends a block that was begun before gradwatch came */
+};
+
+/* What is known of a trace's begin. */
+struct scopes_origin {
+	uint8_t state;        /* GW_STATE_ bits at its begin; GW_STATE_UNKNOWN */
+	bool seen_from_start; /* not first seen in its middle */
 };
 
 /* Receives a scope that is over. It is gone after the call. */
@@ -49,17 +57,21 @@ void scopes_free(struct scopes *scopes);
 
 /*
  * Takes a change, of a GW_RECORD_VIOLATION or GW_RECORD_DRIFT with a session; data[0..size) is the
- * record with its frames. -ENOMEM: the change is in no scope.
+ * record with its frames. After changes that were not sent, one that can only be the second part of
+ * one of those is in no scope: it is dropped. -ENOMEM: the change is in no scope.
  */
 int scopes_change(struct scopes *scopes, const struct gw_event_record *record, const void *data,
-		  size_t size, const struct change_role *role);
+		  size_t size, const struct change_role *role, const struct scopes_origin *origin);
 
 /*
- * A drift: returns whether it is none, as the state is that of the operator before, or what an open
- * scope made of it. Then calls in between were undone by other ways than the setter (they were made
- * within inference_mode, say), and their scopes, in which no operator was traced, are over.
+ * A GW_RECORD_DRIFT: returns whether it is none, as the grad mode is what the innermost open scope
+ * made of it, or without one that of the trace's begin. Scopes of bare calls that the state
+ * contradicts are over, if no operator was traced in them: they were undone by other ways than the
+ * setter (they were made within inference_mode, say). For a drift, record->from becomes the state
+ * that was to be expected.
  */
-bool scopes_undone(struct scopes *scopes, const struct gw_event_record *record);
+bool scopes_undone(struct scopes *scopes, struct gw_event_record *record,
+		   const struct scopes_origin *origin);
 
 /* Takes a GW_RECORD_OPERATOR: it belongs to the innermost scope that is open. -ENOMEM. */
 int scopes_operator(struct scopes *scopes, const struct gw_event_record *record, const void *data,

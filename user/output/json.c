@@ -241,6 +241,7 @@ static void put_finding(struct line *line, const struct event_finding *finding)
 	else
 		put_number(line, "operators", finding->operators);
 	put_bool(line, "empty", !finding->operators && !finding->uncounted);
+	put_bool(line, "before_attach", finding->before_attach);
 	put_known(line, "manager", finding->manager, sizeof(finding->manager));
 	put_string(line, "whose", output_owner(finding->owner), STRING_MAX);
 	put_bool(line, "decorator", finding->decorator);
@@ -356,6 +357,7 @@ static void put_totals(struct line *line, const struct event_totals *totals)
 	put_number(line, "infos", totals->infos);
 	put_number(line, "findings", totals->findings);
 	put_number(line, "suppressed", totals->suppressed);
+	put_number(line, "findings_forgotten", totals->findings_forgotten);
 	put_number(line, "drifts", totals->counter[GW_DRIFTS]);
 	put_number(line, "lost", totals->lost);
 	if (totals->suppressions)
@@ -435,6 +437,7 @@ static void put_body(struct line *line, const struct sink_context *context,
 	case EVENT_REPEATED:
 		put_number(line, "finding", event->finding.number);
 		put_number(line, "count", event->finding.count);
+		put_number(line, "throttled", event->finding.throttled);
 		break;
 	case EVENT_ACTION:
 		put_process(line, event);

@@ -158,6 +158,7 @@ static void print_finding(const struct text_sink *text, const struct event *even
 	print_torch(text, &event->torch);
 	if (finding->trace)
 		fprintf(text->stream, "  trace %" PRIu64, finding->trace);
+	fprintf(text->stream, "  finding %" PRIu64, finding->number);
 	if (!finding->certain) {
 		fputs("  ", text->stream);
 		print_tinted(text, TINT_WARNING, "uncertain");
@@ -181,8 +182,15 @@ static void print_action(const struct text_sink *text, const struct event *event
 
 static void print_repeated(const struct text_sink *text, const struct event *event)
 {
+	const struct event_finding *finding = &event->finding;
+
 	fprintf(text->stream, "finding %" PRIu64 " again: %" PRIu64 " times in all",
-		event->finding.number, event->finding.count);
+		finding->number, finding->count);
+	if (finding->throttled)
+		fprintf(text->stream,
+			"; %" PRIu64 " more %s in its traces not reported, see --rate",
+			finding->throttled,
+			output_plural(finding->throttled, "change was", "changes were"));
 }
 
 static void print_lost(const struct text_sink *text, const struct event *event)
@@ -237,9 +245,11 @@ static void (*printer_of(const struct text_sink *text,
 	case EVENT_VIOLATION:
 		return text->verbosity >= 2 ? print_violation : NULL;
 	case EVENT_FINDING:
-		return text->verbosity >= 1 || event_is_alarm(&event->finding) ? print_finding : NULL;
+		return text->verbosity >= 1 || event_is_alarm(&event->finding) ? print_finding
+									       : NULL;
 	case EVENT_REPEATED:
-		return text->verbosity >= 1 || event_is_alarm(&event->finding) ? print_repeated : NULL;
+		return text->verbosity >= 1 || event_is_alarm(&event->finding) ? print_repeated
+									       : NULL;
 	case EVENT_ACTION:
 		return print_action;
 	case EVENT_LOST:

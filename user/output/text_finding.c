@@ -22,6 +22,8 @@ const char *text_finding_title(const struct event_finding *finding)
 		return "DRIFT";
 	if (finding->category == FINDING_UNBALANCED)
 		return "UNBALANCED";
+	if (finding->before_attach)
+		return "block ended";
 	return event_scope_is_empty(finding) ? "empty scope" : "VIOLATION";
 }
 
@@ -71,6 +73,13 @@ static void print_what(FILE *stream, const struct event_finding *finding)
 	uint8_t changed = finding->from ^ finding->to;
 
 	fputs(INDENT, stream);
+	if (finding->before_attach) {
+		fprintf(stream,
+			"grad mode %s -> %s: a block that began before gradwatch attached has "
+			"ended",
+			state_word(finding->from, changed), state_word(finding->to, changed));
+		return;
+	}
 	if (finding->category == FINDING_UNBALANCED)
 		fprintf(stream, "the trace began with grad mode %s and ended with it %s",
 			state_word(finding->from, changed), state_word(finding->to, changed));
@@ -190,7 +199,8 @@ void text_finding_body(FILE *stream, const struct event *event, bool with_stack)
 	if (finding->suppression) {
 		fputs(INDENT "accepted by ", stream);
 		output_escaped(stream, finding->suppression, OUTPUT_NAME_BYTES);
-	} else if (finding->category != FINDING_SCOPE || !event_scope_is_empty(finding)) {
+	} else if (!finding->before_attach &&
+		   (finding->category != FINDING_SCOPE || !event_scope_is_empty(finding))) {
 		fprintf(stream, INDENT "%s", remedy(finding));
 	}
 	if (with_stack)

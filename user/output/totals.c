@@ -8,8 +8,9 @@
 #include "output/common.h"
 
 /* The third line: everything that makes the first two less than the whole truth. */
-static void print_warnings(FILE *stream, const uint64_t *counter)
+static void print_warnings(FILE *stream, const struct event_totals *totals)
 {
+	const uint64_t *counter = totals->counter;
 	static const struct {
 		enum gw_counter counter;
 		const char *meaning;
@@ -30,6 +31,11 @@ static void print_warnings(FILE *stream, const uint64_t *counter)
 	if (!model_ledger_balances(counter)) {
 		fprintf(stream, "%sthe ledger does not balance, so findings may be missing",
 			separator);
+		separator = "; ";
+	}
+	if (totals->findings_forgotten) {
+		fprintf(stream, "%sfindings forgotten, so counted again: %" PRIu64, separator,
+			totals->findings_forgotten);
 		separator = "; ";
 	}
 	for (size_t i = 0; i < sizeof(cause) / sizeof(cause[0]); i++) {
@@ -82,7 +88,7 @@ void text_totals(FILE *stream, const struct event_totals *totals)
 		counter[GW_HITS], counter[GW_REPORTED], counter[GW_REDUNDANT], counter[GW_OUTSIDE],
 		counter[GW_FILTERED], counter[GW_LOST], counter[GW_THROTTLED]);
 	print_actions(stream, totals->actions);
-	print_warnings(stream, counter);
+	print_warnings(stream, totals);
 	fflush(stream);
 }
 
