@@ -86,6 +86,38 @@ static const struct event_frame *grad_mode_frame(const struct event_stack *stack
 	return found;
 }
 
+bool frames_is_autograd(const struct event_stack *stack)
+{
+	size_t end = stack->user < 0 ? stack->count : (size_t)stack->user;
+
+	if (stack->count && is_method(stack->frame, "apply") &&
+	    ends_with(stack->frame->file, "/torch/autograd/function.py"))
+		return true;
+	for (size_t i = 0; i < end; i++)
+		if (is_method(&stack->frame[i], "_engine_run_backward") ||
+		    ends_with(stack->frame[i].file, "/torch/autograd/__init__.py"))
+			return true;
+	return false;
+}
+
+/* The wrapper of torch/utils/_contextlib.py (before 2.0: torch/autograd/grad_mode.py). */
+static bool is_decorator(const struct event_frame *frame)
+{
+	return (is_method(frame, "decorate_context") || is_method(frame, "generator_context")) &&
+	       in_torch(frame->file);
+}
+
+/* The decorator's frame that made the change: between it and the user's code; -1: none. */
+static int decorator_of(const struct event_stack *change)
+{
+	int end = change->user < 0 ? (int)change->count : change->user;
+
+	for (int i = 0; i < end; i++)
+		if (is_decorator(&change->frame[i]))
+			return i;
+	return -1;
+}
+
 /* FNV-1a, 64 bits. */
 static uint64_t hash_text(uint64_t hash, const char *text)
 {
@@ -130,43 +162,11 @@ void frames_role(const struct event_stack *stack, struct change_role *role)
 	else if (is_method(frame, "__exit__"))
 		role->kind = CHANGE_LEAVE;
 	else if (is_method(frame, "__init__"))
-		role->kind = CHANGE_CALL;
+		role->kind = frames_is_decorator(stack) ? CHANGE_ENTER : CHANGE_CALL;
 	dot = strchr(frame->function, '.');
 	if (dot)
 		str_format(role->name, sizeof(role->name), "%.*s", (int)(dot - frame->function),
 			   frame->function);
-}
-
-bool frames_is_autograd(const struct event_stack *stack)
-{
-	size_t end = stack->user < 0 ? stack->count : (size_t)stack->user;
-
-	if (stack->count && is_method(stack->frame, "apply") &&
-	    ends_with(stack->frame->file, "/torch/autograd/function.py"))
-		return true;
-	for (size_t i = 0; i < end; i++)
-		if (is_method(&stack->frame[i], "_engine_run_backward") ||
-		    ends_with(stack->frame[i].file, "/torch/autograd/__init__.py"))
-			return true;
-	return false;
-}
-
-/* The wrapper of torch/utils/_contextlib.py (before 2.0: torch/autograd/grad_mode.py). */
-static bool is_decorator(const struct event_frame *frame)
-{
-	return (is_method(frame, "decorate_context") || is_method(frame, "generator_context")) &&
-	       in_torch(frame->file);
-}
-
-/* The decorator's frame that made the change: between it and the user's code; -1: none. */
-static int decorator_of(const struct event_stack *change)
-{
-	int end = change->user < 0 ? (int)change->count : change->user;
-
-	for (int i = 0; i < end; i++)
-		if (is_decorator(&change->frame[i]))
-			return i;
-	return -1;
 }
 
 bool frames_is_decorator(const struct event_stack *change)

@@ -123,6 +123,18 @@ static void join(struct scopes *scopes, struct trace_scopes *trace, size_t first
 	tell(scopes, trace, first, &at, RESTORED_YES);
 }
 
+/* Takes bare calls that undo each other for pairs, from an index on. */
+static void join_pairs(struct scopes *scopes, struct trace_scopes *trace, size_t index)
+{
+	while (index + 1 < trace->depth) {
+		if (!trace->open[index].scope.drift &&
+		    is_inverse(&trace->open[index], &trace->open[index + 1]))
+			join(scopes, trace, index);
+		else
+			index++;
+	}
+}
+
 /*
  * Ends the scopes from an index on: bare calls that undo each other are pairs, of the others it is
  * said whether the state at the end is what it was before.
@@ -130,12 +142,7 @@ static void join(struct scopes *scopes, struct trace_scopes *trace, size_t first
 static void unwind(struct scopes *scopes, struct trace_scopes *trace, size_t index,
 		   const struct moment *at, enum restored rest)
 {
-	for (size_t i = index; i + 1 < trace->depth;) {
-		if (!trace->open[i].scope.drift && is_inverse(&trace->open[i], &trace->open[i + 1]))
-			join(scopes, trace, i);
-		else
-			i++;
-	}
+	join_pairs(scopes, trace, index);
 	while (trace->depth > index)
 		tell(scopes, trace, trace->depth - 1, at, rest);
 }
@@ -247,36 +254,47 @@ static size_t find_closed(const struct trace_scopes *trace, const struct gw_even
 	return trace->depth;
 }
 
-/*
- * Whether a change puts back the innermost scope, that of a bare call: by another call of
- * torch._C's function (a call of set_grad_enabled() may be the first part of a block), or as the
- * end of a block that it was made in.
- */
-static bool is_bare_end(const struct trace_scopes *trace, const struct gw_event_record *record,
-			const struct change_role *role)
+/* Where the scopes of bare calls begin that lie on top of the others. */
+static size_t first_bare(const struct trace_scopes *trace)
 {
-	const struct open_scope *last = trace->depth ? &trace->open[trace->depth - 1] : NULL;
+	size_t index = trace->depth;
 
-	if (!last || last->scope.drift || !is_bare(&last->role) || role->guard)
-		return false;
-	return (role->kind == CHANGE_DIRECT || role->kind == CHANGE_LEAVE) &&
-	       last->scope.record.from == record->to;
+	while (index && !trace->open[index - 1].scope.drift &&
+	       is_bare(&trace->open[index - 1].role))
+		index--;
+	return index;
 }
 
 /*
- * Takes the two innermost scopes for one, if they are of bare calls that undo each other and
- * another bare call follows: the second was no block then.
+ * Whether it is open which bare calls are pairs: one of set_grad_enabled() may be the first part of
+ * a block, and the calls that follow are in it.
  */
-static void join_calls(struct scopes *scopes, struct trace_scopes *trace,
-		       const struct change_role *role)
+static bool is_ambiguous(const struct trace_scopes *trace, size_t first)
 {
-	struct open_scope *last = trace->depth > 1 ? &trace->open[trace->depth - 1] : NULL;
+	for (size_t i = first; i < trace->depth; i++)
+		if (trace->open[i].role.kind == CHANGE_CALL)
+			return true;
+	return false;
+}
 
-	if (!last || role->kind != CHANGE_DIRECT || role->guard || last->scope.drift ||
-	    last[-1].scope.drift || !is_bare(&last->role) || !is_bare(&last[-1].role) ||
-	    !is_inverse(&last[-1], last))
-		return;
-	join(scopes, trace, trace->depth - 2);
+/*
+ * Whether a change puts back the innermost scope, that of a bare call: by another call of
+ * torch._C's function, or as the end of a block that the call was made in.
+ */
+static bool is_bare_end(struct scopes *scopes, struct trace_scopes *trace,
+			const struct gw_event_record *record, const struct change_role *role)
+{
+	size_t first = first_bare(trace);
+	const struct open_scope *last;
+
+	if (role->guard || (role->kind != CHANGE_DIRECT && role->kind != CHANGE_LEAVE))
+		return false;
+	if (role->kind == CHANGE_LEAVE)
+		join_pairs(scopes, trace, first);
+	else if (is_ambiguous(trace, first))
+		return false;
+	last = &trace->open[trace->depth - 1];
+	return trace->depth > first && last->scope.record.from == record->to;
 }
 
 static bool is_drift_end(const struct trace_scopes *trace, const struct gw_event_record *record)
@@ -354,18 +372,14 @@ static bool close_scope(struct scopes *scopes, struct trace_scopes *trace,
 {
 	struct moment at = {record->header.time, record->operators, false};
 	bool drift = record->header.type == GW_RECORD_DRIFT;
-	size_t index;
-
-	if (!drift)
-		join_calls(scopes, trace, role);
-	index = drift ? trace->depth : find_closed(trace, record, role);
+	size_t index = drift ? trace->depth : find_closed(trace, record, role);
 
 	if (index < trace->depth) {
 		unwind(scopes, trace, index + 1, &at, RESTORED_NO);
 		tell(scopes, trace, index, &at, RESTORED_YES);
 		return true;
 	}
-	if (drift ? !is_drift_end(trace, record) : !is_bare_end(trace, record, role))
+	if (drift ? !is_drift_end(trace, record) : !is_bare_end(scopes, trace, record, role))
 		return false;
 	tell(scopes, trace, trace->depth - 1, &at, RESTORED_YES);
 	return true;
