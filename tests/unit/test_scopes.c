@@ -199,8 +199,9 @@ static bool undone(struct fixture *fixture, uint8_t from, uint8_t to)
 		.from = from,
 		.to = to,
 	};
+	const struct change_role role = {.kind = CHANGE_DIRECT};
 
-	return scopes_undone(fixture->scopes, &record, &fixture->origin);
+	return scopes_undone(fixture->scopes, &record, &role, &fixture->origin);
 }
 
 /* Calls within inference_mode, which puts the grad mode back by itself. */
@@ -242,10 +243,11 @@ static void test_drift_in_block(void **state)
 		.from = 1, /* BPF: as at the operator before the block */
 		.to = 1,
 	};
+	const struct change_role role = {.kind = CHANGE_DIRECT};
 
 	/* with no_grad(): with inference_mode(False): an operator */
 	change(fixture, 0, CHANGE_ENTER, "no_grad");
-	assert_false(scopes_undone(fixture->scopes, &record, &fixture->origin));
+	assert_false(scopes_undone(fixture->scopes, &record, &role, &fixture->origin));
 	assert_int_equal(record.from, 0);
 	end(fixture, GW_STATE_GRAD);
 	/* A backward pass turned it off unseen, a block in it ended, and it is on again. */
@@ -253,11 +255,11 @@ static void test_drift_in_block(void **state)
 	change(fixture, 1, CHANGE_ENTER, "enable_grad");
 	change(fixture, 0, CHANGE_LEAVE, "enable_grad");
 	record.from = 0;
-	assert_true(scopes_undone(fixture->scopes, &record, &fixture->origin));
+	assert_true(scopes_undone(fixture->scopes, &record, &role, &fixture->origin));
 	/* Of a trace whose begin is not known, what BPF says holds. */
 	fixture->origin.state = GW_STATE_UNKNOWN;
 	record.from = 0;
-	assert_false(scopes_undone(fixture->scopes, &record, &fixture->origin));
+	assert_false(scopes_undone(fixture->scopes, &record, &role, &fixture->origin));
 }
 
 static void test_drift(void **state)

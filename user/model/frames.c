@@ -118,6 +118,24 @@ static int decorator_of(const struct event_stack *change)
 	return -1;
 }
 
+/*
+ * The calls of the engine: torch/autograd/graph.py has one function for them since PyTorch 2.2,
+ * before that they were in torch/autograd/__init__.py.
+ */
+static unsigned int backward_depth(const struct event_stack *stack)
+{
+	unsigned int calls = 0, older = 0;
+
+	for (size_t i = 0; i < stack->count; i++) {
+		const struct event_frame *frame = &stack->frame[i];
+
+		calls += is_method(frame, "_engine_run_backward");
+		older += ends_with(frame->file, "/torch/autograd/__init__.py") &&
+			 (is_method(frame, "backward") || is_method(frame, "grad"));
+	}
+	return calls ? calls : older;
+}
+
 /* FNV-1a, 64 bits. */
 static uint64_t hash_text(uint64_t hash, const char *text)
 {
@@ -155,6 +173,7 @@ void frames_role(const struct event_stack *stack, struct change_role *role)
 	*role = (struct change_role){.kind = CHANGE_DIRECT};
 	role->guard = !frame && frames_is_autograd(stack);
 	role->place = place_of(stack, role->guard);
+	role->backward = backward_depth(stack);
 	if (!frame)
 		return;
 	if (is_method(frame, "__enter__"))

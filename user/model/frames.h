@@ -15,9 +15,10 @@ enum change_kind {
 
 struct change_role {
 	enum change_kind kind;
-	char name[32];  /* "no_grad", "enable_grad", ...; "" when not known (CPython before 3.11) */
-	bool guard;     /* DIRECT: a C++ guard of autograd made it, which puts it back itself */
-	uint64_t place; /* equal for the two changes of one block, or of one guard */
+	char name[32]; /* "no_grad", "enable_grad", ...; "" when not known (CPython before 3.11) */
+	bool guard;    /* DIRECT: a C++ guard of autograd made it, which puts it back itself */
+	unsigned int backward; /* how many backward passes, one in the other, it was made in */
+	uint64_t place;        /* equal for the two changes of one block, or of one guard */
 };
 
 /* What the frames at the top of a change's stack say. */

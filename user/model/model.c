@@ -333,7 +333,7 @@ static void on_scope(void *context, const struct scope *scope)
 	finding->uncounted = scope->uncounted || finding->kind == TRACE_KIND_PRE_DISPATCH;
 	finding->before_attach = scope->before_attach;
 	memcpy(finding->manager, role.name, sizeof(finding->manager));
-	if ((scope->drift || role.kind == CHANGE_DIRECT) && frames_is_autograd(&event.stack))
+	if (scope->drift ? scope->engine : role.guard)
 		finding->owner = OWNER_AUTOGRAD;
 	if (!scope->drift) {
 		finding->decorator = frames_is_decorator(&event.stack);
@@ -384,7 +384,11 @@ static struct scopes_origin origin_of(const struct gw_session *session, uint64_t
 {
 	if (!session || session->id != id)
 		return (struct scopes_origin){GW_STATE_UNKNOWN, true};
-	return (struct scopes_origin){session->state_begin, session->seen_from_start};
+	/* A pre-dispatch one is seen from its first call of the setter on: nothing is open before.
+	 */
+	return (struct scopes_origin){session->state_begin,
+				      session->seen_from_start ||
+					      session->mode == GW_MODE_PRE_DISPATCH};
 }
 
 static void take_event(struct model *model, struct gw_event_record *record, const void *data,
@@ -393,6 +397,7 @@ static void take_event(struct model *model, struct gw_event_record *record, cons
 	const struct scopes_origin origin = origin_of(session, record->session);
 	bool is_trace = record->header.type == GW_RECORD_TRACE;
 	struct codes_frames frames;
+	struct change_role role;
 	struct event_stack stack;
 
 	codes_stack(model->codes, data, size, &frames, &stack);
@@ -409,7 +414,8 @@ static void take_event(struct model *model, struct gw_event_record *record, cons
 		take_change(model, record, data, size, &stack, &origin);
 		break;
 	case GW_RECORD_DRIFT:
-		if (scopes_undone(model->scopes, record, &origin))
+		frames_role(&stack, &role);
+		if (scopes_undone(model->scopes, record, &role, &origin))
 			break;
 		model->totals.stacks[stack.status]++;
 		take_change(model, record, data, size, &stack, &origin);

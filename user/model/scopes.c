@@ -123,12 +123,28 @@ static void join(struct scopes *scopes, struct trace_scopes *trace, size_t first
 	tell(scopes, trace, first, &at, RESTORED_YES);
 }
 
-/* Takes bare calls that undo each other for pairs, from an index on. */
-static void join_pairs(struct scopes *scopes, struct trace_scopes *trace, size_t index)
+/* Whether a call made the change, which nobody has to put back: a bare one, not a block's or
+ * guard's. */
+static bool is_bare(const struct change_role *role)
+{
+	return !role->guard && (role->kind == CHANGE_DIRECT || role->kind == CHANGE_CALL);
+}
+
+/* Whether two scopes that lie next to each other can be one, which the second puts back. */
+static bool is_pair(const struct open_scope *first, bool only_bare)
+{
+	const struct open_scope *second = first + 1;
+
+	return !first->scope.drift && is_inverse(first, second) &&
+	       (!only_bare ||
+		(!second->scope.drift && is_bare(&first->role) && is_bare(&second->role)));
+}
+
+static void join_pairs(struct scopes *scopes, struct trace_scopes *trace, size_t index,
+		       bool only_bare)
 {
 	while (index + 1 < trace->depth) {
-		if (!trace->open[index].scope.drift &&
-		    is_inverse(&trace->open[index], &trace->open[index + 1]))
+		if (is_pair(&trace->open[index], only_bare))
 			join(scopes, trace, index);
 		else
 			index++;
@@ -142,7 +158,8 @@ static void join_pairs(struct scopes *scopes, struct trace_scopes *trace, size_t
 static void unwind(struct scopes *scopes, struct trace_scopes *trace, size_t index,
 		   const struct moment *at, enum restored rest)
 {
-	join_pairs(scopes, trace, index);
+	join_pairs(scopes, trace, index, true);
+	join_pairs(scopes, trace, index, false);
 	while (trace->depth > index)
 		tell(scopes, trace, trace->depth - 1, at, rest);
 }
@@ -206,16 +223,11 @@ static int open_scope(struct scopes *scopes, struct trace_scopes *trace,
 	open->scope.record = *record;
 	open->scope.size = size;
 	open->scope.drift = record->header.type == GW_RECORD_DRIFT;
+	open->scope.engine = open->scope.drift &&
+			     role->backward > (trace->depth ? open[-1].role.backward : 0);
 	open->role = *role;
 	trace->depth++;
 	return 0;
-}
-
-/* Whether a call made the change, which nobody has to put back: a bare one, not a block's or
- * guard's. */
-static bool is_bare(const struct change_role *role)
-{
-	return !role->guard && (role->kind == CHANGE_DIRECT || role->kind == CHANGE_CALL);
 }
 
 static bool is_same_manager(const struct change_role *a, const struct change_role *b)
@@ -290,7 +302,7 @@ static bool is_bare_end(struct scopes *scopes, struct trace_scopes *trace,
 	if (role->guard || (role->kind != CHANGE_DIRECT && role->kind != CHANGE_LEAVE))
 		return false;
 	if (role->kind == CHANGE_LEAVE)
-		join_pairs(scopes, trace, first);
+		join_pairs(scopes, trace, first, true);
 	else if (is_ambiguous(trace, first))
 		return false;
 	last = &trace->open[trace->depth - 1];
@@ -386,17 +398,20 @@ static bool close_scope(struct scopes *scopes, struct trace_scopes *trace,
 }
 
 /*
- * Ends scopes of bare calls that the grad mode contradicts: nobody has to put them back by a call,
- * as what made them was within a block or a backward pass that restores the state by itself.
+ * Ends scopes that the grad mode contradicts, and that nobody has to put back by a call: those of
+ * bare calls, and those made in a backward pass that has ended, which restores the state by itself.
+ * While a backward pass is under way that began in the scope, it has a mode of its own. backward:
+ * how many are, where the state was seen.
  */
 static void end_undone(struct scopes *scopes, struct trace_scopes *trace, uint8_t state,
-		       const struct moment *at)
+		       unsigned int backward, const struct moment *at)
 {
 	while (trace->depth) {
 		const struct open_scope *last = &trace->open[trace->depth - 1];
 
-		if (last->scope.drift || !is_bare(&last->role) ||
-		    !((last->scope.record.to ^ state) & GW_STATE_GRAD))
+		if (last->scope.drift || !((last->scope.record.to ^ state) & GW_STATE_GRAD) ||
+		    backward > last->role.backward ||
+		    (!is_bare(&last->role) && backward == last->role.backward))
 			return;
 		tell(scopes, trace, trace->depth - 1, at, RESTORED_YES);
 	}
@@ -418,7 +433,7 @@ int scopes_change(struct scopes *scopes, const struct gw_event_record *record, c
 		end_at_gap(scopes, trace, at);
 	trace->violations = record->violations;
 	if (!drift)
-		end_undone(scopes, trace, record->from, &at);
+		end_undone(scopes, trace, record->from, role->backward, &at);
 	if (close_scope(scopes, trace, record, role) || is_second_part(trace, record, role, origin))
 		return 0;
 	if (role->kind == CHANGE_LEAVE && !trace->depth && !origin->seen_from_start) {
@@ -440,7 +455,7 @@ static uint8_t expected_grad(const struct trace_scopes *trace, const struct gw_e
 }
 
 bool scopes_undone(struct scopes *scopes, struct gw_event_record *record,
-		   const struct scopes_origin *origin)
+		   const struct change_role *role, const struct scopes_origin *origin)
 {
 	struct trace_scopes *trace = find(scopes, record->session);
 	struct moment at = {record->header.time, record->operators, false};
@@ -448,7 +463,7 @@ bool scopes_undone(struct scopes *scopes, struct gw_event_record *record,
 	if ((record->from ^ record->to) & GW_STATE_INFERENCE)
 		return false;
 	if (trace)
-		end_undone(scopes, trace, record->to, &at);
+		end_undone(scopes, trace, record->to, role->backward, &at);
 	record->from = (record->from & GW_STATE_INFERENCE) | expected_grad(trace, record, origin);
 	return record->from == record->to;
 }
@@ -489,7 +504,7 @@ void scopes_end(struct scopes *scopes, uint64_t id, const struct scopes_trace_en
 	trace = scopes_of(entry);
 	if (!(trace_end->state & GW_STATE_UNKNOWN)) {
 		end_drifts(scopes, trace, trace_end->state, &at);
-		end_undone(scopes, trace, trace_end->state, &at);
+		end_undone(scopes, trace, trace_end->state, 0, &at);
 	}
 	end(scopes, trace, &at,
 	    trace_end->violations > trace->violations ? RESTORED_UNKNOWN : RESTORED_NO);

@@ -36,7 +36,8 @@ struct scope {
 	uint64_t operators; /* traced in it */
 	enum restored restored;
 	bool drift;
-	bool uncounted;     /* operators is not known: changes in between were not sent */
+	bool engine;    /* a drift that a backward pass has made, which runs in a mode of its own */
+	bool uncounted; /* operators is not known: changes in between were not sent */
 	bool before_attach; /* the change ends a block that was begun before gradwatch came */
 };
 
@@ -66,12 +67,12 @@ int scopes_change(struct scopes *scopes, const struct gw_event_record *record, c
 /*
  * A GW_RECORD_DRIFT: returns whether it is none, as the grad mode is what the innermost open scope
  * made of it, or without one that of the trace's begin. Scopes of bare calls that the state
- * contradicts are over, if no operator was traced in them: they were undone by other ways than the
- * setter (they were made within inference_mode, say). For a drift, record->from becomes the state
- * that was to be expected.
+ * contradicts are over: they were undone by other ways than the setter (they were made within
+ * inference_mode, or in a backward pass that has ended). For a drift, record->from becomes the
+ * state that was to be expected. role: of the operator's stack.
  */
 bool scopes_undone(struct scopes *scopes, struct gw_event_record *record,
-		   const struct scopes_origin *origin);
+		   const struct change_role *role, const struct scopes_origin *origin);
 
 /* Takes a GW_RECORD_OPERATOR: it belongs to the innermost scope that is open. -ENOMEM. */
 int scopes_operator(struct scopes *scopes, const struct gw_event_record *record, const void *data,
