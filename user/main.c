@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "cli/commands.h"
@@ -7,16 +10,27 @@
 #include "gradwatch/version.h"
 #include "watch/kernel_btf.h"
 
+/* What is opened later must not take the number of a standard descriptor that was closed. */
+static int open_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+			return -1;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static struct options options; /* large */
 	struct err err;
 
+	if (open_standard_descriptors())
+		return EXIT_BAD_USE;
 	if (options_parse(&options, argc, argv, &err)) {
 		log_error("%s", err.text);
 		return EXIT_BAD_USE;
 	}
-	if (options.verbosity > 1)
+	if (options.verbosity > 2)
 		log_set_level(LOG_DEBUG);
 	if (options.btf_path && kernel_btf_use(options.btf_path, &err)) {
 		log_error("%s", err.text);

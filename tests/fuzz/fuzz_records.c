@@ -29,19 +29,21 @@ static struct sink_context names = {.host = "host"};
 
 static void open_sinks(void)
 {
-	FILE *null = fopen("/dev/null", "w");
-
-	CHECK(null);
-	sinks[0] = sink_json(&names, fileno(null));
-	sinks[1] = sink_text(&names, null, true, 2);
+	sinks[0] = sink_json(&names, NULL);
+	sinks[1] = sink_text(&names, NULL, true, 2);
 	CHECK(sinks[0] && sinks[1]);
 }
 
 static void on_event(void *context, const struct event *event)
 {
 	(void)context;
-	for (int i = 0; i < 2; i++)
-		CHECK(!sink_event(sinks[i], event));
+	for (int i = 0; i < 2; i++) {
+		char *text = NULL;
+		size_t length = 0;
+
+		CHECK(!sinks[i]->ops->format(sinks[i], event, &text, &length));
+		free(text);
+	}
 }
 
 static void no_process(void *context, uint32_t pid, uint64_t start_time,

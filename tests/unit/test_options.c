@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -93,6 +95,54 @@ static void refuses_nonsense_with_the_fix(void **state)
 	assert_int_equal(parse("--idle", "0", "--all", NULL), -EINVAL);
 }
 
+static void takes_an_output(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--pid", "5", NULL), 0);
+	assert_null(options.output_path);
+	assert_int_equal(parse("-o", "file", "--json", "--", "true", NULL), 0);
+	assert_string_equal(options.output_path, "file");
+	assert_int_equal(parse("--output", "-", "--", "true", NULL), 0);
+	assert_string_equal(options.output_path, "-");
+	assert_int_equal(parse("-o", NULL), -EINVAL);
+	refuses("-o needs a value");
+	assert_int_equal(parse("--json", "--print-suppressions", "--all", NULL), -EINVAL);
+	refuses("--log FILE");
+	assert_int_equal(parse("--json=1", "--all", NULL), -EINVAL);
+	refuses("--json takes no value");
+	assert_int_equal(parse("--jsonx=1", "--all", NULL), -EINVAL);
+	refuses("unknown option '--jsonx=1'");
+	assert_int_equal(parse("doctor", "--json", NULL), -EINVAL);
+	refuses("--json");
+	assert_int_equal(parse("doctor", "-o", "x", NULL), -EINVAL);
+	assert_int_equal(parse("release", "--log", "x", "5", NULL), -EINVAL);
+}
+
+/* Every line fits into a terminal, and every option that has a default names it. */
+static void help_fits(void **state)
+{
+	char *text = NULL, kinds[128] = "", *at;
+	size_t size = 0;
+	FILE *stream = open_memstream(&text, &size);
+
+	(void)state;
+	assert_non_null(stream);
+	options_help(stream);
+	fclose(stream);
+	for (at = text; *at; at = strchr(at, '\n') + 1)
+		assert_true(strchr(at, '\n') - at <= 80);
+	assert_int_equal(parse("--all", NULL), 0);
+	for (int i = 1; i <= TRACE_KIND_MAX; i++) {
+		int kind = i % TRACE_KIND_MAX; /* unknown is the last */
+
+		if (options.kinds & 1u << kind)
+			snprintf(kinds + strlen(kinds), sizeof(kinds) - strlen(kinds), "%s%s",
+				 kinds[0] ? "," : "", kind_name(kind));
+	}
+	assert_non_null(strstr(text, kinds));
+	free(text);
+}
+
 static void refuses_numbers_that_are_none(void **state)
 {
 	static const char *const bad[] = {
@@ -169,6 +219,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_pids),
+		cmocka_unit_test(takes_an_output),
+		cmocka_unit_test(help_fits),
 		cmocka_unit_test(takes_enforcement),
 		cmocka_unit_test(refuses_enforcement),
 		cmocka_unit_test(takes_a_command),

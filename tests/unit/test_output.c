@@ -11,6 +11,7 @@
 #include <json-c/json.h>
 #include <cmocka.h>
 
+#include "output/common.h"
 #include "output/sink.h"
 #include "output/text.h"
 
@@ -24,9 +25,11 @@ static const struct sink_context context = {
 	"{\"v\":1,\"type\":\"" type "\",\"time\":\"2026-01-02T03:04:" time "Z\",\"mono_ns\":" mono \
 	",\"host\":\"box\""
 #define PROCESS                                                                                    \
-	",\"pid\":4711,\"tid\":4712,\"ns_pid\":7,\"ns_tid\":8,\"start_ns\":18446744073709551615,"  \
+	",\"pid\":4711,\"tid\":4712,\"ns_pid\":7,\"ns_tid\":8,\"start_ns\":18446744073700000000,"  \
 	"\"comm\":\"python3\",\"uid\":1000,\"exe\":\"/usr/bin/python3\","                          \
 	"\"torch\":{\"file\":\"/opt/torch/lib/libc10.so\",\"version\":\"2.13.0\"}"
+
+static const char *printed(const struct event *event, bool colour, int verbosity);
 
 static struct event make_event(enum event_type type)
 {
@@ -119,6 +122,7 @@ static void test_json_plain(void **state)
 	event = make_event(EVENT_END);
 	event.totals = (struct event_totals){.processes = 1, .traces = 2, .violations = 3};
 	event.totals.lost = 4;
+	event.totals.lost_output = 8;
 	event.totals.infos = 5;
 	event.totals.findings = 6;
 	event.totals.suppressed = 7;
@@ -134,7 +138,7 @@ static void test_json_plain(void **state)
 		       "1118000001") ",\"processes\":1,\"traces\":2,\"violations\":3,"
 				     "\"infos\":5,\"findings\":6,\"suppressed\":7,\"findings_"
 				     "forgotten\":0,"
-				     "\"drifts\":17,\"lost\":4,"
+				     "\"drifts\":17,\"lost\":4,\"lost_output\":8,"
 				     "\"actions\":{\"performed\":31,\"too_late\":32,"
 				     "\"refused\":33,\"dry_run\":34,\"let_go\":35},"
 				     "\"stacks\":{\"whole\":50,\"cut\":51,\"no_python\":52,"
@@ -158,12 +162,15 @@ static void test_json_attached(void **state)
 	event.attached.certain = true;
 	event.attached.armed_after_ns = 99;
 	check_json(&event, COMMON("attached", "06.118000001", "1118000001") PROCESS
-		   ",\"sites\":5,\"certain\":true,\"doubt\":null,\"armed_after_ns\":99}\n");
+		   ",\"sites\":5,\"certain\":true,\"doubt\":null,\"armed_after_ns\":99,\"too_"
+		   "late\":false}\n");
 	event.attached.certain = false;
 	strcpy(event.attached.doubt, "no \"tls\"");
 	check_json(&event, COMMON("attached", "06.118000001", "1118000001") PROCESS
 		   ",\"sites\":5,\"certain\":false,\"doubt\":\"no \\\"tls\\\"\","
-		   "\"armed_after_ns\":99}\n");
+		   "\"armed_after_ns\":99,\"too_late\":false}\n");
+	event.attached.too_late = true;
+	assert_non_null(strstr(printed(&event, false, 0), "too late: the process has ended"));
 	event.type = EVENT_SKIPPED;
 	check_json(&event, COMMON("skipped", "06.118000001", "1118000001") PROCESS
 		   ",\"reason\":\"no \\\"tls\\\"\"}\n");
@@ -262,22 +269,18 @@ static const char *printed(const struct event *event, bool colour, int verbosity
 {
 	static char *text;
 	size_t size = 0;
-	FILE *stream;
 	struct sink *sink;
 
 	free(text);
 	text = NULL;
 	if (!event)
 		return NULL;
-	stream = open_memstream(&text, &size);
-	assert_non_null(stream);
-	sink = sink_text(&context, stream, colour, verbosity);
+	sink = sink_text(&context, NULL, colour, verbosity);
 	assert_non_null(sink);
-	assert_int_equal(sink_event(sink, event), 0);
+	assert_int_equal(sink->ops->format(sink, event, &text, &size), 0);
 	assert_int_equal(sink_reopen(sink), 0);
 	sink_free(sink);
-	fclose(stream);
-	return text;
+	return text ? text : "";
 }
 
 /* Each single change: only on request. */
@@ -338,7 +341,7 @@ static void test_text_finding(void **state)
 		"\033[2m03:04:06.118\033[0m  \033[1;31mVIOLATION\033[0m" HEAD
 		"    grad mode on -> off inside a trace, back on 214.0 us and 3 operators later: "
 		"restored\n"
-		"    model.py:42 in Net.forward\n" REMEDY);
+		"    /src/model.py:42 in Net.forward\n" REMEDY);
 	event.finding.decorator = true;
 	event.finding.restored = RESTORED_NO;
 	event.finding.operators = 1;
@@ -347,7 +350,7 @@ static void test_text_finding(void **state)
 		"03:04:06.118  VIOLATION" HEAD
 		"    grad mode on -> off inside a trace, not put back before the trace ended, "
 		"1 operator later\n"
-		"    a function decorated with @no_grad, called at model.py:42 in "
+		"    a function decorated with @no_grad, called at /src/model.py:42 in "
 		"Net.forward\n" REMEDY);
 	event.finding.decorated = &decorated;
 	event.finding.caller = &caller;
@@ -356,8 +359,8 @@ static void test_text_finding(void **state)
 		printed(&event, false, 1),
 		"03:04:06.118  VIOLATION" HEAD
 		"    grad mode on -> off inside a trace, whether it was put back is not known\n"
-		"    Rotary.forward (@no_grad), called at model.py:42 in Net.forward, used at "
-		"main.py:1 in main\n" REMEDY
+		"    Rotary.forward (@no_grad), called at /src/model.py:42 in Net.forward, used at "
+		"/src/main.py:1 in main\n" REMEDY
 		"      /lib/python3.11/site-packages/torch/autograd/grad_mode.py:83 in "
 		"no_grad.__enter__\n"
 		"      /src/model.py:42 in Net.forward\n");
@@ -373,7 +376,7 @@ static void test_text_finding_kinds(void **state)
 			       "empty scope" HEAD "    grad mode on -> off inside a trace, back on "
 			       "214.0 us and 0 operators later: restored\n"
 			       "    no operator was traced in it, so the graph is not affected\n"
-			       "    model.py:42 in Net.forward\n"));
+			       "    /src/model.py:42 in Net.forward\n"));
 	event.finding.category = FINDING_DRIFT;
 	event.finding.to = GW_STATE_INFERENCE;
 	event.finding.operators = 1;
@@ -384,7 +387,7 @@ static void test_text_finding_kinds(void **state)
 	event.finding.category = FINDING_UNBALANCED;
 	assert_non_null(strstr(printed(&event, false, 0),
 			       "UNBALANCED" HEAD "    the trace began with grad mode on and ended "
-			       "with it off\n    traced at model.py:42 in Net.forward\n"));
+			       "with it off\n    traced at /src/model.py:42 in Net.forward\n"));
 	event.finding.severity = SEVERITY_INFO;
 	assert_string_equal(printed(&event, false, 0), "");
 	assert_non_null(strstr(printed(&event, false, 1), "info" HEAD));
@@ -420,7 +423,7 @@ static void test_text_uncounted(void **state)
 		"03:04:06.118  VIOLATION  pre_dispatch  python3[4711]  torch 2.13.0  "
 		"trace 7  finding 3\n"
 		"    grad mode on -> off inside a trace, back on 214.0 us later: restored\n"
-		"    model.py:42 in Net.forward\n"
+		"    /src/model.py:42 in Net.forward\n"
 		"    a pre-dispatch trace records grad mode by itself\n");
 	event.finding.restored = RESTORED_NO;
 	assert_non_null(
@@ -547,11 +550,51 @@ static void test_text_others(void **state)
 	event.lost.count = 12;
 	assert_string_equal(printed(&event, false, 0),
 			    "03:04:06.118  LOST  12 violations lost here, 12 in all\n");
+	event.type = EVENT_LOST_OUTPUT;
+	assert_string_equal(printed(&event, false, 0),
+			    "03:04:06.118  LOST  12 lines of this output lost here, 12 in all\n");
+	check_json(&event, COMMON("lost_output", "06.118000001", "1118000001") ",\"count\":12,"
+									       "\"total\":12}\n");
 	event.type = EVENT_START;
 	assert_string_equal(printed(&event, false, 9), "");
 	event.type = EVENT_END;
 	assert_string_equal(printed(&event, false, 9), "");
 	printed(NULL, false, 0);
+}
+
+/* Two files of one name are told apart by the directories above them: three components in all. */
+static void test_text_places(void **state)
+{
+	static const struct {
+		const char *file, *shown;
+	} cases[] = {
+		{"/lib/site-packages/transformers/models/llama/modeling_llama.py",
+		 "models/llama/modeling_llama.py"},
+		{"/home/a/one/utils.py", "a/one/utils.py"},
+		{"/home/a/two/utils.py", "a/two/utils.py"},
+		{"/a/b.py", "/a/b.py"},
+		{"/a/b/c.py", "a/b/c.py"},
+		{"a/b/c.py", "a/b/c.py"},
+		{"<string>", "<string>"},
+		{"", ""},
+		{"/", "/"},
+		{"a/b/c/", "b/c/"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct event_frame frame = {cases[i].file, "f", 3};
+		char expected[128], *text = NULL;
+		size_t size = 0;
+		FILE *stream = open_memstream(&text, &size);
+
+		assert_non_null(stream);
+		output_place(stream, &frame);
+		fclose(stream);
+		snprintf(expected, sizeof(expected), "%s:3 in f", cases[i].shown);
+		assert_string_equal(text, expected);
+		free(text);
+	}
 }
 
 static void check_totals(const struct event_totals *totals, const char *expected)
@@ -590,6 +633,14 @@ static void test_totals(void **state)
 			      "0 filtered + 1 lost + 0 throttled\n"
 			      "warning: thread map full: 2; "
 			      "traces nested too deep: 3\n");
+	totals.infos = 1;
+	totals.lost_output = 6;
+	check_totals(&totals, "0 processes, 1 trace, 1 violation, 1 lost, 0 findings, "
+			      "1 change for information\n"
+			      "ledger: 2 hits = 1 reported + 0 redundant + 0 outside-trace + "
+			      "0 filtered + 1 lost + 0 throttled\n"
+			      "warning: thread map full: 2; "
+			      "traces nested too deep: 3; lines of output lost: 6\n");
 	totals = (struct event_totals){.processes = 2};
 	totals.counter[GW_HITS] = 2;
 	totals.counter[GW_REPORTED] = totals.counter[GW_UNREADABLE] = 1;
@@ -610,7 +661,7 @@ int main(void)
 		cmocka_unit_test(test_text_traces),    cmocka_unit_test(test_text_others),
 		cmocka_unit_test(test_totals),         cmocka_unit_test(test_text_finding),
 		cmocka_unit_test(test_json_finding),   cmocka_unit_test(test_text_finding_kinds),
-		cmocka_unit_test(test_text_uncounted),
+		cmocka_unit_test(test_text_uncounted), cmocka_unit_test(test_text_places),
 	};
 
 	setenv("TZ", "UTC", 1);

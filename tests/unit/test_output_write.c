@@ -12,10 +12,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "output/sink.h"
 
 static const struct sink_context context = {.host = "box"};
@@ -33,28 +33,49 @@ static struct event make_violation(void)
 	return event;
 }
 
-static void test_text_errors(void **state)
+#define SECONDS(n) (clock_monotonic() + (n)*1000000000ull)
+
+static void drain(struct writer *writer)
+{
+	assert_true(writer_drain(writer, SECONDS(60), NULL));
+}
+
+static struct writer_status status_of(struct writer *writer)
+{
+	struct writer_status status;
+
+	writer_status(writer, &status);
+	return status;
+}
+
+/* What cannot be written is counted, whatever the form; and the writer goes on. */
+static void test_full_device(void **state)
 {
 	struct event event = make_violation();
-	FILE *full = fopen("/dev/full", "w");
-	struct sink *sink;
+	struct writer *writer = writer_new(open("/dev/full", O_WRONLY | O_CLOEXEC), true, 4096);
+	struct sink *sink = sink_text(&context, writer, false, 2);
 
 	(void)state;
-	assert_non_null(full);
-	sink = sink_text(&context, full, false, 2);
 	assert_non_null(sink);
-	assert_int_equal(sink_event(sink, &event), -ENOSPC);
-	assert_int_equal(sink_event(sink, &event), -ENOSPC);
+	for (uint64_t i = 1; i <= 3; i++) {
+		sink_event(sink, &event);
+		drain(writer);
+		assert_int_equal(status_of(writer).lost, i);
+		assert_int_equal(status_of(writer).waiting, 0);
+		assert_int_equal(status_of(writer).error, -ENOSPC);
+		assert_false(status_of(writer).gone);
+	}
 	sink_free(sink);
-	fclose(full);
+	writer_free(writer);
 	sink_free(NULL);
-	assert_int_equal(sink_event(NULL, &event), 0);
+	sink_event(NULL, &event);
 	assert_int_equal(sink_reopen(NULL), 0);
 }
 
 static void test_json_sink(void **state)
 {
 	struct event event = make_violation();
+	struct writer *writer;
 	struct sink *sink;
 	size_t length = 0;
 	char *expected = event_to_json(&context, &event, &length);
@@ -66,20 +87,26 @@ static void test_json_sink(void **state)
 	assert_non_null(got);
 	/* a pipe of packets keeps the writes apart: one for each event */
 	assert_int_equal(pipe2(packets, O_DIRECT | O_CLOEXEC), 0);
-	sink = sink_json(&context, packets[1]);
+	writer = writer_new(packets[1], true, 1 << 20);
+	sink = sink_json(&context, writer);
 	assert_non_null(sink);
-	assert_int_equal(sink_event(sink, &event), 0);
-	assert_int_equal(sink_event(sink, &event), 0);
+	sink_event(sink, &event);
+	sink_event(sink, &event);
 	assert_int_equal(sink_reopen(sink), 0);
 	assert_int_equal(read(packets[0], got, 2 * length), length);
 	assert_string_equal(got, expected);
 	assert_int_equal(read(packets[0], got, 2 * length), length);
+	drain(writer);
 
+	/* a reader that has gone: counted, and not tried again */
 	close(packets[0]);
-	assert_int_equal(sink_event(sink, &event), -EPIPE);
-	close(packets[1]);
-	assert_int_equal(sink_event(sink, &event), -EBADF);
+	sink_event(sink, &event);
+	drain(writer);
+	sink_event(sink, &event);
+	assert_true(status_of(writer).gone);
+	assert_int_equal(status_of(writer).lost, 2);
 	sink_free(sink);
+	writer_free(writer);
 	free(expected);
 	free(got);
 }
@@ -89,45 +116,142 @@ static void test_json_slow_reader(void **state)
 {
 	enum { LINES = 300 };
 	struct event event = make_violation();
+	struct writer *writer;
 	struct sink *sink;
-	int pipes[2], status = 0;
-	pid_t child;
+	int pipes[2];
 
 	(void)state;
 	assert_int_equal(pipe2(pipes, O_NONBLOCK | O_CLOEXEC), 0);
 	assert_true(fcntl(pipes[1], F_SETPIPE_SZ, 4096) >= 4096);
 	memset(event.process.exe, '\x01', sizeof(event.process.exe) - 1); /* a line of 24 kB */
-	child = fork();
-	if (child == 0) {
-		/* no asserts here: this is not the test's process */
-		close(pipes[0]);
-		sink = sink_json(&context, pipes[1]);
-		for (int i = 0; sink && i < LINES; i++) {
-			if (sink_event(sink, &event))
-				_exit(1);
-		}
-		_exit(sink ? 0 : 1);
-	}
-	assert_true(child > 0);
-	close(pipes[1]);
+	writer = writer_new(pipes[1], true, WRITER_LIMIT);
+	sink = sink_json(&context, writer);
+	assert_non_null(sink);
+	for (int i = 0; i < LINES; i++)
+		sink_event(sink, &event);
 	assert_int_equal(fcntl(pipes[0], F_SETFL, 0), 0);
 
 	FILE *reader = fdopen(pipes[0], "r");
-	size_t size = 0, lines = 0, length = 0;
+	size_t size = 0, length = 0;
 	char *expected = event_to_json(&context, &event, &length), *line = NULL;
 
 	assert_non_null(reader);
 	assert_non_null(expected);
-	while (getline(&line, &size, reader) > 0) {
+	for (int i = 0; i < LINES; i++) {
+		assert_true(getline(&line, &size, reader) > 0);
 		assert_string_equal(line, expected);
-		lines++;
 	}
-	assert_int_equal(lines, LINES);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
+	drain(writer);
+	assert_int_equal(status_of(writer).lost, 0);
+	sink_free(sink);
+	writer_free(writer);
 	fclose(reader);
 	free(expected);
 	free(line);
+}
+
+static bool at_once(void)
+{
+	return true;
+}
+
+/*
+ * A reader that stalls: nobody waits for it, what does not fit is counted, and the next line that
+ * fits has the total before it. Waiting for it at the end is bounded.
+ */
+static void test_stalled_reader(void **state)
+{
+	static char text[1 << 17];
+	struct event event = {.type = EVENT_LOST, .lost = {.count = 7, .total = 7}};
+	struct writer *writer;
+	struct sink *sink;
+	uint64_t put = 0, begin = clock_monotonic();
+	int pipes[2];
+	char *at = text;
+	ssize_t got;
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	assert_true(fcntl(pipes[1], F_SETPIPE_SZ, 4096) >= 4096);
+	writer = writer_new(pipes[1], true, 8192);
+	sink = sink_json(&context, writer);
+	assert_non_null(sink);
+	while (status_of(writer).lost < 100) {
+		sink_event(sink, &event);
+		put++;
+		assert_true(put < 100000);
+	}
+	assert_true(status_of(writer).full);
+	assert_false(writer_drain(writer, SECONDS(0), NULL));
+	assert_false(writer_drain(writer, SECONDS(600), at_once));
+	assert_true(clock_monotonic() - begin < 300000000000ull); /* and not for ever */
+
+	/* All that was put before the first loss arrives, then the notice. */
+	for (uint64_t i = 0; i < put - 100; i++) {
+		while (!strchr(at, '\n')) {
+			got = read(pipes[0], at + strlen(at), 4096);
+			assert_true(got > 0);
+		}
+		assert_non_null(strstr(at, "\"type\":\"lost\""));
+		at = strchr(at, '\n') + 1;
+	}
+	drain(writer);
+	sink_event(sink, &event);
+	drain(writer);
+	got = read(pipes[0], at + strlen(at), 4096);
+	assert_true(got > 0);
+	assert_non_null(strstr(at, "\"type\":\"lost_output\""));
+	assert_non_null(strstr(at, "\"count\":100,\"total\":100}\n{"));
+	assert_int_equal(status_of(writer).told, 100);
+	sink_event(sink, &event);
+	drain(writer);
+	got = read(pipes[0], text, sizeof(text) - 1);
+	text[got] = '\0';
+	assert_null(strstr(text, "lost_output"));
+	sink_free(sink);
+	writer_free(writer);
+	close(pipes[0]);
+}
+
+/* The thread of a writer whose reader never comes back ends all the same. */
+static void test_free_while_stalled(void **state)
+{
+	static const char line[100000] = "x";
+	struct writer *writer;
+	int pipes[2];
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	writer = writer_new(pipes[1], true, WRITER_LIMIT);
+	assert_non_null(writer);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(writer_put(writer, line, sizeof(line)), 0);
+	assert_int_equal(status_of(writer).waiting, 3);
+	writer_free(writer);
+	assert_int_equal(fcntl(pipes[1], F_GETFD), -1); /* closed */
+	close(pipes[0]);
+}
+
+/* Where others write too, each line begins at the start of a line. */
+static void test_begin_lines(void **state)
+{
+	char text[64] = "";
+	struct writer *writer;
+	int pipes[2];
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	writer = writer_new(pipes[1], true, 4096);
+	writer_put(writer, "a\n", 2);
+	writer_begin_lines(writer, true);
+	writer_put(writer, "b\n", 2);
+	writer_begin_lines(writer, false);
+	writer_put(writer, "c\n", 2);
+	drain(writer);
+	assert_int_equal(read(pipes[0], text, sizeof(text) - 1), 7);
+	assert_string_equal(text, "a\n\nb\nc\n");
+	writer_free(writer);
+	close(pipes[0]);
 }
 
 static char directory[] = "/tmp/gradwatch-test-XXXXXX";
@@ -167,6 +291,16 @@ static unsigned int count_lines(const char *path)
 	return lines;
 }
 
+/* Returns the error of the write. */
+static int write_event(struct sink *sink, const struct event *event)
+{
+	uint64_t lost = status_of(sink->writer).lost;
+
+	sink_event(sink, event);
+	drain(sink->writer);
+	return status_of(sink->writer).lost > lost ? status_of(sink->writer).error : 0;
+}
+
 static void test_log_append(void **state)
 {
 	struct event event = make_violation();
@@ -179,7 +313,7 @@ static void test_log_append(void **state)
 		sink = sink_log(&context, "log", &error);
 		assert_non_null(sink);
 		assert_int_equal(error, 0);
-		assert_int_equal(sink_event(sink, &event), 0);
+		assert_int_equal(write_event(sink, &event), 0);
 		sink_free(sink);
 		assert_int_equal(count_lines("log"), run);
 	}
@@ -196,11 +330,11 @@ static void test_log_reopen(void **state)
 
 	(void)state;
 	assert_non_null(sink);
-	assert_int_equal(sink_event(sink, &event), 0);
+	assert_int_equal(write_event(sink, &event), 0);
 	assert_int_equal(rename("log", "log.1"), 0);
-	assert_int_equal(sink_event(sink, &event), 0);
+	assert_int_equal(write_event(sink, &event), 0);
 	assert_int_equal(sink_reopen(sink), 0);
-	assert_int_equal(sink_event(sink, &event), 0);
+	assert_int_equal(write_event(sink, &event), 0);
 	assert_int_equal(count_lines("log.1"), 2);
 	assert_int_equal(count_lines("log"), 1);
 
@@ -208,7 +342,7 @@ static void test_log_reopen(void **state)
 	assert_int_equal(rename("log", "log.2"), 0);
 	assert_int_equal(mkdir("log", 0700), 0);
 	assert_int_equal(sink_reopen(sink), -EISDIR);
-	assert_int_equal(sink_event(sink, &event), 0);
+	assert_int_equal(write_event(sink, &event), 0);
 	assert_int_equal(count_lines("log.2"), 2);
 	sink_free(sink);
 	rmdir("log");
@@ -267,18 +401,23 @@ static void test_log_torn(void **state)
 	limit = old;
 	limit.rlim_cur = 100;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	assert_int_equal(sink_event(sink, &event), -EFBIG);
-	assert_int_equal(sink_event(sink, &event), -EFBIG);
+	assert_int_equal(write_event(sink, &event), -EFBIG);
+	assert_int_equal(write_event(sink, &event), -EFBIG);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-	assert_int_equal(sink_event(sink, &event), 0);
-	assert_int_equal(sink_event(sink, &event), 0);
+	assert_int_equal(write_event(sink, &event), 0);
+	assert_int_equal(write_event(sink, &event), 0);
 
+	/* the torn line, the notice that two are lost, and the two that were written */
 	text = contents("log");
-	assert_int_equal(strlen(text), 100 + 1 + 2 * length);
 	assert_memory_equal(text, line, 100);
 	assert_int_equal(text[100], '\n');
-	assert_memory_equal(text + 101, line, length);
-	assert_string_equal(text + 101 + length, line);
+	assert_memory_equal(text + 101, "{\"v\":1,\"type\":\"lost_output\"", 27);
+	text = strstr(text + 101, "\"count\":2,\"total\":2}\n");
+	assert_non_null(text);
+	text = strchr(text, '\n') + 1;
+	assert_int_equal(strlen(text), 2 * length);
+	assert_memory_equal(text, line, length);
+	assert_string_equal(text + length, line);
 	sink_free(sink);
 	unlink("log");
 	free(line);
@@ -287,10 +426,11 @@ static void test_log_torn(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_text_errors),      cmocka_unit_test(test_json_sink),
-		cmocka_unit_test(test_json_slow_reader), cmocka_unit_test(test_log_append),
-		cmocka_unit_test(test_log_reopen),       cmocka_unit_test(test_log_refused),
-		cmocka_unit_test(test_log_torn),
+		cmocka_unit_test(test_full_device),        cmocka_unit_test(test_json_sink),
+		cmocka_unit_test(test_json_slow_reader),   cmocka_unit_test(test_stalled_reader),
+		cmocka_unit_test(test_free_while_stalled), cmocka_unit_test(test_begin_lines),
+		cmocka_unit_test(test_log_append),         cmocka_unit_test(test_log_reopen),
+		cmocka_unit_test(test_log_refused),        cmocka_unit_test(test_log_torn),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -17,6 +17,15 @@ void log_set_level(enum log_level level)
 	max_level = level;
 }
 
+static void (*writer)(void *context, const char *line, size_t length);
+static void *writer_context;
+
+void log_set_writer(void (*write)(void *context, const char *line, size_t length), void *context)
+{
+	writer = write;
+	writer_context = context;
+}
+
 static const char *level_prefix(enum log_level level)
 {
 	switch (level) {
@@ -51,7 +60,11 @@ void log_message(enum log_level level, const char *format, ...)
 	length = (size_t)snprintf(line, sizeof(line), "gradwatch: %s", level_prefix(level));
 	length += str_escape(line + length, sizeof(line) - length - 1, text, strlen(text));
 	line[length++] = '\n';
-	fwrite(line, 1, length, stderr);
-	fflush(stderr);
+	if (writer) {
+		writer(writer_context, line, length);
+	} else {
+		fwrite(line, 1, length, stderr);
+		fflush(stderr);
+	}
 	errno = saved_errno;
 }

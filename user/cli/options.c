@@ -44,62 +44,102 @@ static const struct row {
 	{"pid", "N", 'p', "watch process N, all its threads (may be given several times)"},
 	{"all", NULL, OPT_ALL, "watch every process of the host, now and later"},
 	{"follow", NULL, OPT_FOLLOW, "watch forked children too (default with -- CMD)"},
-	{"no-follow", NULL, OPT_NO_FOLLOW, "do not"},
-	{"json", NULL, OPT_JSON, "JSON Lines on standard output (schema: README)"},
-	{"log", "FILE", OPT_LOG, "append JSON Lines to FILE (mode 0600, reopened on SIGHUP)"},
-	{"fail", NULL, OPT_FAIL, "exit with 3 if any violation was seen"},
-	{"idle", "SECONDS", OPT_IDLE, "a trace is over after so long without an operator (30)"},
+	{"no-follow", NULL, OPT_NO_FOLLOW, "do not (default with --pid)"},
+	{"output", "FILE", 'o',
+	 "write events to FILE, '-' for standard output (default: standard error with -- CMD, "
+	 "else standard output)"},
+	{"json", NULL, OPT_JSON, "events as JSON Lines (schema: README)"},
+	{"log", "FILE", OPT_LOG, "append JSON Lines to FILE too (mode 0600, reopened on SIGHUP)"},
+	{"fail", NULL, OPT_FAIL,
+	 "exit with 3 if there was a finding that is not suppressed, or if something could not be "
+	 "checked"},
+	{"idle", "SECONDS", OPT_IDLE,
+	 "a trace has ended after so long without an operator (default 30)"},
 	{"kinds", "LIST", OPT_KINDS,
-	 "kinds of trace whose changes are violations: names joined by commas"},
+	 "kinds of trace whose changes are violations, joined by commas (default "
+	 "export,decompose,make_fx,other,unknown)"},
 	{"suppress", "FILE", OPT_SUPPRESS, "accept the known findings in FILE (format: README)"},
 	{"print-suppressions", NULL, OPT_PRINT_SUPPRESSIONS,
-	 "write lines for such a file, of what is found"},
-	{"rate", "N", OPT_RATE, "changes told per second and thread (1000); 0: all"},
+	 "instead of events, write lines for such a file"},
+	{"rate", "N", OPT_RATE,
+	 "report at most N changes per second and thread, count the rest (default 1000; 0: no "
+	 "limit)"},
 	{"on-violation", "ACTION", OPT_ON_VIOLATION,
 	 "report (default), hold, raise, signal:NAME or kill: before the change"},
 	{"enforce-kinds", "LIST", OPT_ENFORCE_KINDS,
-	 "kinds of trace in which to act (export,decompose)"},
-	{"fallback", "ACTION", OPT_FALLBACK, "for what cannot be raised (report)"},
-	{"hold-timeout", "SECONDS", OPT_HOLD_TIMEOUT, "a held process goes on after so long (60)"},
+	 "kinds of trace in which to act (default export,decompose)"},
+	{"fallback", "ACTION", OPT_FALLBACK, "for what cannot be raised (default report)"},
+	{"hold-timeout", "SECONDS", OPT_HOLD_TIMEOUT,
+	 "a held process goes on after so long (default 60)"},
 	{"escalate", NULL, OPT_ESCALATE, "kill what a signal has not stopped"},
-	{"dry-run", NULL, OPT_DRY_RUN, "do not act, tell what would have been done"},
+	{"dry-run", NULL, OPT_DRY_RUN, "do not act; report what would have been done"},
 	{"enforce-user", "NAME", OPT_ENFORCE_USER, "act only in processes of this user"},
 	{"enforce-command", "NAME", OPT_ENFORCE_COMMAND,
 	 "act only in processes of this name (a pattern)"},
 	{"enforce-cgroup", "PATH", OPT_ENFORCE_CGROUP,
 	 "act only in processes of this cgroup (a pattern)"},
 	{"btf", "FILE", OPT_BTF, "types of this kernel, where it has none of its own (BTF)"},
-	{"verbose", NULL, 'v', "tell of traces too; twice: of everything"},
+	{"verbose", NULL, 'v',
+	 "full stacks, begin and end of traces, informational findings; twice: each change; three "
+	 "times: libbpf's messages"},
 	{"help", NULL, 'h', "this text"},
 	{"version", NULL, 'V', "the version"},
 };
 
-#define ROWS (sizeof(rows) / sizeof(rows[0]))
+#define ROWS        (sizeof(rows) / sizeof(rows[0]))
+
+#define HELP_COLUMN 27 /* where the second column begins */
+#define HELP_WIDTH  80
+
+/* The second column, broken at blanks. */
+static void print_wrapped(FILE *stream, const char *text)
+{
+	size_t width = HELP_WIDTH - HELP_COLUMN;
+
+	while (strlen(text) > width) {
+		const char *blank = memrchr(text, ' ', width + 1);
+		int length = (int)(blank ? blank - text : (long)width);
+
+		fprintf(stream, "%.*s\n%*s", length, text, HELP_COLUMN, "");
+		text += length + (blank != NULL);
+	}
+	fprintf(stream, "%s\n", text);
+}
+
+static void print_row(FILE *stream, const struct row *row)
+{
+	char left[64];
+	int code, length;
+
+	if (row->id < 256)
+		code = str_format(left, sizeof(left), "  -%c, --%s", row->id, row->name);
+	else
+		code = str_format(left, sizeof(left), "      --%s", row->name);
+	if (code)
+		return;
+	length = fprintf(stream, "%s%s%s", left, row->value ? " " : "",
+			 row->value ? row->value : "");
+	if (length >= HELP_COLUMN)
+		fprintf(stream, "\n%*s", HELP_COLUMN, "");
+	else
+		fprintf(stream, "%*s", HELP_COLUMN - length, "");
+	print_wrapped(stream, row->help);
+}
 
 void options_help(FILE *stream)
 {
-	fputs("gradwatch: tells when code changes PyTorch's grad mode while a graph is traced\n\n"
+	fputs("gradwatch: reports code that changes PyTorch's grad mode while a graph is traced\n\n"
 	      "  gradwatch [OPTIONS] --pid N          a running process\n"
 	      "  gradwatch [OPTIONS] -- CMD ARGS      a command, from its start\n"
 	      "  gradwatch [OPTIONS] --all            every process of the host\n"
-	      "  gradwatch release PID ...            let go what is held\n"
+	      "  gradwatch release PID ...            resume what --on-violation hold stopped\n"
 	      "  gradwatch doctor                     can this machine do it?\n"
 	      "  gradwatch doctor --pid N | FILE      what can be seen in this libtorch?\n\n",
 	      stream);
-	for (size_t i = 0; i < ROWS; i++) {
-		char left[64], both[40];
-
-		str_format(both, sizeof(both), "--%s%s%s", rows[i].name, rows[i].value ? " " : "",
-			   rows[i].value ? rows[i].value : "");
-		if (rows[i].id < 256)
-			str_format(left, sizeof(left), "-%c, %s", rows[i].id, both);
-		else
-			str_format(left, sizeof(left), "    %s", both);
-		fprintf(stream, "  %-22s %s\n", left, rows[i].help);
-	}
-	fputs("\nexit status: the command's with -- CMD; 0; 2 bad use or nothing could be "
-	      "watched;\n"
-	      "3 violations with --fail; 126, 127 the command could not be run or found\n",
+	for (size_t i = 0; i < ROWS; i++)
+		print_row(stream, &rows[i]);
+	fputs("\nexit status: the command's with -- CMD; 0; 2 bad use or nothing could be\n"
+	      "watched; 3 with --fail; 126, 127 the command could not be run or found\n",
 	      stream);
 }
 
@@ -204,6 +244,9 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 	case OPT_JSON:
 		options->json = true;
 		return 0;
+	case 'o':
+		options->output_path = optarg;
+		return 0;
 	case OPT_LOG:
 		options->log_path = optarg;
 		return 0;
@@ -293,6 +336,38 @@ static int check_targets(const struct options *options, struct err *err)
 	return err_set(err, -EINVAL, "--pid, --all and -- CMD exclude each other: give one");
 }
 
+/* getopt gives '?' for a name that it does not know, and for a switch with a value. */
+static int bad_option(const char *word, struct err *err)
+{
+	size_t length = strcspn(word, "=");
+
+	for (size_t i = 0; i < ROWS && word[length]; i++)
+		if (!rows[i].value && strlen(rows[i].name) + 2 == length &&
+		    !strncmp(word + 2, rows[i].name, length - 2))
+			return err_set(err, -EINVAL, "--%s takes no value: give it without '%s'",
+				       rows[i].name, word + length);
+	return err_set(err, -EINVAL, "unknown option '%s' (see --help)", word);
+}
+
+/* With doctor and release nothing is watched: an option that is about that would do nothing. */
+static int check_outputs(const struct options *options, struct err *err)
+{
+	if (options->json && options->print_suppressions)
+		return err_set(
+			err, -EINVAL,
+			"--json and --print-suppressions both say what the events look like: "
+			"use --log FILE for the first");
+	if (options->command == COMMAND_WATCH)
+		return 0;
+	if (options->json || options->print_suppressions || options->output_path ||
+	    options->log_path || options->fail)
+		return err_set(
+			err, -EINVAL,
+			"doctor and release print text to standard output: --json, --output, "
+			"--log, --print-suppressions and --fail are for watching");
+	return 0;
+}
+
 int options_parse(struct options *options, int argc, char **argv, struct err *err)
 {
 	struct option longs[ROWS + 1] = {0};
@@ -316,18 +391,16 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 			return err_set(err, -EINVAL, "%s needs a value (see --help)",
 				       argv[optind - 1]);
 		if (id == '?')
-			return err_set(err, -EINVAL, "unknown option '%s' (see --help)",
-				       argv[optind - 1]);
+			return bad_option(argv[optind - 1], err);
 		code = apply(options, id, &follow, err);
 		if (code)
 			return code;
 	}
 	if (options->command == COMMAND_HELP || options->command == COMMAND_VERSION)
 		return 0;
-	if (options->json && options->print_suppressions)
-		return err_set(err, -EINVAL,
-			       "--json and --print-suppressions both want standard "
-			       "output: use --log FILE for the first");
+	code = check_outputs(options, err);
+	if (code)
+		return code;
 	code = take_rest(options, argc, argv, err);
 	if (!code)
 		code = check_targets(options, err);

@@ -39,6 +39,7 @@ struct options {
 	uint64_t idle_ns;
 	unsigned int kinds;        /* set of model/kinds.h: others are only informed of */
 	uint32_t rate;             /* changes told per second and thread, 0: no limit */
+	const char *output_path;   /* of events, "-": standard output; NULL: the default */
 	const char *log_path;      /* NULL: none */
 	const char *suppress_path; /* NULL: none */
 	bool print_suppressions;

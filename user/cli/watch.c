@@ -1,94 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "act/act.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/outputs.h"
+#include "cli/unknown.h"
 #include "model/suppressions.h"
-#include "output/sink.h"
-#include "output/text.h"
 #include "watch/diagnose.h"
 #include "watch/procfs.h"
 #include "watch/selftest.h"
 #include "watch/watch.h"
-
-#define MAX_SINKS 2
-
-struct outputs {
-	struct sink_context context;
-	struct sink *sink[MAX_SINKS];
-	size_t count;
-	bool closed; /* nobody reads standard output any more */
-};
-
-static void on_event(void *context, const struct event *event)
-{
-	struct outputs *outputs = context;
-
-	for (size_t i = 0; i < outputs->count; i++) {
-		struct sink *sink = outputs->sink[i];
-		int code = sink_event(sink, event);
-
-		if (!code)
-			continue;
-		if (code == -EPIPE && !outputs->closed) {
-			outputs->closed = true;
-			raise(SIGTERM); /* taken by the loop: an orderly end */
-		} else if (code != -EPIPE) {
-			log_error("cannot write an event: %s", strerror(-code));
-		}
-	}
-}
-
-static void on_reopen(void *context)
-{
-	struct outputs *outputs = context;
-
-	for (size_t i = 0; i < outputs->count; i++) {
-		struct sink *sink = outputs->sink[i];
-		int code = sink_reopen(sink);
-
-		if (code)
-			log_error("cannot reopen the log file: %s; writing on to the old one",
-				  strerror(-code));
-	}
-}
-
-static int open_outputs(struct outputs *outputs, const struct options *options, struct err *err)
-{
-	bool colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-	int code = 0;
-
-	gethostname(outputs->context.host, sizeof(outputs->context.host) - 1);
-	outputs->context.utc_offset = clock_utc_offset();
-	if (options->json)
-		outputs->sink[0] = sink_json(&outputs->context, STDOUT_FILENO);
-	else if (options->print_suppressions)
-		outputs->sink[0] = sink_suppression_lines(stdout);
-	else
-		outputs->sink[0] = sink_text(&outputs->context, stdout, colour, options->verbosity);
-	outputs->count = 1;
-	if (options->log_path) {
-		outputs->sink[outputs->count++] = sink_log(&outputs->context, options->log_path,
-							   &code);
-		if (!outputs->sink[1])
-			return err_set(err, code, "cannot append to log file '%s': %s",
-				       options->log_path,
-				       code == -ELOOP ? "it is a symbolic link" : strerror(-code));
-	}
-	return outputs->sink[0] ? 0 : err_set(err, -ENOMEM, "out of memory");
-}
-
-static void close_outputs(struct outputs *outputs)
-{
-	for (size_t i = 0; i < outputs->count; i++)
-		sink_free(outputs->sink[i]);
-}
 
 static int ignore_mapping(void *context, const struct procfs_mapping *mapping)
 {
@@ -167,18 +91,41 @@ static bool has_acted(const struct event_totals *totals)
 	return totals->actions[ACTION_PERFORMED] || totals->actions[ACTION_TOO_LATE];
 }
 
-static int status_of_result(const struct options *options, const struct watch_result *result)
+/* With --fail, whatever may have hidden a violation is a failure as well. */
+static int status_of_fail(const struct watch_result *result, const struct outputs *outputs)
 {
+	const struct unknown_facts facts = {
+		.result = result,
+		.skipped = outputs->skipped,
+		.too_late = outputs->too_late,
+		.lost_output = outputs->lost,
+	};
+	char reason[256];
+	bool unknown = unknown_reason(&facts, reason, sizeof(reason));
+
+	if (unknown)
+		log_error("--fail: not all could be checked: %s", reason);
+	if (unknown || result->totals.findings || has_acted(&result->totals))
+		return EXIT_VIOLATIONS;
+	return EXIT_OK;
+}
+
+static int status_of_result(const struct options *options, const struct watch_result *result,
+			    const struct outputs *outputs)
+{
+	int failed = EXIT_OK;
+
 	if (result->bad_records)
 		log_warn("%llu records of another format were ignored",
 			 (unsigned long long)result->bad_records);
-	if (!result->probed && !options->all)
+	if (!result->probed && !options->all && !options->fail)
 		log_warn("no libtorch that can be watched was loaded: nothing was seen");
+	if (options->fail)
+		failed = status_of_fail(result, outputs);
 	if (options->child && result->command_status)
 		return result->command_status;
-	if (options->fail && (result->totals.findings || has_acted(&result->totals) ||
-			      result->totals.lost || result->totals.counter[GW_THROTTLED]))
-		return EXIT_VIOLATIONS;
+	if (failed)
+		return failed;
 	return !result->probed && options->pid_count ? EXIT_BAD_USE : EXIT_OK;
 }
 
@@ -195,8 +142,8 @@ int command_watch(const struct options *options)
 		.command = options->child,
 		.model = {.idle_ns = options->idle_ns, .kinds = options->kinds},
 		.rate = options->rate,
-		.handler = on_event,
-		.reopen = on_reopen,
+		.handler = outputs_event,
+		.reopen = outputs_reopen,
 		.context = &outputs,
 	};
 	struct watch_actor actor;
@@ -205,6 +152,7 @@ int command_watch(const struct options *options)
 	int code;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	code = load_suppressions(options, &config.model.suppressions, &err);
 	if (!code && options->act.bpf.action != GW_ACTION_REPORT) {
 		config.policy = options->act.bpf;
@@ -223,19 +171,18 @@ int command_watch(const struct options *options)
 	if (!code)
 		code = check_environment(options, &err);
 	if (!code)
-		code = open_outputs(&outputs, options, &err);
+		code = outputs_open(&outputs, options, &err);
 	if (!code)
 		code = watch_run(&config, &result, &err);
-	close_outputs(&outputs);
+	outputs_finish(&outputs);
 	if (code) {
 		log_error("%s", err.text);
 		code = status_of_failure(options, &err);
 	} else {
-		text_totals(stderr, &result.totals);
-		if (config.model.suppressions)
-			text_suppressions(stderr, config.model.suppressions);
-		code = status_of_result(options, &result);
+		outputs_totals(&outputs, &result.totals);
+		code = status_of_result(options, &result, &outputs);
 	}
+	outputs_close(&outputs);
 	act_free(act);
 	suppressions_free(config.model.suppressions);
 	return code;

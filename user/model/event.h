@@ -26,7 +26,8 @@ enum event_type {
 	EVENT_REPEATED, /* a finding that was told has occurred again */
 	EVENT_ACTION,   /* something was done about a violation, or could not be */
 	EVENT_LOST,     /* records were lost here */
-	EVENT_END,      /* totals and ledger */
+	EVENT_LOST_OUTPUT, /* lines of this output were lost here; only outputs make it */
+	EVENT_END,         /* totals and ledger */
 };
 
 /* Who. Fields that could not be read are 0 or "". */
@@ -64,6 +65,7 @@ struct event_attached {
 	bool certain;
 	char doubt[256];         /* why not certain, or why skipped */
 	uint64_t armed_after_ns; /* from the mapping to the probes; 0: was mapped before start */
+	bool too_late;           /* the process had ended when the probes were in place */
 };
 
 struct event_trace {
@@ -161,9 +163,10 @@ struct event_action {
 
 struct event_totals {
 	uint64_t processes, traces, violations, lost;
-	uint64_t infos;              /* like violations, in traces of kinds that were not chosen */
-	uint64_t findings;           /* different ones, neither info nor suppressed */
-	uint64_t suppressed;         /* findings, with repeats */
+	uint64_t lost_output; /* lines of all outputs that were not written; the caller adds it */
+	uint64_t infos;       /* like violations, in traces of kinds that were not chosen */
+	uint64_t findings;    /* different ones, neither info nor suppressed */
+	uint64_t suppressed;  /* findings, with repeats */
 	uint64_t findings_forgotten; /* to make room: they count again when they occur again */
 	const struct suppressions *suppressions; /* with their counts; NULL: none */
 	uint64_t stacks[GW_STACK_MAX];           /* of changes and drifts, by how they ended */
@@ -185,7 +188,7 @@ struct event {
 		struct event_action action;
 		struct {
 			uint64_t count, total;
-		} lost;
+		} lost;                     /* LOST, LOST_OUTPUT */
 		struct event_totals totals; /* END */
 	};
 };

@@ -29,7 +29,11 @@ const char *output_owner(enum owner owner);
 /* "performed", "too_late", "refused", "dry_run", "let_go"; part of the JSON schema. */
 const char *output_outcome(enum action_outcome outcome);
 
-/* "model.py:42 in Net.forward": the last part of the path. */
+/*
+ * "models/llama/model.py:42 in Net.forward": the last three components of the path, which tell two
+ * files of one name apart.
+ */
+#define OUTPUT_PATH_PARTS 3
 void output_place(FILE *stream, const struct event_frame *frame);
 
 /* "1 trace", "2 traces": the word for a count. */
@@ -43,11 +47,5 @@ void output_duration(FILE *stream, uint64_t ns);
 
 /* A monotonic time as ns since 1970 in UTC. */
 uint64_t output_utc(const struct sink_context *context, uint64_t monotonic);
-
-/*
- * Writes all of data: one write(2) unless the descriptor takes only a part. Waits for a descriptor
- * that does not block. 0 or negative errno; *written says how far it came, in either case.
- */
-int output_write(int fd, const char *data, size_t length, size_t *written);
 
 #endif

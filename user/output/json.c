@@ -15,6 +15,9 @@
 /* Of the schema. Adding a key does not change it; removing one or changing its meaning does. */
 #define SCHEMA_VERSION 1
 
+/* /proc has start times in steps of the clock tick, BPF exactly: all events have the former. */
+#define START_STEP_NS 10000000ull
+
 /* Longest string of an event; each byte can become U+FFFD, which has three. */
 #define STRING_MAX 4096
 #define UTF8_MAX   (3 * STRING_MAX + 1)
@@ -107,7 +110,7 @@ static void put_process(struct line *line, const struct event *event)
 	put_number(line, "tid", process->tid);
 	put_number(line, "ns_pid", process->ns_pid);
 	put_number(line, "ns_tid", process->ns_tid);
-	put_number(line, "start_ns", process->start_time);
+	put_number(line, "start_ns", process->start_time - process->start_time % START_STEP_NS);
 	put_string(line, "comm", process->comm, sizeof(process->comm));
 	put_number(line, "uid", process->uid);
 	put_known(line, "exe", process->exe, sizeof(process->exe));
@@ -120,6 +123,7 @@ static void put_attached(struct line *line, const struct event_attached *attache
 	put_bool(line, "certain", attached->certain);
 	put_known(line, "doubt", attached->doubt, sizeof(attached->doubt));
 	put_number(line, "armed_after_ns", attached->armed_after_ns);
+	put_bool(line, "too_late", attached->too_late);
 }
 
 /* A number for which 0 stands for none. */
@@ -360,6 +364,7 @@ static void put_totals(struct line *line, const struct event_totals *totals)
 	put_number(line, "findings_forgotten", totals->findings_forgotten);
 	put_number(line, "drifts", totals->counter[GW_DRIFTS]);
 	put_number(line, "lost", totals->lost);
+	put_number(line, "lost_output", totals->lost_output);
 	if (totals->suppressions)
 		put_suppressions(line, totals->suppressions);
 	put_actions(line, totals->actions);
@@ -391,6 +396,8 @@ static const char *type_name(enum event_type type)
 		return "action";
 	case EVENT_LOST:
 		return "lost";
+	case EVENT_LOST_OUTPUT:
+		return "lost_output";
 	case EVENT_END:
 		return "end";
 	}
@@ -445,6 +452,7 @@ static void put_body(struct line *line, const struct sink_context *context,
 		put_stack(line, &event->stack);
 		break;
 	case EVENT_LOST:
+	case EVENT_LOST_OUTPUT:
 		put_number(line, "count", event->lost.count);
 		put_number(line, "total", event->lost.total);
 		break;
@@ -497,21 +505,14 @@ char *event_to_json(const struct sink_context *context, const struct event *even
 struct json_sink {
 	struct sink sink;
 	struct sink_context context;
-	int fd;
 };
 
-static int json_event(struct sink *sink, const struct event *event)
+static int json_format(struct sink *sink, const struct event *event, char **text, size_t *length)
 {
 	struct json_sink *json = (struct json_sink *)sink;
-	size_t length = 0, written;
-	char *text = event_to_json(&json->context, event, &length);
-	int error;
 
-	if (!text)
-		return -ENOMEM;
-	error = output_write(json->fd, text, length, &written);
-	free(text);
-	return error;
+	*text = event_to_json(&json->context, event, length);
+	return *text ? 0 : -ENOMEM;
 }
 
 static void json_free(struct sink *sink)
@@ -519,15 +520,15 @@ static void json_free(struct sink *sink)
 	free(sink);
 }
 
-struct sink *sink_json(const struct sink_context *context, int fd)
+struct sink *sink_json(const struct sink_context *context, struct writer *writer)
 {
-	static const struct sink_ops ops = {.event = json_event, .free = json_free};
+	static const struct sink_ops ops = {.format = json_format, .free = json_free};
 	struct json_sink *json = calloc(1, sizeof(*json));
 
 	if (!json)
 		return NULL;
 	json->sink.ops = &ops;
+	json->sink.writer = writer;
 	json->context = *context;
-	json->fd = fd;
 	return &json->sink;
 }

@@ -14,8 +14,6 @@ struct log_sink {
 	struct sink sink;
 	struct sink_context context;
 	char *path;
-	int fd;
-	bool torn; /* the file ends in a part of a line */
 };
 
 /*
@@ -45,36 +43,12 @@ static int open_log(const char *path)
 	return fd;
 }
 
-/* A line that could not be written whole (no space left) must not spoil the next one. */
-static int end_torn_line(struct log_sink *log)
-{
-	size_t written;
-	int error;
-
-	if (!log->torn)
-		return 0;
-	error = output_write(log->fd, "\n", 1, &written);
-	if (!error)
-		log->torn = false;
-	return error;
-}
-
-static int log_event(struct sink *sink, const struct event *event)
+static int log_format(struct sink *sink, const struct event *event, char **text, size_t *length)
 {
 	struct log_sink *log = (struct log_sink *)sink;
-	size_t length = 0, written = 0;
-	char *text = event_to_json(&log->context, event, &length);
-	int error;
 
-	if (!text)
-		return -ENOMEM;
-	error = end_torn_line(log);
-	if (!error) {
-		error = output_write(log->fd, text, length, &written);
-		log->torn = error && written;
-	}
-	free(text);
-	return error;
+	*text = event_to_json(&log->context, event, length);
+	return *text ? 0 : -ENOMEM;
 }
 
 /* The new file first: if it cannot be opened, the old one goes on. */
@@ -85,12 +59,7 @@ static int log_reopen(struct sink *sink)
 
 	if (fd < 0)
 		return fd;
-	/* Whether the path still leads to the same file is not asked: an empty line in a new file
-	 * would be worse than a torn one in the old, so end that where it is. */
-	end_torn_line(log);
-	close(log->fd);
-	log->fd = fd;
-	log->torn = false;
+	writer_switch(sink->writer, fd);
 	return 0;
 }
 
@@ -98,8 +67,7 @@ static void log_free(struct sink *sink)
 {
 	struct log_sink *log = (struct log_sink *)sink;
 
-	if (log->fd >= 0)
-		close(log->fd);
+	writer_free(sink->writer);
 	free(log->path);
 	free(log);
 }
@@ -107,25 +75,27 @@ static void log_free(struct sink *sink)
 struct sink *sink_log(const struct sink_context *context, const char *path, int *error)
 {
 	static const struct sink_ops ops = {
-		.event = log_event,
+		.format = log_format,
 		.reopen = log_reopen,
 		.free = log_free,
 	};
 	struct log_sink *log = calloc(1, sizeof(*log));
+	int fd = open_log(path);
 
-	*error = -ENOMEM;
-	if (!log)
-		return NULL;
-	log->sink.ops = &ops;
-	log->context = *context;
-	log->path = strdup(path);
-	log->fd = log->path ? open_log(path) : -1;
-	if (log->fd >= 0) {
-		*error = 0;
-		return &log->sink;
+	*error = fd < 0 ? fd : -ENOMEM;
+	if (log && fd >= 0) {
+		log->sink.ops = &ops;
+		log->context = *context;
+		log->path = strdup(path);
+		log->sink.writer = log->path ? writer_new(fd, true, WRITER_LIMIT) : NULL;
+		if (log->sink.writer) {
+			*error = 0;
+			return &log->sink;
+		}
+		free(log->path);
 	}
-	if (log->path)
-		*error = log->fd;
-	log_free(&log->sink);
+	if (fd >= 0)
+		close(fd);
+	free(log);
 	return NULL;
 }

@@ -1,17 +1,46 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "output/sink.h"
 
-#include <errno.h>
-#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/str.h"
 #include "output/common.h"
 
-int sink_event(struct sink *sink, const struct event *event)
+/* Before the next line: how many are missing here. */
+static void put_notice(struct sink *sink, uint64_t time)
 {
-	return sink ? sink->ops->event(sink, event) : 0;
+	struct event event = {.type = EVENT_LOST_OUTPUT, .time = time};
+	struct writer_status status;
+	char *text = NULL;
+	size_t length = 0;
+
+	writer_status(sink->writer, &status);
+	if (status.lost == status.told || status.notice || status.gone)
+		return;
+	event.lost.count = status.lost - status.told;
+	event.lost.total = status.lost;
+	if (!sink->ops->format(sink, &event, &text, &length) && text)
+		writer_notice(sink->writer, text, length, status.lost);
+	free(text);
+}
+
+void sink_event(struct sink *sink, const struct event *event)
+{
+	char *text = NULL;
+	size_t length = 0;
+
+	if (!sink)
+		return;
+	if (sink->ops->format(sink, event, &text, &length)) {
+		writer_lose(sink->writer);
+		return;
+	}
+	if (!text)
+		return;
+	put_notice(sink, event->time);
+	writer_put(sink->writer, text, length);
+	free(text);
 }
 
 int sink_reopen(struct sink *sink)
@@ -123,11 +152,22 @@ void output_duration(FILE *stream, uint64_t ns)
 		fprintf(stream, "%.1f s", (double)ns / 1e9);
 }
 
+/* Where the last `parts` components of a path begin; the whole path where it has no more. */
+static const char *last_components(const char *path, int parts)
+{
+	const char *at = path + strlen(path);
+
+	while (at > path) {
+		if (at[-1] == '/' && !--parts)
+			return at;
+		at--;
+	}
+	return path;
+}
+
 void output_place(FILE *stream, const struct event_frame *frame)
 {
-	const char *slash = strrchr(frame->file, '/');
-
-	output_escaped(stream, slash ? slash + 1 : frame->file, OUTPUT_NAME_BYTES);
+	output_escaped(stream, last_components(frame->file, OUTPUT_PATH_PARTS), OUTPUT_NAME_BYTES);
 	if (frame->line)
 		fprintf(stream, ":%d", frame->line);
 	fputs(" in ", stream);
@@ -143,27 +183,4 @@ uint64_t output_utc(const struct sink_context *context, uint64_t monotonic)
 {
 	/* Unsigned, so that times of a damaged record wrap round instead of being undefined. */
 	return monotonic + (uint64_t)context->utc_offset;
-}
-
-int output_write(int fd, const char *data, size_t length, size_t *written)
-{
-	*written = 0;
-	while (*written < length) {
-		ssize_t count = write(fd, data + *written, length - *written);
-
-		if (count >= 0) {
-			*written += (size_t)count;
-			continue;
-		}
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN)
-			return -errno;
-		/* Stdout may be shared with a program that made it non-blocking. Waiting here is
-		 * safe: what the kernel cannot deliver meanwhile is counted as lost. */
-		if (poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1) < 0 &&
-		    errno != EINTR)
-			return -errno;
-	}
-	return 0;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * output: one file per form. Each form is a sink that is given every event in order.
- *
- * A reader that goes away is an error (-EPIPE) only where SIGPIPE is ignored: the caller does that.
+ * output: one file per form. Each form is a sink that is given every event in order, makes lines of
+ * it and puts them into the queue of a writer.
  */
 #ifndef GRADWATCH_OUTPUT_SINK_H
 #define GRADWATCH_OUTPUT_SINK_H
@@ -11,18 +10,20 @@
 #include <stdio.h>
 
 #include "model/event.h"
+#include "output/writer.h"
 
 struct sink;
 
 struct sink_ops {
-	/* 0, or negative errno of the write */
-	int (*event)(struct sink *sink, const struct event *event);
+	/* The event's lines, malloc'ed; NULL where this form does not show it. 0 or -ENOMEM. */
+	int (*format)(struct sink *sink, const struct event *event, char **text, size_t *length);
 	int (*reopen)(struct sink *sink); /* SIGHUP; may be NULL */
 	void (*free)(struct sink *sink);
 };
 
 struct sink {
 	const struct sink_ops *ops;
+	struct writer *writer;
 };
 
 /* What an output needs besides the event. */
@@ -31,19 +32,22 @@ struct sink_context {
 	int64_t utc_offset; /* ns, see base/clock.h */
 };
 
-/* Readable lines on stream (not owned). colour: ANSI colours; verbosity 0, 1 (-v: traces too). */
-struct sink *sink_text(const struct sink_context *context, FILE *stream, bool colour,
+/*
+ * Readable lines. colour: ANSI colours; verbosity 0, 1 (-v: traces too). The writer of this and the
+ * next two stays the caller's.
+ */
+struct sink *sink_text(const struct sink_context *context, struct writer *writer, bool colour,
 		       int verbosity);
 
-/* JSON Lines on a descriptor (not owned): one write(2) per event. */
-struct sink *sink_json(const struct sink_context *context, int fd);
+/* JSON Lines. */
+struct sink *sink_json(const struct sink_context *context, struct writer *writer);
 
-/* A line for a suppression file per finding, on stream (not owned). */
-struct sink *sink_suppression_lines(FILE *stream);
+/* A line for a suppression file per finding. */
+struct sink *sink_suppression_lines(struct writer *writer);
 
 /*
- * The same JSON Lines appended to a file: created 0600, O_APPEND, reopened by path on reopen().
- * NULL with *error = negative errno when it cannot be opened.
+ * The same JSON Lines appended to a file, by a writer of its own: created 0600, O_APPEND, reopened
+ * by path on reopen(). NULL with *error = negative errno when it cannot be opened.
  */
 struct sink *sink_log(const struct sink_context *context, const char *path, int *error);
 
@@ -53,8 +57,11 @@ struct sink *sink_log(const struct sink_context *context, const char *path, int 
  */
 char *event_to_json(const struct sink_context *context, const struct event *event, size_t *length);
 
-/* The operations of any sink, NULL-safe; a sink with nothing to reopen returns 0 for it. */
-int sink_event(struct sink *sink, const struct event *event);
+/*
+ * The operations of any sink, NULL-safe; a sink with nothing to reopen returns 0 for it. Lines that
+ * are lost are counted by the writer; the next event that fits has a lost_output event before it.
+ */
+void sink_event(struct sink *sink, const struct event *event);
 int sink_reopen(struct sink *sink);
 void sink_free(struct sink *sink);
 

@@ -8,28 +8,37 @@
 #include "model/suppressions.h"
 #include "output/sink.h"
 
-struct lines_sink {
-	struct sink sink;
-	FILE *stream;
-};
-
-static int lines_event(struct sink *sink, const struct event *event)
+static int print_line(FILE *stream, const struct event *event)
 {
-	struct lines_sink *lines = (struct lines_sink *)sink;
 	const struct event_frame *place = event_place(event);
 	char name[32];
 	int code;
 
-	if (event->type != EVENT_FINDING || !event_is_alarm(&event->finding))
-		return 0;
 	str_format(name, sizeof(name), "finding-%" PRIu64, event->finding.number);
-	code = suppressions_write_line(lines->stream, name, event->finding.kind,
-				       place ? place->file : "", place ? place->function : "");
+	code = suppressions_write_line(stream, name, event->finding.kind, place ? place->file : "",
+				       place ? place->function : "");
 	if (code == -EMSGSIZE)
-		fprintf(lines->stream, "# %s: its names are too long for a line\n", name);
-	else if (code)
-		return code;
-	return fflush(lines->stream) ? -errno : 0;
+		fprintf(stream, "# %s: its names are too long for a line\n", name);
+	return code == -EMSGSIZE ? 0 : code;
+}
+
+static int lines_format(struct sink *sink, const struct event *event, char **text, size_t *length)
+{
+	FILE *stream;
+	int code = 0;
+
+	(void)sink;
+	if (event->type != EVENT_LOST_OUTPUT &&
+	    (event->type != EVENT_FINDING || !event_is_alarm(&event->finding)))
+		return 0;
+	stream = open_memstream(text, length);
+	if (!stream)
+		return -ENOMEM;
+	if (event->type == EVENT_FINDING)
+		code = print_line(stream, event);
+	else
+		fprintf(stream, "# lines lost here: %" PRIu64 "\n", event->lost.count);
+	return fclose(stream) ? -ENOMEM : code;
 }
 
 static void lines_free(struct sink *sink)
@@ -37,14 +46,14 @@ static void lines_free(struct sink *sink)
 	free(sink);
 }
 
-struct sink *sink_suppression_lines(FILE *stream)
+struct sink *sink_suppression_lines(struct writer *writer)
 {
-	static const struct sink_ops ops = {.event = lines_event, .free = lines_free};
-	struct lines_sink *lines = calloc(1, sizeof(*lines));
+	static const struct sink_ops ops = {.format = lines_format, .free = lines_free};
+	struct sink *lines = calloc(1, sizeof(*lines));
 
 	if (!lines)
 		return NULL;
-	lines->sink.ops = &ops;
-	lines->stream = stream;
-	return &lines->sink;
+	lines->ops = &ops;
+	lines->writer = writer;
+	return lines;
 }

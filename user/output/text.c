@@ -18,7 +18,7 @@
 struct text_sink {
 	struct sink sink;
 	struct sink_context context;
-	FILE *stream;
+	FILE *stream; /* while an event is formatted */
 	bool colour;
 	int verbosity;
 };
@@ -103,6 +103,10 @@ static void print_attached(const struct text_sink *text, const struct event *eve
 	print_process(text, &event->process);
 	fprintf(stream, "  %" PRIu32 " %s", attached->sites,
 		output_plural(attached->sites, "probe", "probes"));
+	if (attached->too_late) {
+		fputs("  ", stream);
+		print_tinted(text, TINT_WARNING, "too late: the process has ended");
+	}
 	if (attached->certain)
 		return;
 	fputs("  ", stream);
@@ -200,6 +204,14 @@ static void print_lost(const struct text_sink *text, const struct event *event)
 		output_plural(event->lost.count, "violation", "violations"), event->lost.total);
 }
 
+static void print_lost_output(const struct text_sink *text, const struct event *event)
+{
+	print_tinted(text, TINT_WARNING, "LOST");
+	fprintf(text->stream, "  %" PRIu64 " %s of this output lost here, %" PRIu64 " in all",
+		event->lost.count, output_plural(event->lost.count, "line", "lines"),
+		event->lost.total);
+}
+
 static void print_trace_begin(const struct text_sink *text, const struct event *event)
 {
 	const struct event_trace *trace = &event->trace;
@@ -254,6 +266,8 @@ static void (*printer_of(const struct text_sink *text,
 		return print_action;
 	case EVENT_LOST:
 		return print_lost;
+	case EVENT_LOST_OUTPUT:
+		return print_lost_output;
 	case EVENT_START:
 	case EVENT_END:
 		break;
@@ -261,7 +275,7 @@ static void (*printer_of(const struct text_sink *text,
 	return NULL;
 }
 
-static int text_event(struct sink *sink, const struct event *event)
+static int text_format(struct sink *sink, const struct event *event, char **lines, size_t *length)
 {
 	struct text_sink *text = (struct text_sink *)sink;
 	void (*print)(const struct text_sink *, const struct event *);
@@ -269,16 +283,13 @@ static int text_event(struct sink *sink, const struct event *event)
 	print = printer_of(text, event);
 	if (!print)
 		return 0;
-
-	errno = 0;
+	text->stream = open_memstream(lines, length);
+	if (!text->stream)
+		return -ENOMEM;
 	print_time(text, event->time);
 	print(text, event);
 	fputc('\n', text->stream);
-	if (!fflush(text->stream) && !ferror(text->stream))
-		return 0;
-	/* The next event gets its own answer. */
-	clearerr(text->stream);
-	return errno ? -errno : -EIO;
+	return fclose(text->stream) ? -ENOMEM : 0;
 }
 
 static void text_free(struct sink *sink)
@@ -286,16 +297,17 @@ static void text_free(struct sink *sink)
 	free(sink);
 }
 
-struct sink *sink_text(const struct sink_context *context, FILE *stream, bool colour, int verbosity)
+struct sink *sink_text(const struct sink_context *context, struct writer *writer, bool colour,
+		       int verbosity)
 {
-	static const struct sink_ops ops = {.event = text_event, .free = text_free};
+	static const struct sink_ops ops = {.format = text_format, .free = text_free};
 	struct text_sink *text = calloc(1, sizeof(*text));
 
 	if (!text)
 		return NULL;
 	text->sink.ops = &ops;
 	text->context = *context;
-	text->stream = stream;
+	text->sink.writer = writer;
 	text->colour = colour;
 	text->verbosity = verbosity;
 	return &text->sink;

@@ -26,6 +26,7 @@ static void print_warnings(FILE *stream, const struct event_totals *totals)
 		{GW_NAMES_LOST, "names of decorated functions lost"},
 		{GW_ASKS_LOST, "violations not acted on"},
 	};
+	const uint64_t *counter = totals->counter;
 	const char *separator = "warning: ";
 
 	if (!model_ledger_balances(counter)) {
@@ -43,6 +44,10 @@ static void print_warnings(FILE *stream, const struct event_totals *totals)
 			continue;
 		fprintf(stream, "%s%s: %" PRIu64, separator, cause[i].meaning,
 			counter[cause[i].counter]);
+		separator = "; ";
+	}
+	if (totals->lost_output) {
+		fprintf(stream, "%slines of output lost: %" PRIu64, separator, totals->lost_output);
 		separator = "; ";
 	}
 	if (separator[0] == ';')
@@ -73,13 +78,18 @@ void text_totals(FILE *stream, const struct event_totals *totals)
 	const uint64_t *counter = totals->counter;
 
 	fprintf(stream,
-		"%" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " lost, %" PRIu64
-		" %s\n",
+		"%" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " %s, %" PRIu64 " lost, %" PRIu64 " %s",
 		totals->processes, output_plural(totals->processes, "process", "processes"),
 		totals->traces, output_plural(totals->traces, "trace", "traces"),
 		totals->violations, output_plural(totals->violations, "violation", "violations"),
 		totals->lost, totals->findings,
 		output_plural(totals->findings, "finding", "findings"));
+	/* Only where there are any; without them the line's numbers are all changes that were seen.
+	 */
+	if (totals->infos)
+		fprintf(stream, ", %" PRIu64 " %s for information", totals->infos,
+			output_plural(totals->infos, "change", "changes"));
+	fputc('\n', stream);
 	/* "hits" in any number: the line is the identity, and scripts look for its words. */
 	fprintf(stream,
 		"ledger: %" PRIu64 " hits = %" PRIu64 " reported + %" PRIu64 " redundant + %" PRIu64

@@ -28,6 +28,7 @@ static void tell(struct visit *visit, const struct event_process *process,
 {
 	struct discover *discover = visit->discover;
 	struct event event = {.process = *process};
+	pid_t tgid;
 
 	event.type = library->state == LIBRARY_SKIPPED ? EVENT_SKIPPED : EVENT_ATTACHED;
 	event.time = clock_monotonic();
@@ -36,6 +37,8 @@ static void tell(struct visit *visit, const struct event_process *process,
 		event.attached.armed_after_ns = event.time - visit->mapped_at;
 	if (event.type == EVENT_ATTACHED)
 		discover->probed++;
+	if (newly_probed && event.type == EVENT_ATTACHED)
+		event.attached.too_late = procfs_tgid((pid_t)visit->pid, &tgid) == -ESRCH;
 	model_process(discover->model, process->pid, process->start_time);
 	discover->handler(discover->context, &event);
 }
@@ -47,6 +50,7 @@ static void tell_unreadable(struct visit *visit, const struct procfs_mapping *ma
 	const struct event_process *process;
 	bool is_new;
 
+	visit->discover->missed += code == -ESRCH;
 	if (code == -ESRCH || code == -ENOENT)
 		return;
 	process = processes_note(visit->discover->processes, visit->pid, &is_new);
@@ -91,8 +95,9 @@ void discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_a
 {
 	struct visit visit = {.discover = discover, .pid = pid, .mapped_at = mapped_at};
 
-	if (programs_is_watched(discover->programs, pid))
-		procfs_candidates((pid_t)pid, visit_mapping, &visit);
+	if (programs_is_watched(discover->programs, pid) &&
+	    procfs_candidates((pid_t)pid, visit_mapping, &visit) == -ESRCH && mapped_at)
+		discover->missed++;
 }
 
 static void visit_process(void *context, pid_t pid)

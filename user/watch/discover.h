@@ -29,6 +29,7 @@ struct discover {
 	event_handler handler;
 	void *context;
 	unsigned int probed; /* mappings of probed libraries seen so far */
+	uint64_t missed;     /* processes that had ended before their mappings could be read */
 	/* Called for each probed library of each process, NULL: nobody wants to know. */
 	void (*found)(void *context, uint32_t pid, const struct library *library,
 		      const struct procfs_mapping *mapping);

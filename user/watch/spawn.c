@@ -57,6 +57,7 @@ static void run_child(int go_fd, int failed_fd, char *const argv[])
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
 	while (read(go_fd, &byte, 1) < 0 && errno == EINTR)
 		;
 	if (byte != 'g')

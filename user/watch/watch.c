@@ -321,6 +321,7 @@ static void finish(struct watch *watch, struct watch_result *result)
 	model_totals(model, &result->totals);
 	result->bad_records = model_bad_records(model);
 	result->probed = watch->discover.probed;
+	result->missed = watch->discover.missed;
 	if (watch->config->command)
 		result->command_status = spawn_exit_code(&watch->spawn);
 }

@@ -36,6 +36,7 @@ struct watch_result {
 	struct event_totals totals;
 	uint64_t bad_records;
 	unsigned int probed; /* times a probed libtorch was met in a process; 0: nothing watched */
+	uint64_t missed;     /* see struct discover */
 	int command_status;  /* exit status of the command as a shell gives it */
 };
 

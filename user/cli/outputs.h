@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where events and messages go. With `-- CMD` the command's standard output is its own: events go
+ * to standard error, or where --output says. All of it is queued, see output/writer.h.
+ */
+#ifndef GRADWATCH_CLI_OUTPUTS_H
+#define GRADWATCH_CLI_OUTPUTS_H
+
+#include "cli/options.h"
+#include "output/sink.h"
+
+#define OUTPUTS_MAX 2
+
+/* A sink with its name for messages, and whether its troubles were told. */
+struct outputs_sink {
+	struct sink *sink;
+	const char *name;
+	bool error_told, full_told;
+};
+
+struct outputs {
+	const struct options *options;
+	struct sink_context context;
+	struct outputs_sink sink[OUTPUTS_MAX];
+	size_t count;
+	struct writer *errors; /* standard error: messages, and events with `-- CMD` */
+	struct writer *events; /* the same as errors, or another */
+	bool shared;           /* the command may write to what `events` goes to */
+	uint64_t lost;         /* lines, by all sinks; final after outputs_finish() */
+	uint64_t skipped;      /* libtorch files that cannot be watched */
+	uint64_t too_late;     /* processes that had ended when their probes were in place */
+};
+
+int outputs_open(struct outputs *outputs, const struct options *options, struct err *err);
+
+/* An event_handler, with the outputs as context. */
+void outputs_event(void *context, const struct event *event);
+
+/* SIGHUP. */
+void outputs_reopen(void *context);
+
+/* Waits some seconds for readers; what is not written by then is lost. Messages still work. */
+void outputs_finish(struct outputs *outputs);
+
+/* Totals and suppressions, to standard error. */
+void outputs_totals(struct outputs *outputs, struct event_totals *totals);
+
+/* Waits for standard error. Messages are written directly again. */
+void outputs_close(struct outputs *outputs);
+
+#endif

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/unknown.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/str.h"
+
+struct reasons {
+	char *text;
+	size_t size, length;
+};
+
+static void add(struct reasons *reasons, const char *cause, uint64_t count)
+{
+	const char *separator = reasons->length ? "; " : "";
+	char *at = reasons->text + reasons->length;
+	size_t left = reasons->size - reasons->length;
+
+	if (!count)
+		return;
+	if (str_format(at, left, "%s%s: %" PRIu64, separator, cause, count))
+		reasons->length = reasons->size - 1;
+	else
+		reasons->length += (size_t)snprintf(NULL, 0, "%s%s: %" PRIu64, separator, cause,
+						    count);
+}
+
+static void add_counters(struct reasons *reasons, const uint64_t *counter)
+{
+	/* Not GW_NAMES_LOST: a name that is missing accepts no finding. */
+	static const struct {
+		enum gw_counter counter;
+		const char *cause;
+	} causes[] = {
+		{GW_THROTTLED, "changes over --rate, counted only"},
+		{GW_UNREADABLE, "changes judged without the thread's own state"},
+		{GW_THREADS_FULL, "threads that did not fit into their map"},
+		{GW_SESSIONS_FULL, "traces that did not fit into their map"},
+		{GW_NESTING_FULL, "traces nested too deep"},
+		{GW_PROCESSES_FULL, "children not watched"},
+		{GW_CODES_LOST, "names of stack frames lost"},
+		{GW_TRACES_LOST, "traces of unknown kind"},
+		{GW_DRIFTS_LOST, "drifts lost"},
+		{GW_ASKS_LOST, "violations not acted on"},
+	};
+
+	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)
+		add(reasons, causes[i].cause, counter[causes[i].counter]);
+}
+
+bool unknown_reason(const struct unknown_facts *facts, char *reason, size_t size)
+{
+	const struct event_totals *totals = &facts->result->totals;
+	struct reasons reasons = {.text = reason, .size = size};
+
+	reason[0] = '\0';
+	if (!facts->result->probed)
+		reasons.length = (size_t)snprintf(reason, size, "no libtorch was watched");
+	if (!model_ledger_balances(totals->counter))
+		add(&reasons, "the ledger does not balance; hits", totals->counter[GW_HITS]);
+	add(&reasons, "libtorch files skipped", facts->skipped);
+	add(&reasons, "processes that had ended before the probes were in place", facts->too_late);
+	add(&reasons, "processes that had ended before they could be looked at",
+	    facts->result->missed);
+	add(&reasons, "changes lost", totals->lost);
+	add(&reasons, "records of another format", facts->result->bad_records);
+	add(&reasons, "lines of output lost", facts->lost_output);
+	add_counters(&reasons, totals->counter);
+	return reasons.length > 0;
+}

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "output/writer.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define NS_PER_SEC 1000000000ull
+#define LOOK_NS    20000000ull /* how often writer_drain looks whether to give up */
+
+/* A line, or the descriptor for the lines behind it. */
+struct entry {
+	struct entry *next;
+	int fd;        /* -1: a line */
+	uint64_t told; /* a notice that so many lines were lost, 0: none */
+	size_t length;
+	char data[];
+};
+
+struct writer {
+	pthread_t thread;
+	pthread_mutex_t lock; /* of all that follows, but `fd` and `torn` */
+	pthread_cond_t filled, emptied;
+	struct entry *first, **last;
+	struct entry *current; /* being written */
+	size_t bytes, limit;
+	bool owned, closing, begin_lines;
+	struct writer_status status;
+	int fd;    /* the thread's */
+	bool torn; /* the thread's: what was written last ends in a part of a line */
+};
+
+/* The only calls that may take long, so the thread can be cancelled here and nowhere else. */
+static ssize_t write_or_wait(int fd, const char *data, size_t length)
+{
+	ssize_t count;
+	int error;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+	count = write(fd, data, length);
+	error = errno;
+	if (count < 0 && error == EAGAIN) {
+		/* The descriptor is shared with a program that made it non-blocking. */
+		error = poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1) < 0 ? errno : 0;
+		count = 0;
+	}
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	if (count >= 0 && error != EINTR)
+		return count;
+	return error == EINTR ? 0 : -error;
+}
+
+static int write_all(int fd, const char *data, size_t length, size_t *written)
+{
+	*written = 0;
+	while (*written < length) {
+		ssize_t count = write_or_wait(fd, data + *written, length - *written);
+
+		if (count < 0)
+			return (int)count;
+		*written += (size_t)count;
+	}
+	return 0;
+}
+
+/* A line that could not be written whole (no space left) does not spoil the next one. */
+static int write_line(struct writer *writer, const struct entry *entry)
+{
+	size_t written;
+	int error = writer->torn ? write_all(writer->fd, "\n", 1, &written) : 0;
+
+	if (error)
+		return error;
+	error = write_all(writer->fd, entry->data, entry->length, &written);
+	writer->torn = error && written;
+	return error;
+}
+
+/* An empty line in the new file would be worse than a torn one at the end of the old. */
+static void use_descriptor(struct writer *writer, int fd)
+{
+	size_t written;
+
+	if (writer->torn)
+		write_all(writer->fd, "\n", 1, &written);
+	close(writer->fd);
+	writer->fd = fd;
+	writer->torn = false;
+}
+
+static void note(struct writer *writer, const struct entry *entry, int error)
+{
+	struct writer_status *status = &writer->status;
+
+	writer->bytes -= entry->length;
+	if (entry->told) {
+		status->notice = false;
+		if (!error)
+			status->told = entry->told;
+	} else if (entry->fd < 0) {
+		status->waiting--;
+		status->lost += error != 0;
+	}
+	if (error)
+		status->error = error;
+	if (error == -EPIPE)
+		status->gone = true;
+}
+
+/* Takes the first entry out of the queue, and waits for one. NULL: there will be none. */
+static struct entry *take(struct writer *writer)
+{
+	struct entry *entry;
+
+	while (!writer->first && !writer->closing)
+		pthread_cond_wait(&writer->filled, &writer->lock);
+	entry = writer->first;
+	if (!entry)
+		return NULL;
+	writer->first = entry->next;
+	if (!writer->first)
+		writer->last = &writer->first;
+	writer->current = entry;
+	return entry;
+}
+
+static void *run(void *argument)
+{
+	struct writer *writer = argument;
+	struct entry *entry;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	pthread_mutex_lock(&writer->lock);
+	while ((entry = take(writer))) {
+		int error = 0;
+
+		pthread_mutex_unlock(&writer->lock);
+		if (entry->fd >= 0)
+			use_descriptor(writer, entry->fd);
+		else
+			error = write_line(writer, entry);
+		pthread_mutex_lock(&writer->lock);
+		note(writer, entry, error);
+		writer->current = NULL;
+		free(entry);
+		if (!writer->first)
+			pthread_cond_broadcast(&writer->emptied);
+	}
+	pthread_mutex_unlock(&writer->lock);
+	return NULL;
+}
+
+/* All signals are the main thread's. */
+static int start_thread(struct writer *writer)
+{
+	sigset_t all, before;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&writer->thread, NULL, run, writer);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+struct writer *writer_new(int fd, bool owned, size_t limit)
+{
+	struct writer *writer = calloc(1, sizeof(*writer));
+	pthread_condattr_t monotonic;
+
+	if (!writer)
+		return NULL;
+	writer->fd = fd;
+	writer->owned = owned;
+	writer->limit = limit;
+	writer->last = &writer->first;
+	pthread_mutex_init(&writer->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&writer->filled, NULL);
+	pthread_cond_init(&writer->emptied, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	if (!start_thread(writer))
+		return writer;
+	free(writer);
+	return NULL;
+}
+
+static void append(struct writer *writer, struct entry *entry)
+{
+	*writer->last = entry;
+	writer->last = &entry->next;
+	writer->bytes += entry->length;
+	pthread_cond_signal(&writer->filled);
+}
+
+/* With the lock. */
+static int put(struct writer *writer, const char *line, size_t length, uint64_t told)
+{
+	size_t newline = writer->begin_lines;
+	struct entry *entry;
+
+	if (writer->status.gone)
+		return -EPIPE;
+	if (newline + length > writer->limit - writer->bytes) {
+		writer->status.full = true;
+		return -ENOBUFS;
+	}
+	entry = malloc(sizeof(*entry) + newline + length);
+	if (!entry)
+		return -ENOMEM;
+	*entry = (struct entry){.fd = -1, .told = told, .length = newline + length};
+	if (newline)
+		entry->data[0] = '\n';
+	memcpy(entry->data + newline, line, length);
+	if (told)
+		writer->status.notice = true;
+	else
+		writer->status.waiting++;
+	append(writer, entry);
+	return 0;
+}
+
+int writer_put(struct writer *writer, const char *line, size_t length)
+{
+	int code;
+
+	pthread_mutex_lock(&writer->lock);
+	code = put(writer, line, length, 0);
+	if (code)
+		writer->status.lost++;
+	pthread_mutex_unlock(&writer->lock);
+	return code;
+}
+
+int writer_notice(struct writer *writer, const char *line, size_t length, uint64_t lost)
+{
+	int code;
+
+	pthread_mutex_lock(&writer->lock);
+	code = put(writer, line, length, lost);
+	pthread_mutex_unlock(&writer->lock);
+	return code;
+}
+
+void writer_lose(struct writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->status.lost++;
+	pthread_mutex_unlock(&writer->lock);
+}
+
+void writer_begin_lines(struct writer *writer, bool begin)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->begin_lines = begin;
+	pthread_mutex_unlock(&writer->lock);
+}
+
+void writer_switch(struct writer *writer, int fd)
+{
+	struct entry *entry = malloc(sizeof(*entry));
+
+	if (!entry) {
+		close(fd);
+		return;
+	}
+	*entry = (struct entry){.fd = fd};
+	pthread_mutex_lock(&writer->lock);
+	append(writer, entry);
+	pthread_mutex_unlock(&writer->lock);
+}
+
+void writer_status(struct writer *writer, struct writer_status *status)
+{
+	pthread_mutex_lock(&writer->lock);
+	*status = writer->status;
+	pthread_mutex_unlock(&writer->lock);
+}
+
+bool writer_drain(struct writer *writer, uint64_t deadline_ns, bool (*give_up)(void))
+{
+	bool empty;
+
+	pthread_mutex_lock(&writer->lock);
+	while (!(empty = !writer->first && !writer->current)) {
+		uint64_t now = clock_monotonic(), until = now + LOOK_NS;
+		struct timespec time;
+
+		if (now >= deadline_ns || (give_up && give_up()))
+			break;
+		if (until > deadline_ns)
+			until = deadline_ns;
+		time = (struct timespec){(time_t)(until / NS_PER_SEC), (long)(until % NS_PER_SEC)};
+		pthread_cond_timedwait(&writer->emptied, &writer->lock, &time);
+	}
+	pthread_mutex_unlock(&writer->lock);
+	return empty;
+}
+
+static void free_entries(struct entry *entry)
+{
+	while (entry) {
+		struct entry *next = entry->next;
+
+		if (entry->fd >= 0)
+			close(entry->fd);
+		free(entry);
+		entry = next;
+	}
+}
+
+/* A write that the kernel does not let be interrupted (a dead NFS server) ends with the process. */
+static bool end_thread(struct writer *writer)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	pthread_cancel(writer->thread);
+	if (!pthread_timedjoin_np(writer->thread, NULL, &until))
+		return true;
+	pthread_detach(writer->thread);
+	return false;
+}
+
+void writer_free(struct writer *writer)
+{
+	struct entry *waiting;
+
+	if (!writer)
+		return;
+	pthread_mutex_lock(&writer->lock);
+	waiting = writer->first;
+	writer->first = NULL;
+	writer->last = &writer->first;
+	writer->closing = true;
+	pthread_cond_signal(&writer->filled);
+	pthread_mutex_unlock(&writer->lock);
+	free_entries(waiting);
+	if (!end_thread(writer))
+		return;
+	free_entries(writer->current);
+	if (writer->owned)
+		close(writer->fd);
+	pthread_cond_destroy(&writer->filled);
+	pthread_cond_destroy(&writer->emptied);
+	pthread_mutex_destroy(&writer->lock);
+	free(writer);
+}
