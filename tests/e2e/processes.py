@@ -41,14 +41,19 @@ class Process:
         self.errors = []
         self.readers = [threading.Thread(target=self._read_errors, daemon=True)]
         if self.popen.stdout:
-            self.readers.append(threading.Thread(target=self._read_lines, daemon=True))
+            self.readers.append(
+                threading.Thread(
+                    target=self._read_lines, args=(self.popen.stdout, self.lines), daemon=True
+                )
+            )
         for reader in self.readers:
             reader.start()
 
-    def _read_lines(self):
-        for line in self.popen.stdout:
-            self.lines.put(line.decode(errors="surrogateescape").rstrip("\n"))
-        self.lines.put(None)
+    @staticmethod
+    def _read_lines(stream, lines):
+        for line in stream:
+            lines.put(line.decode(errors="surrogateescape").rstrip("\n"))
+        lines.put(None)
 
     def _read_errors(self):
         for line in self.popen.stderr:
@@ -62,10 +67,10 @@ class Process:
         self.popen.stdin.write(text.encode() + b"\n")
         self.popen.stdin.flush()
 
-    def line(self, timeout=DEADLINE):
-        """The next line of output; None at its end."""
+    def line(self, timeout=DEADLINE, lines=None):
+        """The next line of output (or of another queue of lines); None at its end."""
         try:
-            return self.lines.get(timeout=timeout)
+            return (lines or self.lines).get(timeout=timeout)
         except queue.Empty:
             raise AssertionError(f"no output in {timeout} s; stderr: {self.stderr}") from None
 
@@ -125,18 +130,41 @@ class Puppet(Process):
 
 
 class Gradwatch(Process):
-    """The monitor with --json: its events as they come, and its totals at the end."""
+    """The monitor with --json: its events as they come, and its totals at the end.
+
+    Standard output is the command's own where there is one: then events come by a pipe.
+    """
 
     def __init__(self, binary, *arguments, json_lines=True, **options):
         self.events = []
-        self.other = []  # what a command wrote to the same standard output
+        self.other = []  # what else was on standard output: a command's lines
         options.setdefault("stdin", subprocess.DEVNULL)
-        argv = [str(binary), *(["--json"] if json_lines else []), *map(str, arguments)]
-        super().__init__(argv, **options)
+        argv = [str(binary), *(["--json"] if json_lines else [])]
+        piped = json_lines and "--" in arguments
+        if piped:
+            reading, writing = os.pipe()
+            # By this path the command does not inherit it.
+            argv += ["--output", f"/proc/{os.getpid()}/fd/{writing}"]
+        super().__init__([*argv, *map(str, arguments)], **options)
+        self.event_lines = queue.Queue() if piped else self.lines
+        if piped:
+            self._start_reading_events(reading, writing)
+
+    def _start_reading_events(self, reading, writing):
+        def close_at_the_end():
+            self.popen.wait()
+            os.close(writing)
+
+        threading.Thread(target=close_at_the_end, daemon=True).start()
+        reader = threading.Thread(
+            target=self._read_lines, args=(os.fdopen(reading, "rb"), self.event_lines), daemon=True
+        )
+        reader.start()
+        self.readers.append(reader)
 
     def next_event(self, timeout=DEADLINE):
         """The next event; None at the end."""
-        while (line := self.line(timeout)) is not None:
+        while (line := self.line(timeout, self.event_lines)) is not None:
             try:
                 event = json.loads(line)
             except ValueError:
@@ -144,6 +172,7 @@ class Gradwatch(Process):
             if isinstance(event, dict) and event.get("v") == 1:
                 self.events.append(event)
                 return event
+            assert self.event_lines is self.lines, f"no event: {line!r}"
             self.other.append(line)
         return None
 
@@ -171,6 +200,8 @@ class Gradwatch(Process):
         self.status = self.wait()
         while self.next_event() is not None:
             pass
+        if self.event_lines is not self.lines and self.popen.stdout:
+            self.other += self.rest()
         self.check_balance()
         return self
 

@@ -78,6 +78,9 @@ def error_of(result):
         (["doctor", "/"], "/"),
         (["doctor", "/dev/null"], "/dev/null"),
         (["doctor", "--pid", "4194304"], "no process 4194304"),
+        (["doctor", "--json"], "print text to standard output"),
+        (["--json=1", "--all"], "--json takes no value"),
+        (["-o", "/nonexistent/file", "--all"], "'/nonexistent/file': No such file"),
     ],
 )
 def test_bad_arguments(binary, arguments, told):
@@ -226,6 +229,16 @@ def test_symbols_missing(binary):
     """A library, but not that one."""
     line = error_of(run(binary, "doctor", "/bin/true"))
     assert "set_enabled" in line or "symbol" in line
+
+
+def test_another_library_of_pytorch(binary, any_target):
+    """The one with the setter is named."""
+    directory = any_target.libc10().parent
+    (other,) = [path for path in directory.glob("libtorch_cpu.so*") if not path.is_symlink()]
+    line = error_of(run(binary, "doctor", other))
+    assert "larger than 64 MiB" in line
+    if (directory / "libc10.so").exists():
+        assert line.endswith(f"the setter is in {directory}/libc10.so")
 
 
 def test_hostile_headers(binary, tmp_path, library):

@@ -7,9 +7,12 @@ import re
 import signal
 import stat
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
+from processes import Process
 
 HOSTILE_NAME = b'\x1b[31m\n\x07\xff"'  # of a process: an escape, a new line, no UTF-8
 EVENT_KEYS = {"v", "type", "time", "mono_ns", "host"}
@@ -30,7 +33,7 @@ ACTION = {
 }
 KEYS = {
     "start": set(),
-    "attached": WHO | {"sites", "certain", "doubt", "armed_after_ns"},
+    "attached": WHO | {"sites", "certain", "doubt", "armed_after_ns", "too_late"},
     "trace_begin": WHO | TRACE | STACK,
     "trace_end": WHO | TRACE | {"reason"},
     "violation": WHO | STACK | {"trace", "kind", "from", "to", "certain", "info"},
@@ -38,7 +41,7 @@ KEYS = {
     "action": WHO | STACK | ACTION,
     "end": {
         *("processes", "traces", "violations", "infos", "findings", "suppressed", "drifts"),
-        *("lost", "actions", "stacks", "ledger", "counters"),
+        *("lost", "lost_output", "actions", "stacks", "ledger", "counters"),
     },
 }
 
@@ -222,3 +225,63 @@ def test_reader_that_goes_away(puppet, gradwatch):
     assert monitor.wait() == 0
     assert "ledger: " in monitor.stderr
     process.end()
+
+
+def test_start_ns_is_the_same_in_all_events(puppet, gradwatch):
+    """Together with the pid it joins the events of a process."""
+    process = puppet()
+    monitor = gradwatch("--pid", process.pid).armed()
+    process.tell("loop 1")
+    monitor.stop()
+    stat = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    ticks = int(stat[19]) * 10**9 // os.sysconf("SC_CLK_TCK")
+    starts = {(event["type"], event["start_ns"]) for event in monitor.events if "pid" in event}
+    assert {kind for kind, _ in starts} >= {"attached", "trace_begin", "violation", "finding"}
+    assert {start for _, start in starts} == {ticks}
+    process.end()
+
+
+@pytest.mark.parametrize("namespace", [[], ["unshare", "--mount"]], ids=["host", "unshare"])
+def test_version_in_a_chroot(binary, any_target, tmp_path, namespace):
+    """The kernel shows paths from gradwatch's root, version.py is looked for from the process's."""
+    if any_target.in_root:
+        pytest.skip("this target is a chroot already")
+    root = tmp_path / "root"
+    root.mkdir()
+    program = "import torch; print(torch.__version__, flush=True); input()"
+    command = ["chroot", root, any_target.python(), "-c", program]
+    for arguments in (
+        ("--bind", "/", root),
+        ("--make-private", root),
+        ("--bind", "/dev", root / "dev"),
+    ):
+        subprocess.run(["mount", *arguments], check=True)
+    try:
+        process = Process([*namespace, *command])
+        version = process.line()
+        assert version, process.stderr
+        command = [binary, "doctor", "--pid", str(process.pid)]
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert f"torch {version} for" in shown.stdout, shown
+        process.send("")
+        assert process.wait() == 0
+    finally:
+        process.popen.kill()
+        subprocess.run(["umount", "-l", root], check=True)
+
+
+def test_colours_are_not_for_a_dumb_terminal(binary):
+    for terminal, coloured in (("dumb", False), ("xterm", True)):
+        ours, theirs = os.openpty()
+        environment = {**os.environ, "TERM": terminal}
+        # A file that is skipped is told with a colour.
+        script = "import mmap, sys, tempfile; f = tempfile.NamedTemporaryFile(prefix='libc10');"
+        script += "f.write(b'no ELF' * 1000); f.flush(); p = mmap.PROT_READ | mmap.PROT_EXEC;"
+        script += "m = mmap.mmap(f.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=p);"
+        script += "import time; time.sleep(1)"
+        command = [binary, "-v", "--", sys.executable, "-c", script]
+        done = subprocess.run(command, stderr=theirs, env=environment, timeout=60)
+        os.close(theirs)
+        text = read_all(ours)
+        assert done.returncode == 0 and b"skipped" in text
+        assert (b"\x1b[" in text) == coloured

@@ -269,11 +269,10 @@ def test_printed_suppressions_accept_what_was_found(findings, tmp_path, target, 
     source = tmp_path / "scenes.py"
     source.write_text(SCENES)
     argv = target.wrap(tmp_path, [target.python(), target.path(source), "nested"])
-    printed = subprocess.run(
-        [binary, "--print-suppressions", "--", *argv], capture_output=True, text=True, check=True
-    ).stdout
     accepted = tmp_path / "accepted"
-    accepted.write_text(printed)
+    command = [binary, "--print-suppressions", "--output", accepted, "--", *argv]
+    subprocess.run(command, capture_output=True, text=True, check=True)
+    assert accepted.read_text()
     assert findings("nested", options=["--fail", "--suppress", accepted])[1].status == 0
 
 

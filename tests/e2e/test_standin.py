@@ -46,7 +46,7 @@ class Reader:
 
     def _read(self, open_stream):
         with open_stream() as stream:
-            for line in stream:
+            for line in filter(str.strip, stream):
                 self.lines.put(json.loads(line))
         self.lines.put(None)
 
@@ -103,7 +103,7 @@ class Run:
 
     def _start_gradwatch(self, *arguments, **options):
         self.gradwatch = self._start(
-            [GRADWATCH, "--json", *arguments], stdout=subprocess.PIPE, **options
+            [GRADWATCH, "--json", "--output", "-", *arguments], stdout=subprocess.PIPE, **options
         )
         self.events = Reader(lambda: self.gradwatch.stdout)
         return self.gradwatch

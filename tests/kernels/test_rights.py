@@ -38,7 +38,7 @@ def watch(prefix=(), command=()):
     argv = [
         *prefix,
         GRADWATCH,
-        "--json",
+        *("--json", "--output", "-"),
         "--fail",
         "--",
         *command,
@@ -48,7 +48,7 @@ def watch(prefix=(), command=()):
     ]
     run = processes.Process(list(map(str, argv)))
     while (line := run.line()) is not None:
-        if json.loads(line)["type"] == "attached":
+        if line and json.loads(line)["type"] == "attached":
             run.send("")
             run.rest()
             break

@@ -3,6 +3,7 @@
 #
 #   tests/targets/make.sh NAME...      make what is missing; print one line NAME<TAB>DIR each
 #   tests/targets/make.sh --list       the names
+#   tests/targets/make.sh --folder NAME  where it is or would be
 #
 # wheel-*   a virtual environment with the upstream wheel
 # debian-*  a debootstrap folder with Debian's python3-torch
@@ -88,6 +89,11 @@ make_one() { # NAME
 [ $# -gt 0 ] || die "usage: $0 NAME... (one of: $names)"
 if [ "$1" = --list ]; then
 	printf '%s\n' $names
+	exit 0
+fi
+if [ "$1" = --folder ]; then
+	[ $# -eq 2 ] || die "usage: $0 --folder NAME"
+	printf '%s\n' "$cache/$2"
 	exit 0
 fi
 mkdir -p "$cache"

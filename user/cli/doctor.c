@@ -254,14 +254,29 @@ static void print_plan(const char *path, const char *version, const struct inspe
 	coverage_print(stdout, version);
 }
 
+/* Of PyTorch's libraries only one has the setter: "" where there is none beside this file. */
+static void sibling_hint(const char *path, char *hint, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+	int length = slash ? (int)(slash - path + 1) : 0;
+	char sibling[4096];
+
+	hint[0] = '\0';
+	if (strcmp(path + length, "libc10.so") &&
+	    !str_format(sibling, sizeof(sibling), "%.*slibc10.so", length, path) &&
+	    !access(sibling, R_OK))
+		str_format(hint, size, "; the setter is in %s", sibling);
+}
+
 static int doctor_fd(int fd, const char *path, const char *version)
 {
 	struct inspect_plan plan;
-	char reason[512];
+	char reason[512], hint[4200];
 	int code = inspect_plan_fd(fd, &plan, reason, sizeof(reason));
 
 	if (code) {
-		log_error("%s: %s", path, reason);
+		sibling_hint(path, hint, sizeof(hint));
+		log_error("%s: %s%s", path, reason, hint);
 		return EXIT_BAD_USE;
 	}
 	print_plan(path, version, &plan);
@@ -343,6 +358,21 @@ static void doctor_python(pid_t pid)
 	interpreters_free(interpreters);
 }
 
+static void tell_refused(pid_t pid)
+{
+	char missing[128];
+
+	if (diagnose_capabilities(missing, sizeof(missing)) && strstr(missing, "CAP_SYS_PTRACE"))
+		log_error("cannot look into process %d: missing capability CAP_SYS_PTRACE; run as "
+			  "root (sudo gradwatch ...)",
+			  pid);
+	else
+		log_error("cannot look into process %d: the kernel refuses it in spite of "
+			  "CAP_SYS_PTRACE (a security module, or a process of another user "
+			  "namespace)",
+			  pid);
+}
+
 static int doctor_pid(pid_t pid)
 {
 	struct found found = {.pid = pid};
@@ -351,9 +381,7 @@ static int doctor_pid(pid_t pid)
 	if (code == -ESRCH)
 		log_error("no process %d: it does not exist or has ended", pid);
 	else if (code == -EACCES || code == -EPERM)
-		log_error("cannot look into process %d: missing capability CAP_SYS_PTRACE; run as "
-			  "root (sudo gradwatch ...)",
-			  pid);
+		tell_refused(pid);
 	else if (code < 0)
 		log_error("cannot read the mappings of process %d: %s", pid, strerror(-code));
 	else if (!found.libraries)

@@ -237,10 +237,12 @@ static bool is_interrupted(void)
 	return sigtimedwait(&signals, NULL, &now) > 0;
 }
 
-void outputs_finish(struct outputs *outputs)
+void outputs_finish(struct outputs *outputs, bool ran)
 {
 	uint64_t deadline = clock_monotonic() + DRAIN_NS;
 
+	if (!ran && outputs->errors)
+		writer_begin_lines(outputs->errors, false);
 	for (size_t i = 0; i < outputs->count; i++) {
 		struct sink *sink = outputs->sink[i].sink;
 		struct writer_status status;

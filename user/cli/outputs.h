@@ -39,8 +39,11 @@ void outputs_event(void *context, const struct event *event);
 /* SIGHUP. */
 void outputs_reopen(void *context);
 
-/* Waits some seconds for readers; what is not written by then is lost. Messages still work. */
-void outputs_finish(struct outputs *outputs);
+/*
+ * Waits some seconds for readers; what is not written by then is lost. Messages still work. ran:
+ * the command was started, so it may have left a line unfinished.
+ */
+void outputs_finish(struct outputs *outputs, bool ran);
 
 /* Totals and suppressions, to standard error. */
 void outputs_totals(struct outputs *outputs, struct event_totals *totals);

@@ -174,7 +174,7 @@ int command_watch(const struct options *options)
 		code = outputs_open(&outputs, options, &err);
 	if (!code)
 		code = watch_run(&config, &result, &err);
-	outputs_finish(&outputs);
+	outputs_finish(&outputs, !code);
 	if (code) {
 		log_error("%s", err.text);
 		code = status_of_failure(options, &err);

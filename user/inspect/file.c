@@ -43,9 +43,13 @@ int inspect_file_read(int fd, char **data, size_t *size, char *reason, size_t re
 		str_format(reason, reason_size, "%s", strerror(-code));
 		return code;
 	}
-	if (!S_ISREG(file.st_mode) || file.st_size > MAX_FILE) {
-		str_format(reason, reason_size, "not a regular file of at most 64 MiB");
-		return S_ISREG(file.st_mode) ? -EFBIG : -ENOEXEC;
+	if (!S_ISREG(file.st_mode)) {
+		str_format(reason, reason_size, "not a regular file");
+		return -ENOEXEC;
+	}
+	if (file.st_size > MAX_FILE) {
+		str_format(reason, reason_size, "larger than 64 MiB: not a libc10.so");
+		return -EFBIG;
 	}
 	*data = malloc((size_t)file.st_size + 1);
 	got = *data ? read_all(fd, *data, (size_t)file.st_size) : -ENOMEM;

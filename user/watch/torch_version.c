@@ -23,14 +23,32 @@ static int parse_version_py(const char *text, char *version, size_t size)
 	return str_format(version, size, "%.*s", (int)length, at + 1);
 }
 
+/*
+ * The kernel shows the paths of mappings from the reader's root, so those of a process in a chroot
+ * begin with its root. What remains is the path as the process sees it.
+ */
+static const char *inside_root(pid_t pid, const char *path)
+{
+	char link[64], root[4096];
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/%d/root", pid);
+	length = readlink(link, root, sizeof(root));
+	if (length <= 1 || length == sizeof(root) || strncmp(path, root, (size_t)length) ||
+	    path[length] != '/')
+		return path;
+	return path + length;
+}
+
 static int from_version_py(pid_t pid, const char *path, char *version, size_t size)
 {
 	char file[4096], text[4096];
-	const char *end = strstr(path, "/lib/lib");
-	const char *next;
+	const char *end, *next;
 	ssize_t got;
 	int fd;
 
+	path = inside_root(pid, path);
+	end = strstr(path, "/lib/lib");
 	while (end && (next = strstr(end + 1, "/lib/lib")))
 		end = next;
 	if (!end || str_format(file, sizeof(file), "%.*s/version.py", (int)(end - path), path))

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whose stream is whose; readers that stall or go away, disks that are full, closed descriptors."""
+
+import contextlib
+import fcntl
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from processes import DEADLINE, TOTALS
+
+FORMS = ([], ["--json"], ["--print-suppressions"], ["-v"])
+MAP_AND_END = """
+import mmap, os, sys
+file = open(sys.argv[1], "rb")
+mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_EXEC)
+os._exit(0)
+"""
+
+
+def run(argv, **options):
+    options.setdefault("stdin", subprocess.DEVNULL)
+    options.setdefault("stdout", subprocess.PIPE)
+    options.setdefault("stderr", subprocess.PIPE)
+    return subprocess.run(list(map(str, argv)), text=True, timeout=DEADLINE, **options)
+
+
+@pytest.fixture
+def artefact(any_target, tmp_path):
+    def argv(status=0):
+        return any_target.command(tmp_path, "artefact.py", str(status))
+
+    return argv
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form[0].strip("-") if form else "text")
+def test_standard_output_is_the_command_s(binary, artefact, form, tmp_path):
+    alone = run(artefact(3))
+    watched = run([binary, *form, "--", *artefact(3)])
+    assert alone.stdout.startswith("def forward")
+    assert (watched.returncode, watched.stdout) == (3, alone.stdout)
+    sign = {"--json": '"type":"finding"', "--print-suppressions": "make_fx"}
+    assert sign.get(form[0] if form else "", "VIOLATION") in watched.stderr
+    # To a file: standard error then has nothing but the totals.
+    file = tmp_path / "events"
+    watched = run([binary, *form, "-o", file, "--", *artefact(3)])
+    assert (watched.returncode, watched.stdout) == (3, alone.stdout)
+    lines = file.read_text().splitlines()
+    assert lines and all(lines)  # the command does not write there: no empty lines
+    assert sign.get(form[0] if form else "", "VIOLATION") in file.read_text()
+    assert [line.split()[0] for line in watched.stderr.splitlines() if line] == ["1", "ledger:"]
+    if form == ["--json"]:
+        assert [json.loads(line) for line in lines][-1]["type"] == "end"
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("output", [[], ["-o", "-"], ["-o", "/dev/stderr"]], ids=str)
+def test_events_among_unfinished_lines(binary, any_target, tmp_path, stream, output):
+    """As on a terminal: all goes to one place, and each event is a line of its own."""
+    argv = any_target.command(tmp_path, "progress.py", stream, "1")
+    mixed = run([binary, "--json", *output, "--", *argv], stderr=subprocess.STDOUT).stdout
+    events = [json.loads(line) for line in mixed.splitlines() if '"mono_ns"' in line]
+    kinds = [event["type"] for event in events]
+    assert kinds[0] == "start" and kinds[-1] == "end"
+    assert kinds.count("violation") == 2 and kinds.count("finding") == 1
+    # Something did come while the line was unfinished.
+    assert "tracing layer 1 ...\n{" in mixed.replace("\n\n", "\n")
+    assert TOTALS.search(mixed) and "\nledger: " in mixed
+    assert "the last line has no end\n" in mixed
+
+
+def test_text_among_unfinished_lines(binary, any_target, tmp_path):
+    argv = any_target.command(tmp_path, "progress.py", "stderr", "1")
+    lines = run([binary, "--", *argv], stderr=subprocess.STDOUT).stdout.splitlines()
+    starts = [line for line in lines if "VIOLATION" in line or "attached" in line]
+    assert len(starts) == 2
+    assert all(line[2] == ":" and line[:2].isdigit() for line in starts)
+    assert "1 process, 1 trace, 2 violations, 0 lost, 1 finding" in lines
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+def test_closed_descriptors(binary, artefact, tmp_path, closed):
+    """What gradwatch opens must not become the command's standard output or error."""
+    log = tmp_path / "log"
+    show = 'x=$(ls -l /proc/$$/fd); echo "$x" >&3; printf output; printf error >&2'
+    shell = f'exec 3>"$0" {" ".join(f"{fd}>&-" for fd in closed)}; exec "$@"'
+    inner = [binary, "--log", log, "--", "sh", "-c", show]
+    result = run(["sh", "-c", shell, tmp_path / "shown", *inner])
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == ("" if 1 in closed else "output")
+    assert ("error" in result.stderr) == (2 not in closed)
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [event["type"] for event in events] == ["start", "end"]
+    shown = (tmp_path / "shown").read_text()
+    assert "bpf" not in shown and "perf_event" not in shown
+    for fd in closed:
+        assert f" {fd} -> /dev/null" in shown
+
+
+@pytest.mark.parametrize("output", [[], ["--log", "log"]], ids=str)
+def test_reader_goes_away_and_the_job_goes_on(binary, artefact, tmp_path, output):
+    """gradwatch -o - ... | head -1: the job is not ended, and its status is kept."""
+    reading, writing = os.pipe()
+    script = 'printf "begun\\n" >&2; sleep 0.3; "$@" >/dev/null; printf "done\\n" >&2; exit 7'
+    command = [binary, "--json", "-o", "-", *output, "--", "sh", "-c", script, "sh", *artefact()]
+    child = subprocess.Popen(
+        list(map(str, command)), stdout=writing, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        assert b'"type":"start"' in pipe.readline()
+    _, errors = child.communicate(timeout=DEADLINE)
+    assert child.returncode == 7, errors
+    assert "done\n" in errors
+    assert errors.count("nobody reads standard output any more") == 1
+    assert TOTALS.search(errors)
+    assert "lines of output lost: " in errors
+    if output:
+        kinds = [json.loads(line)["type"] for line in (tmp_path / "log").read_text().splitlines()]
+        assert "finding" in kinds and kinds[-1] == "end"
+
+
+def test_fail_when_output_is_lost(binary, artefact):
+    with open("/dev/full", "w") as full:
+        result = run([binary, "--json", "--fail", "-o", "-", "--", "true"], stdout=full)
+    assert result.returncode == 3
+    assert result.stderr.count("No space left on device") == 1
+    # `start` and `end`; the notices about them are no lines of output.
+    assert "lines of output lost: 2\n" in result.stderr
+    assert "--fail: not all could be checked: no libtorch was watched; lines of output lost: 2" in (
+        result.stderr
+    )
+    result = run([binary, "-o", "/dev/full", "--", *artefact(5)])
+    assert result.returncode == 5  # the command's own comes first
+
+
+@contextlib.contextmanager
+def small_disk(path, size):
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", path], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
+
+
+def test_log_on_a_full_disk(puppet, gradwatch, tmp_path):
+    """Counted, told once, and gone on with when there is space."""
+    process = puppet()
+    with small_disk(tmp_path / "disk", 65536) as disk:
+        (disk / "filler").write_bytes(b"x" * 65536)
+        monitor = gradwatch("--pid", process.pid, "--fail", "--log", disk / "log").armed()
+        process.tell("loop 3")
+        monitor.wait_for("finding")
+        (disk / "filler").unlink()
+        process.tell("loop 3")
+        monitor.stop()
+        lines = [json.loads(line) for line in (disk / "log").read_text().splitlines() if line]
+    notices = [line for line in lines if line["type"] == "lost_output"]
+    lost = monitor.end_event["lost_output"]
+    assert lines[-1]["type"] == "end" and lines[-1]["lost_output"] == lost > 0
+    assert notices[-1]["total"] == sum(notice["count"] for notice in notices) == lost
+    written = [line for line in lines if line["type"] != "lost_output"]
+    assert written == monitor.events[lost:]
+    assert monitor.stderr.count("No space left on device") == 1
+    assert f"lines of output lost: {lost}" in monitor.stderr
+    assert monitor.status == 3
+    process.end()
+
+
+def test_log_that_may_not_grow(binary, tmp_path):
+    """RLIMIT_FSIZE: no death by SIGXFSZ, and the command has the signal's default again."""
+    show = 'grep SigIgn /proc/self/status; trap "" XFSZ; exit 4'
+    result = run(
+        [binary, "--log", tmp_path / "log", "--", "sh", "-c", show],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50)),
+    )
+    assert result.returncode == 4, result.stderr
+    ignored = int(result.stdout.split()[1], 16)
+    assert not ignored & 1 << (signal.SIGXFSZ - 1)
+    assert result.stderr.count("File too large") == 1
+    assert "lines of output lost: 2" in result.stderr
+
+
+def test_stalled_reader_holds_nobody_up(puppet, binary, tmp_path):
+    """Nobody reads; processes that are stopped for an answer get it, and Ctrl-C ends all."""
+    process = puppet()
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    log = tmp_path / "log"
+    options = ["--on-violation", "raise", "--enforce-kinds", "decompose", "--log", log]
+    command = [binary, "--json", "-vv", *options, "--pid", process.pid]
+    monitor = subprocess.Popen(
+        list(map(str, command)), stdout=writing, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        end = time.monotonic() + DEADLINE
+        while '"start"' not in (log.read_text() if log.exists() else ""):
+            assert monitor.poll() is None and time.monotonic() < end
+            time.sleep(0.02)
+        process.tell("loop 100")  # the answer comes when the process has done it
+        unread = fcntl.ioctl(reading, 0x541B, b"\0\0\0\0")  # FIONREAD
+        assert int.from_bytes(unread, "little") > 2048  # the pipe was full indeed
+        monitor.send_signal(signal.SIGINT)
+        begin = time.monotonic()
+        time.sleep(0.5)
+        monitor.send_signal(signal.SIGINT)  # a second one ends the waiting for the reader
+        _, errors = monitor.communicate(timeout=DEADLINE)
+    finally:
+        monitor.kill()
+        os.close(reading)
+        os.close(writing)
+    assert monitor.returncode == 0, errors
+    assert time.monotonic() - begin < DEADLINE
+    assert "lines of output lost: " in errors
+    kinds = [json.loads(line)["type"] for line in log.read_text().splitlines()]
+    assert kinds.count("violation") == 200 and kinds[-1] == "end"
+    process.end()
+
+
+def test_fail_when_nothing_was_watched(binary):
+    result = run([binary, "--fail", "--", "true"])
+    assert result.returncode == 3
+    (line,) = [line for line in result.stderr.splitlines() if "--fail" in line]
+    assert line == "gradwatch: error: --fail: not all could be checked: no libtorch was watched"
+    assert run([binary, "--fail", "--", "sh", "-c", "exit 9"]).returncode == 9
+
+
+def test_fail_when_a_library_was_skipped(binary, any_target, tmp_path):
+    """Beside a real one that was watched, and has no finding."""
+    fake = tmp_path / "libc10.so"
+    fake.write_bytes(any_target.libc10().read_bytes()[:65536])
+    program = tmp_path / "both.py"
+    program.write_text(
+        "import mmap, torch\n"
+        f"file = open({any_target.path(fake)!r}, 'rb')\n"
+        "mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE,"
+        " prot=mmap.PROT_READ | mmap.PROT_EXEC)\n"
+        "input()\n"
+    )
+    argv = any_target.wrap(tmp_path, [any_target.python(), any_target.path(program)])
+    log = tmp_path / "log"
+    command = list(map(str, [binary, "--fail", "--log", log, "--", *argv]))
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + DEADLINE
+    while '"skipped"' not in (log.read_text() if log.exists() else ""):
+        assert child.poll() is None and time.monotonic() < end
+        time.sleep(0.02)
+    _, errors = child.communicate("\n", timeout=DEADLINE)
+    assert child.returncode == 3, errors
+    assert "not all could be checked: libtorch files skipped: 1\n" in errors
+
+
+def test_fail_when_armed_too_late(binary, any_target, tmp_path):
+    """The process maps a library that gradwatch has not met, and ends at once."""
+    library = tmp_path / "libc10.so"
+    library.write_bytes(any_target.libc10().read_bytes())
+    log = tmp_path / "log"
+    command = [binary, "--fail", "--log", log, "--", sys.executable, "-c", MAP_AND_END, library]
+    result = run(command)
+    assert result.returncode == 3, result.stderr
+    assert "--fail: not all could be checked: " in result.stderr
+    for line in log.read_text().splitlines():
+        event = json.loads(line)
+        if event["type"] == "attached":
+            assert event["too_late"]
+            assert "processes that had ended before the probes were in place: 1" in result.stderr
+
+
+def test_fail_of_a_clean_run(binary, any_target, tmp_path):
+    program = tmp_path / "clean.py"
+    program.write_text("import torch\nwith torch.no_grad():\n    torch.ones(1) + 1\n")
+    argv = any_target.wrap(tmp_path, [any_target.python(), any_target.path(program)])
+    result = run([binary, "--fail", "--", *argv])
+    assert result.returncode == 0, result.stderr
+    assert "--fail" not in result.stderr
