@@ -24,7 +24,16 @@ TRACE = {
 STACK = {"stack_status", "user", "stack"}
 FINDING = {
     *("finding", "count", "category", "severity", "trace", "kind", "from", "to", "certain"),
-    *("restored", "duration_ns", "operators", "empty", "manager", "whose", "decorator"),
+    *(
+        "restored",
+        "duration_ns",
+        "operators",
+        "empty",
+        "before_attach",
+        "manager",
+        "whose",
+        "decorator",
+    ),
     *("decorated", "caller", "suppressed_by"),
 }
 ACTION = {
@@ -41,7 +50,7 @@ KEYS = {
     "action": WHO | STACK | ACTION,
     "end": {
         *("processes", "traces", "violations", "infos", "findings", "suppressed", "drifts"),
-        *("lost", "lost_output", "actions", "stacks", "ledger", "counters"),
+        *("findings_forgotten", "lost", "lost_output", "actions", "stacks", "ledger", "counters"),
     },
 }
 

@@ -10,7 +10,6 @@
 /* The third line: everything that makes the first two less than the whole truth. */
 static void print_warnings(FILE *stream, const struct event_totals *totals)
 {
-	const uint64_t *counter = totals->counter;
 	static const struct {
 		enum gw_counter counter;
 		const char *meaning;
