@@ -25,6 +25,7 @@ struct change {
 	__u8 to;
 	__u8 certain;
 	__u8 inference;
+	__u8 began;
 };
 
 static __always_inline void fill_record(struct gw_event_record *record, const struct change *change,
@@ -49,6 +50,7 @@ static __always_inline void fill_record(struct gw_event_record *record, const st
 	record->certain = change->certain;
 	record->ask = change->ask;
 	record->inference = change->inference;
+	record->began = change->began;
 	record->asked = change->asked;
 	record->stack_pointer = change->stack_pointer;
 	bpf_get_current_comm(record->comm, sizeof(record->comm));

@@ -40,7 +40,8 @@ struct gw_thread {
 	__u8 expected;      /* GW_STATE_ bits as last known in a trace: see trace.bpf.h */
 	__u8 at_operator;   /* the same, at the operator before */
 	__u8 tell_operator; /* the next operator's stack is wanted: it names the changed scope */
-	__u8 pad[2];
+	__u8 around;        /* GW_STATE_ bits around an export, and AROUND_KNOWN: see trace.bpf.h */
+	__u8 pad;
 	__u32 tid; /* whose entry it is, 0: nobody's */
 	struct gw_open_trace trace[GW_MAX_NESTING];
 	/* At the end, so that what each hit looks at is in one line of the cache. */

@@ -106,4 +106,52 @@ __noinline int peek_caller(void)
 	return PEEK_ASIDE;
 }
 
+#define PEEK_EXPORT_FRAMES 8
+
+/* no_grad.__enter__, qualified or not */
+static __always_inline bool is_no_grad_enter(const __u64 *name)
+{
+	if (name[0] == CHARS('n', 'o', '_', 'g', 'r', 'a', 'd', '.'))
+		return name[1] == CHARS('_', '_', 'e', 'n', 't', 'e', 'r', '_');
+	return name[0] == CHARS('_', '_', 'e', 'n', 't', 'e', 'r', '_');
+}
+
+/* contextlib's _BaseExitStack.enter_context, qualified or not */
+static __always_inline bool is_enter_context(const __u64 *name)
+{
+	if (name[0] == CHARS('_', 'B', 'a', 's', 'e', 'E', 'x', 'i'))
+		return name[1] == CHARS('t', 'S', 't', 'a', 'c', 'k', '.', 'e');
+	return name[0] == CHARS('e', 'n', 't', 'e', 'r', '_', 'c', 'o');
+}
+
+/* The functions that enter no_grad() around the trace of an export, 2.1 - 2.8 and later. */
+static __always_inline bool is_export(const __u64 *name)
+{
+	if (name[0] == CHARS('a', 'o', 't', '_', 'e', 'x', 'p', 'o'))
+		return name[1] == CHARS('r', 't', '_', 'm', 'o', 'd', 'u', 'l');
+	return name[0] == CHARS('_', 'e', 'x', 'p', 'o', 'r', 't', '_') &&
+	       name[1] == CHARS('t', 'o', '_', 'a', 't', 'e', 'n', '_');
+}
+
+/* Whether the current call is that of a no_grad() which torch.export enters to trace. */
+__noinline int peek_is_export(void)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct gw_interpreter *interpreter = bpf_map_lookup_elem(&interpreters, &pid);
+	__u64 name[PEEK_NAME_WORDS], frame;
+	bool entered = false;
+
+	if (!interpreter || frame_innermost(interpreter, &frame) != GW_STACK_WHOLE)
+		return false;
+	for (int i = 0; i < PEEK_EXPORT_FRAMES; i++) {
+		if (!peek_name(interpreter, frame, name))
+			return false;
+		if (entered && !is_enter_context(name))
+			return is_export(name);
+		entered |= is_no_grad_enter(name);
+		frame = peek_previous(&interpreter->python, frame);
+	}
+	return false;
+}
+
 #endif

@@ -76,6 +76,7 @@ struct session_start {
 	__u32 file_id;
 	__u8 from_start; /* this is its first push, not our first sight */
 	__u8 state;      /* GW_STATE_ bits */
+	__u8 began;      /* the same, see gw_session */
 	__u8 depth;
 };
 
@@ -119,6 +120,7 @@ static __noinline __u64 session_new(const struct session_start *start)
 	session.seen_from_start = start->from_start;
 	session.depth = start->depth;
 	session.state_begin = start->state;
+	session.began = start->began;
 	session.state_end = GW_STATE_UNKNOWN;
 	bpf_get_current_comm(session.comm, sizeof(session.comm));
 	if (!session_insert(&session, numbers)) {

@@ -40,6 +40,7 @@ enum tls_result {
 struct tls_state {
 	__u8 grad;           /* grad mode is on */
 	__u8 inference;      /* inference mode is on */
+	__u8 fake;           /* the infra slot below PROXY is taken: fake tensors are in use */
 	__u8 functional;     /* the infra slot above PROXY is taken */
 	__u8 tracing;        /* a ProxyTorchDispatchMode is in force */
 	__u8 unsure;         /* the class of the mode in force could not be read */
@@ -157,6 +158,15 @@ static __always_inline void tls_decode_grad(__u8 bits, struct tls_state *state)
 	state->inference = !!(bits & plan.grad_mask << 1);
 }
 
+/* The slots are an array: the one below PROXY is as far away as the one above it. */
+static __always_inline __u32 tls_fake_flag(void)
+{
+	__u32 size = plan.tls_functional_flag - plan.tls_proxy_flag;
+
+	return plan.tls_proxy_flag - plan.tls_span >= size ? plan.tls_proxy_flag - size
+							   : GW_NO_OFFSET;
+}
+
 static __always_inline void tls_decode(const struct tls_span *span, struct tls_state *state)
 {
 	if (plan.tls_grad_guard == GW_NO_OFFSET || span_u8(span, plan.tls_grad_guard))
@@ -168,6 +178,8 @@ static __always_inline void tls_decode(const struct tls_span *span, struct tls_s
 		return;
 	if (plan.mode_api == GW_MODES_KEYED) {
 		state->functional = span_u8(span, plan.tls_functional_flag);
+		if (tls_fake_flag() != GW_NO_OFFSET)
+			state->fake = span_u8(span, tls_fake_flag());
 		state->tracing = span_u8(span, plan.tls_proxy_flag);
 		state->ref.holder = span_u64(span, plan.tls_proxy_slot);
 	} else if (plan.mode_api == GW_MODES_STACK) {

@@ -119,6 +119,8 @@ PROBE(set_enabled)
 		return 0;
 	}
 	counters_add(all, GW_OUTSIDE);
+	if (state.fake && !state.functional) /* rare, too */
+		trace_around(thread, &state, to);
 	if (thread && (thread->depth || thread->pre_dispatch)) /* rare: a trace may be over */
 		trace_none(thread);
 	return 0;

@@ -33,6 +33,35 @@ static __always_inline void change_of_session(struct change *change,
 	change->file_id = plan.file_id;
 	change->operators = session->operators;
 	change->violations = session->violations;
+	/* A pre-dispatch trace is first seen at its first call: nothing has changed the mode
+	 * before. */
+	change->began = session->seen_from_start || session->mode == GW_MODE_PRE_DISPATCH
+				? session->began
+				: GW_STATE_UNKNOWN;
+}
+
+#define AROUND_KNOWN 0x40
+
+/*
+ * A call of the setter outside of a trace, while fake tensors are in use: torch.export traces
+ * within a no_grad() of its own. What is around that is what PyTorch's guard looked at.
+ */
+static __noinline void trace_around(struct gw_thread *thread, const struct tls_state *state,
+				    __u8 to)
+{
+	if (!thread || !state)
+		return;
+	if (to)
+		thread->around = 0;
+	else if (peek_is_export())
+		thread->around = AROUND_KNOWN | state_bits(state);
+}
+
+static __always_inline __u8 trace_began(const struct gw_thread *thread, __u8 state)
+{
+	bool within = thread->around & AROUND_KNOWN && !(state & GW_STATE_GRAD);
+
+	return within ? thread->around & ~AROUND_KNOWN : state;
 }
 
 /*
@@ -48,6 +77,7 @@ static __noinline __u64 trace_open(struct gw_thread *thread, const struct tls_st
 		return 0;
 	start.ref = state->ref;
 	start.state = state_bits(state);
+	start.began = trace_began(thread, start.state);
 	return session_open(thread, &start);
 }
 
@@ -56,7 +86,7 @@ static __noinline __u64 trace_open(struct gw_thread *thread, const struct tls_st
  * as there is no room for two on the stack; all but its certainty is overwritten.
  */
 static __always_inline void trace_tell(struct change *change, __u64 session,
-				       const struct tls_state *state, __u64 mode)
+				       const struct tls_state *state, __u64 mode, __u8 began)
 {
 	if (!session)
 		return;
@@ -67,6 +97,7 @@ static __always_inline void trace_tell(struct change *change, __u64 session,
 	change->operators = change->violations = 0;
 	change->from = 0;
 	change->to = state_bits(state);
+	change->began = began;
 	change->ask = GW_ASK_NONE;
 	/* Asked after the session is in its map: see user/act/arming.c. */
 	if (mode != GW_MODE_PRE_DISPATCH && enforce_needs_binding(plan.file_id))
@@ -88,7 +119,9 @@ static __noinline void trace_begin(struct gw_thread *thread, const struct tls_st
 	if (!state)
 		return;
 	id = trace_open(thread, state, from_start);
-	trace_tell(&change, id, state, state->ref.mode);
+	trace_tell(&change, id, state, state->ref.mode,
+		   from_start && thread ? trace_began(thread, state_bits(state))
+					: GW_STATE_UNKNOWN);
 }
 
 /* The session of the mode in force, which is opened and told if it is not known. */
@@ -99,7 +132,7 @@ trace_session(struct gw_thread *thread, const struct tls_state *state, struct ch
 
 	if (!id) {
 		id = trace_open(thread, state, false);
-		trace_tell(change, id, state, state->ref.mode);
+		trace_tell(change, id, state, state->ref.mode, GW_STATE_UNKNOWN);
 	}
 	return bpf_map_lookup_elem(&sessions, &id);
 }
@@ -264,6 +297,7 @@ static __noinline enum gw_counter trace_change(struct gw_thread *thread, struct 
 	change.type = GW_RECORD_VIOLATION;
 	change_of_call(&change, state, to);
 	change.session = 0;
+	change.began = GW_STATE_UNKNOWN;
 	change.mode = state->ref.mode;
 	change.file_id = plan.file_id;
 	if (policy.action && certain)
@@ -336,9 +370,9 @@ pre_dispatch_session(struct gw_thread *thread, const struct tls_state *state, st
 	session = bpf_map_lookup_elem(&sessions, &id);
 	if (session && !session->end_reason)
 		return session;
-	start.state = state_bits(state);
+	start.state = start.began = state_bits(state);
 	id = thread->pre_dispatch = session_new(&start);
-	trace_tell(change, id, state, GW_MODE_PRE_DISPATCH);
+	trace_tell(change, id, state, GW_MODE_PRE_DISPATCH, start.began);
 	return bpf_map_lookup_elem(&sessions, &id);
 }
 
@@ -359,6 +393,7 @@ static __noinline enum gw_counter trace_pre_dispatch(struct gw_thread *thread,
 	change.type = GW_RECORD_VIOLATION;
 	change_of_call(&change, state, to);
 	change.session = 0;
+	change.began = GW_STATE_UNKNOWN;
 	change.mode = GW_MODE_PRE_DISPATCH;
 	change.file_id = plan.file_id;
 	return change_send(thread, session, &change);

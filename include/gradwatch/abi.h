@@ -294,7 +294,8 @@ struct gw_event_record {
 	__u32 frames;   /* how many follow this structure */
 	__u32 ask;      /* enum gw_ask */
 	__u8 inference; /* at a call of the setter: the inference mode is on */
-	__u8 pad[3];
+	__u8 began;     /* gw_session.began, GW_STATE_UNKNOWN where that was not seen */
+	__u8 pad[2];
 	__u64 asked;         /* ns; names the question of a thread, for GW_RECORD_ASK */
 	__u64 stack_pointer; /* at the entry of the binding, for GW_RECORD_ASK */
 	char comm[GW_COMM_LEN];
@@ -374,7 +375,8 @@ struct gw_session {
 	__u8 state_begin;     /* GW_STATE_ bits at the first push */
 	__u8 state_end;       /* and when it was left, GW_STATE_UNKNOWN otherwise */
 	__u8 dropping;        /* the last change was throttled, so its second part is as well */
-	__u8 pad[2];
+	__u8 began; /* state_begin; for an export within PyTorch's own no_grad(): around it */
+	__u8 pad[1];
 	char comm[GW_COMM_LEN];
 };
 _Static_assert(sizeof(struct gw_session) == 14 * 8 + 6 * 4 + 8 + GW_COMM_LEN, "session layout");

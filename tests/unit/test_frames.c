@@ -166,9 +166,62 @@ static void test_kinds(void **state)
 	check_kind(none, TRACE_KIND_UNKNOWN);
 }
 
+/* Who called the setter: the user, torch for itself, or C++ code. */
+static void test_maker(void **state)
+{
+	const struct event_stack user = STACK({SITE "torch/fx/experimental/proxy_tensor.py",
+					       "TorchFunctionMetadataMode.__torch_function__", 1},
+					      {GRAD_MODE, "set_grad_enabled.__init__", 1},
+					      {GRAD_MODE, "no_grad.__enter__", 1},
+					      {"/a.py", "f", 1});
+	const struct event_stack decorated = STACK({GRAD_MODE, "no_grad.__enter__", 1}, {DECORATE},
+						   {"/a.py", "f", 1});
+	const struct event_stack torch = STACK(
+		{GRAD_MODE, "enable_grad.__enter__", 1},
+		{SITE "torch/_functorch/eager_transforms.py", "grad_impl", 1}, {"/a.py", "f", 1});
+	const struct event_stack replayed =
+		STACK({SITE "torch/fx/interpreter.py", "Interpreter.call_function", 1},
+		      {"/a.py", "f", 1});
+	const struct event_stack native = STACK({"/a.py", "f", 1}, {"/a.py", "<module>", 1});
+	const struct event_stack lambda = STACK(
+		{"<string>", "<lambda>", 1}, {SITE "torch/fx/x.py", "trace", 1}, {"/a.py", "f", 1});
+	const struct event_stack none = {.user = -1};
+	const struct event_frame inside = {SITE "torch/nn/utils/parametrizations.py", "f", 1};
+
+	(void)state;
+	assert_int_equal(frames_maker(&user, NULL, TRACE_KIND_MAKE_FX), MAKER_USER);
+	assert_int_equal(frames_maker(&decorated, NULL, TRACE_KIND_MAKE_FX), MAKER_USER);
+	assert_int_equal(frames_maker(&decorated, &inside, TRACE_KIND_MAKE_FX), MAKER_TORCH);
+	assert_int_equal(frames_maker(&torch, NULL, TRACE_KIND_MAKE_FX), MAKER_TORCH);
+	assert_int_equal(frames_maker(&replayed, NULL, TRACE_KIND_EXPORT), MAKER_USER);
+	assert_int_equal(frames_maker(&native, NULL, TRACE_KIND_MAKE_FX), MAKER_NATIVE);
+	assert_int_equal(frames_maker(&lambda, NULL, TRACE_KIND_MAKE_FX), MAKER_NATIVE);
+	/* without a mode for torch functions a call of Python code looks the same */
+	assert_int_equal(frames_maker(&native, NULL, TRACE_KIND_OTHER), MAKER_USER);
+	assert_int_equal(frames_maker(&none, NULL, TRACE_KIND_MAKE_FX), MAKER_USER);
+}
+
+static void test_backward_and_region(void **state)
+{
+	const struct event_stack backward = STACK(
+		{SITE "torch/autograd/graph.py", "_engine_run_backward", 1}, {"/a.py", "f", 1});
+	const struct event_stack own = STACK({"/a.py", "_engine_run_backward", 1});
+	const struct event_stack export = STACK({SITE "torch/_export/non_strict_utils.py", "f", 1},
+						{"/a.py", "f", 1});
+
+	(void)state;
+	assert_true(frames_has_backward(&backward));
+	assert_false(frames_has_backward(&own));
+	assert_true(frames_makes_region(&export));
+	assert_false(frames_makes_region(&backward));
+	/* a default export is what most pre-dispatch traces are */
+	assert_true(frames_makes_region(&(struct event_stack){.user = -1}));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_maker),      cmocka_unit_test(test_backward_and_region),
 		cmocka_unit_test(test_user_frame), cmocka_unit_test(test_roles),
 		cmocka_unit_test(test_decorated),  cmocka_unit_test(test_manager_caller),
 		cmocka_unit_test(test_autograd),   cmocka_unit_test(test_kinds),

@@ -122,6 +122,7 @@ static struct gw_event_record make_violation(uint64_t time, uint64_t session, ui
 		.uid = 1000,
 		.file_id = 5,
 		.from = 1,
+		.began = GW_STATE_GRAD,
 		.certain = 1,
 	};
 
@@ -210,15 +211,71 @@ static void test_pre_dispatch(void **state)
 		assert_true(fixture->event[i].violation.info);
 	}
 	assert_int_equal(fixture->event[0].trace.kind, TRACE_KIND_PRE_DISPATCH);
-	assert_true(fixture->event[3].finding.severity == SEVERITY_INFO);
+	/* PyTorch makes a region of it: a note, which is no violation. */
+	assert_true(fixture->event[3].finding.severity == SEVERITY_NOTE);
+	assert_int_equal(fixture->event[3].finding.advice, ADVICE_REGION);
 	assert_true(fixture->event[3].finding.uncounted);
 	assert_int_equal(totals_of(fixture).infos, 2 + 3);
 	assert_int_equal(totals_of(fixture).violations, 0);
 	assert_int_equal(totals_of(fixture).findings, 0);
+	assert_int_equal(totals_of(fixture).notes, 1);
 	/* Its repeat is as little for everyone as it is. */
 	model_finish(fixture->model, 1000);
 	assert_string_equal(story(fixture), "BVVFER.");
-	assert_true(fixture->event[5].finding.severity == SEVERITY_INFO);
+	assert_true(fixture->event[5].finding.severity == SEVERITY_NOTE);
+}
+
+/* No region: the mode that the trace began with, or a begin that is not known. */
+static void test_no_region(void **state)
+{
+	static const struct model_options options = {.kinds = KINDS_ALL &
+							      ~(1u << TRACE_KIND_PRE_DISPATCH)};
+	static const uint8_t began[] = {0, GW_STATE_UNKNOWN};
+	struct fixture *fixture = *state;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct gw_event_record change = make_violation(500, 0, 0);
+
+		model_free(fixture->model);
+		fixture->model = model_new(&options, NULL, take_event, fixture);
+		assert_non_null(fixture->model);
+		change.mode = GW_MODE_PRE_DISPATCH;
+		change.began = began[i];
+		assert_int_equal(record(fixture, change, NULL), 0);
+		assert_true(last(fixture)->finding.severity == SEVERITY_INFO);
+		assert_int_equal(totals_of(fixture).notes, 0);
+	}
+}
+
+/* With --began on, a trace that began with grad off has no violations; an unknown one has. */
+static void test_began(void **state)
+{
+	static const struct model_options options = {.kinds = KINDS_ALL, .began_on = true};
+	static const uint8_t began[] = {0, GW_STATE_UNKNOWN, GW_STATE_GRAD};
+	struct fixture *fixture = *state;
+	struct gw_session session = make_session(7);
+	struct event_totals totals;
+
+	model_free(fixture->model);
+	fixture->model = model_new(&options, NULL, take_event, fixture);
+	assert_non_null(fixture->model);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct gw_event_record change = make_violation(500, 0, 0);
+
+		change.began = began[i];
+		assert_int_equal(record(fixture, change, NULL), 0);
+	}
+	/* Changes that were not sent count by their trace's begin. */
+	session.end_reason = GW_END_LEFT;
+	session.throttled = 5;
+	assert_true(model_session(fixture->model, &session, MODEL_MODE_UNKNOWN, 900));
+	totals = totals_of(fixture);
+	assert_int_equal(totals.infos, 1 + 5);
+	assert_int_equal(totals.violations, 2);
+	assert_true(fixture->event[0].violation.info);
+	assert_true(fixture->event[1].finding.severity == SEVERITY_INFO);
+	assert_false(fixture->event[2].violation.info);
+	assert_int_equal(fixture->event[2].violation.began, GW_STATE_UNKNOWN);
 }
 
 static void test_bad_records(void **state)
@@ -582,6 +639,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		MODEL_TEST(test_violation),
 		MODEL_TEST(test_pre_dispatch),
+		MODEL_TEST(test_no_region),
+		MODEL_TEST(test_began),
 		MODEL_TEST(test_bad_records),
 		MODEL_TEST(test_begin_from_session),
 		MODEL_TEST(test_begin_from_violation),

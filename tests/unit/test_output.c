@@ -69,6 +69,7 @@ static struct event make_violation(void)
 
 	event.violation.trace = 7;
 	event.violation.from = true;
+	event.violation.began = GW_STATE_GRAD;
 	event.violation.kind = TRACE_KIND_EXPORT;
 	event.stack = (struct event_stack){GW_STACK_CUT, 2, frames, 1};
 	event.violation.certain = true;
@@ -125,6 +126,7 @@ static void test_json_plain(void **state)
 	event.totals.lost_output = 8;
 	event.totals.infos = 5;
 	event.totals.findings = 6;
+	event.totals.notes = 9;
 	event.totals.suppressed = 7;
 	for (uint64_t i = 0; i < GW_STACK_MAX; i++)
 		event.totals.stacks[i] = 50 + i;
@@ -136,7 +138,8 @@ static void test_json_plain(void **state)
 		&event,
 		COMMON("end", "06.118000001",
 		       "1118000001") ",\"processes\":1,\"traces\":2,\"violations\":3,"
-				     "\"infos\":5,\"findings\":6,\"suppressed\":7,\"findings_"
+				     "\"infos\":5,\"findings\":6,\"notes\":9,\"suppressed\":7,"
+				     "\"findings_"
 				     "forgotten\":0,"
 				     "\"drifts\":17,\"lost\":4,\"lost_output\":8,"
 				     "\"actions\":{\"performed\":31,\"too_late\":32,"
@@ -221,18 +224,20 @@ static void test_json_violation(void **state)
 	(void)state;
 	check_json(&event, COMMON("violation", "06.118000001", "1118000001") PROCESS
 		   ",\"trace\":7,\"kind\":\"export\",\"from\":true,\"to\":false,"
-		   "\"certain\":true,\"info\":false" STACK "}\n");
+		   "\"certain\":true,\"info\":false,"
+		   "\"began\":{\"grad\":true,\"inference\":false}" STACK "}\n");
 
 	/* what could not be read */
 	event = (struct event){.type = EVENT_VIOLATION};
 	event.violation.to = true;
+	event.violation.began = GW_STATE_UNKNOWN;
 	check_json(&event,
 		   COMMON("violation", "05.000000000",
 			  "0") ",\"pid\":0,\"tid\":0,\"ns_pid\":0,\"ns_tid\":0,\"start_ns\":0,"
 			       "\"comm\":\"\",\"uid\":0,\"exe\":null,"
 			       "\"torch\":{\"file\":null,\"version\":null},"
 			       "\"trace\":null,\"kind\":\"unknown\",\"from\":false,\"to\":true,"
-			       "\"certain\":false,\"info\":false" NO_STACK "}\n");
+			       "\"certain\":false,\"info\":false,\"began\":null" NO_STACK "}\n");
 }
 
 /* Whatever is in the strings: one line, which a parser reads back. */
@@ -315,6 +320,8 @@ static struct event make_finding(void)
 		.kind = TRACE_KIND_MAKE_FX,
 		.category = FINDING_SCOPE,
 		.from = GW_STATE_GRAD,
+		.began = GW_STATE_GRAD,
+		.advice = ADVICE_PRE_DISPATCH,
 		.certain = true,
 		.restored = RESTORED_YES,
 		.duration_ns = 214000,
@@ -324,10 +331,8 @@ static struct event make_finding(void)
 	return event;
 }
 
-#define HEAD "  make_fx  python3[4711]  torch 2.13.0  trace 7  finding 3\n"
-#define REMEDY                                                                                     \
-	"    the graph does not record this: put torch.no_grad() round the whole trace, or trace " \
-	"with pre_dispatch=True\n"
+#define HEAD   "  make_fx  python3[4711]  torch 2.13.0  trace 7  finding 3\n"
+#define REMEDY "    the graph does not record this: trace with pre_dispatch=True\n"
 
 static void test_text_finding(void **state)
 {
@@ -418,16 +423,48 @@ static void test_text_uncounted(void **state)
 	event.finding.kind = TRACE_KIND_PRE_DISPATCH;
 	event.finding.operators = 0;
 	event.finding.uncounted = true;
+	event.finding.advice = ADVICE_RECORDED;
 	assert_string_equal(
 		printed(&event, false, 0),
 		"03:04:06.118  VIOLATION  pre_dispatch  python3[4711]  torch 2.13.0  "
 		"trace 7  finding 3\n"
 		"    grad mode on -> off inside a trace, back on 214.0 us later: restored\n"
 		"    /src/model.py:42 in Net.forward\n"
-		"    a pre-dispatch trace records grad mode by itself\n");
+		"    a pre-dispatch trace records this by itself\n");
 	event.finding.restored = RESTORED_NO;
 	assert_non_null(
 		strstr(printed(&event, false, 0), ", not put back before the trace ended\n"));
+}
+
+static void test_text_note(void **state)
+{
+	struct event event = make_finding();
+
+	(void)state;
+	event.finding.kind = TRACE_KIND_PRE_DISPATCH;
+	event.finding.uncounted = true;
+	event.finding.severity = SEVERITY_NOTE;
+	event.finding.advice = ADVICE_REGION;
+	event.finding.decorator = true;
+	assert_string_equal(
+		printed(&event, false, 0),
+		"03:04:06.118  NOTE  pre_dispatch  python3[4711]  torch 2.13.0  trace 7  finding "
+		"3\n"
+		"    grad mode on -> off inside a trace, back on 214.0 us later: restored\n"
+		"    a function decorated with @no_grad, called at /src/model.py:42 in "
+		"Net.forward\n"
+		"    the graph has a region of its own (wrap_with_set_grad_enabled) for all of the "
+		"decorated function\n"
+		"    quantizers, delegates and other passes that do not look into regions skip it: "
+		"take the change out of the exported code, or make it around the whole export\n");
+	event.finding.decorator = false;
+	assert_non_null(strstr(printed(&event, false, 0), "for all that ran in between\n"));
+	event.finding.restored = RESTORED_NO;
+	event.finding.began = 0;
+	assert_non_null(strstr(printed(&event, false, 0),
+			       "    the trace began with grad off\n    the graph has a region of "
+			       "its own (wrap_with_set_grad_enabled) for all that ran from there "
+			       "on\n"));
 }
 
 static void test_json_finding(void **state)
@@ -441,10 +478,12 @@ static void test_json_finding(void **state)
 		   ",\"finding\":3,\"count\":1,\"category\":\"scope\","
 		   "\"severity\":\"violation\",\"trace\":7,\"kind\":\"make_fx\","
 		   "\"from\":{\"grad\":true,\"inference\":false},"
-		   "\"to\":{\"grad\":false,\"inference\":false},\"certain\":true,"
+		   "\"to\":{\"grad\":false,\"inference\":false},"
+		   "\"began\":{\"grad\":true,\"inference\":false},\"certain\":true,"
 		   "\"restored\":true,\"duration_ns\":214000,\"operators\":3,\"empty\":false,"
 		   "\"before_attach\":false,"
-		   "\"manager\":\"no_grad\",\"whose\":\"user\",\"decorator\":false,"
+		   "\"manager\":\"no_grad\",\"advice\":\"pre_dispatch\",\"whose\":\"user\","
+		   "\"decorator\":false,"
 		   "\"decorated\":null,\"caller\":null,\"suppressed_by\":null" STACK "}\n");
 	event.type = EVENT_REPEATED;
 	check_json(&event, COMMON("repeated", "06.118000001",
@@ -644,7 +683,8 @@ static void test_totals(void **state)
 	totals = (struct event_totals){.processes = 2};
 	totals.counter[GW_HITS] = 2;
 	totals.counter[GW_REPORTED] = totals.counter[GW_UNREADABLE] = 1;
-	check_totals(&totals, "2 processes, 0 traces, 0 violations, 0 lost, 0 findings\n"
+	totals.notes = 2;
+	check_totals(&totals, "2 processes, 0 traces, 0 violations, 0 lost, 0 findings, 2 notes\n"
 			      "ledger: 2 hits = 1 reported + 0 redundant + 0 outside-trace + "
 			      "0 filtered + 0 lost + 0 throttled\n"
 			      "warning: the ledger does not balance, so findings may be missing; "
@@ -662,6 +702,7 @@ int main(void)
 		cmocka_unit_test(test_totals),         cmocka_unit_test(test_text_finding),
 		cmocka_unit_test(test_json_finding),   cmocka_unit_test(test_text_finding_kinds),
 		cmocka_unit_test(test_text_uncounted), cmocka_unit_test(test_text_places),
+		cmocka_unit_test(test_text_note),
 	};
 
 	setenv("TZ", "UTC", 1);

@@ -34,7 +34,8 @@ void model_ask(struct model *model, const struct gw_event_record *record,
 	action->from = record->from;
 	action->to = record->to;
 	action->by_bpf = record->ask == GW_ASK_RAISED || record->ask == GW_ASK_SIGNALLED;
-	model->actor.asked(model->actor.context, record, &event, model_is_info(model, action->kind),
+	model->actor.asked(model->actor.context, record, &event,
+			   model_is_info(model, action->kind, record->began),
 			   is_accepted(model, action->kind, stack));
 }
 

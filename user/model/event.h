@@ -82,7 +82,8 @@ struct event_violation {
 	uint64_t trace;
 	enum trace_kind kind;
 	bool from, to, certain;
-	bool info; /* in a trace of a kind that was not chosen */
+	uint8_t began; /* GW_STATE_ bits the trace began with, or GW_STATE_UNKNOWN */
+	bool info;     /* in a trace of a kind that was not chosen, or see --began */
 };
 
 enum finding_category {
@@ -102,6 +103,7 @@ enum restored {
 enum severity {
 	SEVERITY_VIOLATION,
 	SEVERITY_LOW,  /* a violation, but no operator was traced in it: no graph is affected */
+	SEVERITY_NOTE, /* PyTorch records it as a region of the graph, which tools may skip */
 	SEVERITY_INFO, /* PyTorch's own change, or in a trace of a kind that was not chosen */
 	SEVERITY_SUPPRESSED, /* the user accepts it */
 	SEVERITY_MAX,
@@ -114,6 +116,26 @@ enum owner {
 	OWNER_MAX,
 };
 
+/* What can be done about a finding: advice.h. */
+enum advice {
+	ADVICE_NONE,
+	ADVICE_NOTHING,
+	ADVICE_COMPILE,
+	ADVICE_RECORDED,
+	ADVICE_REGION,
+	ADVICE_PRE_DISPATCH_OR_NO_GRAD,
+	ADVICE_PRE_DISPATCH,
+	ADVICE_NO_GRAD,
+	ADVICE_ENABLE_GRAD,
+	ADVICE_EXPORT,
+	ADVICE_INFERENCE,
+	ADVICE_INFERENCE_TRUE,
+	ADVICE_NO_INFERENCE,
+	ADVICE_INFERENCE_FALSE,
+	ADVICE_BALANCE,
+	ADVICE_MAX,
+};
+
 struct event_finding {
 	uint64_t number; /* of this finding among all: 1, 2, ... */
 	uint64_t count;  /* how often it has occurred */
@@ -121,9 +143,11 @@ struct event_finding {
 	enum trace_kind kind;
 	enum finding_category category;
 	uint8_t from, to; /* GW_STATE_ bits */
+	uint8_t began;    /* those that the trace began with, or GW_STATE_UNKNOWN */
 	bool certain;
 	enum severity severity;
 	enum owner owner;
+	enum advice advice;
 	enum restored restored;
 	uint64_t duration_ns;
 	uint64_t operators; /* traced in it; 0: an empty scope */
@@ -165,7 +189,9 @@ struct event_totals {
 	uint64_t processes, traces, violations, lost;
 	uint64_t lost_output; /* lines of all outputs that were not written; the caller adds it */
 	uint64_t infos;       /* like violations, in traces of kinds that were not chosen */
-	uint64_t findings;    /* different ones, neither info nor suppressed */
+	uint64_t findings;    /* different ones: violations, those without an operator, drifts */
+	uint64_t drifts;      /* of these */
+	uint64_t notes;       /* different ones */
 	uint64_t suppressed;  /* findings, with repeats */
 	uint64_t findings_forgotten; /* to make room: they count again when they occur again */
 	const struct suppressions *suppressions; /* with their counts; NULL: none */
@@ -216,10 +242,16 @@ static inline bool event_scope_is_empty(const struct event_finding *finding)
 	       !finding->uncounted;
 }
 
-/* Whether a finding is shown without being asked for, and makes --fail fail. */
+/* Whether a finding is a violation: what --fail and the totals count. */
 static inline bool event_is_alarm(const struct event_finding *finding)
 {
 	return finding->severity <= SEVERITY_LOW;
+}
+
+/* Whether a finding is shown without -v. */
+static inline bool event_is_shown(const struct event_finding *finding)
+{
+	return finding->severity <= SEVERITY_NOTE;
 }
 
 /* Receives events in order. The event is the sender's and gone after the call. */

@@ -71,8 +71,8 @@ static char *place_text(const struct event_frame *frame)
 }
 
 /*
- * What makes two findings the same for a person: process, kind of trace, what changed and whose
- * change it was, what became of it, how bad that is, and the places. malloc'ed.
+ * What makes two findings the same for a person: process, kind of trace and its begin, what changed
+ * and whose change it was, what became of it, how bad that is, and the places. malloc'ed.
  */
 static char *identity(const struct event *event)
 {
@@ -83,11 +83,11 @@ static char *identity(const struct event *event)
 	char *text = NULL;
 
 	if (user && decorated && caller &&
-	    asprintf(&text, "%" PRIu32 " %" PRIu64 " %d %d %d %d %d %d %d %d %d %d %s\n%s\n%s",
+	    asprintf(&text, "%" PRIu32 " %" PRIu64 " %d %d %d %d %d %d %d %d %d %d %d %s\n%s\n%s",
 		     event->process.pid, event->process.start_time, finding->kind,
 		     finding->category, finding->severity, finding->owner, finding->from,
-		     finding->to, finding->restored, finding->before_attach, finding->certain,
-		     event_scope_is_empty(finding), user, decorated, caller) < 0)
+		     finding->to, finding->began, finding->restored, finding->before_attach,
+		     finding->certain, event_scope_is_empty(finding), user, decorated, caller) < 0)
 		text = NULL;
 	free(user);
 	free(decorated);

@@ -274,3 +274,43 @@ enum trace_kind frames_kind(const struct event_stack *stack)
 		return TRACE_KIND_MAKE_FX;
 	return TRACE_KIND_OTHER;
 }
+
+/* The interpreter of a graph calls the setter as the user's code did that it was made of. */
+static bool is_interpreter(const struct event_frame *frame)
+{
+	return ends_with(frame->file, "/torch/fx/interpreter.py");
+}
+
+enum change_maker frames_maker(const struct event_stack *change,
+			       const struct event_frame *decorated, enum trace_kind kind)
+{
+	size_t at = 0;
+
+	if (decorated)
+		return in_torch(decorated->file) ? MAKER_TORCH : MAKER_USER;
+
+	/* In these every call of Python code passes by a mode for torch functions. */
+	if (change->count && !in_torch(change->frame[0].file) &&
+	    (kind == TRACE_KIND_MAKE_FX || kind == TRACE_KIND_EXPORT))
+		return MAKER_NATIVE;
+	while (at < change->count &&
+	       (is_method(&change->frame[at], "__torch_function__") ||
+		ends_with(change->frame[at].file, "/torch/autograd/grad_mode.py")))
+		at++;
+	if (at == change->count || (int)at == change->user || is_generated(change, at) ||
+	    is_decorator(&change->frame[at]) || is_interpreter(&change->frame[at]))
+		return MAKER_USER;
+	return in_torch(change->frame[at].file) ? MAKER_TORCH : MAKER_USER;
+}
+
+bool frames_has_backward(const struct event_stack *stack)
+{
+	return any_function(stack, "_engine_run_backward") ||
+	       any_file(stack, "/torch/autograd/__init__.py");
+}
+
+bool frames_makes_region(const struct event_stack *change)
+{
+	return !change->count || any_file(change, "/torch/export/") ||
+	       any_file(change, "/torch/_export/");
+}

@@ -62,4 +62,25 @@ bool frames_is_decorator(const struct event_stack *change);
  */
 const struct event_frame *frames_manager_caller(const struct event_stack *change);
 
+/* What code made a change by the setter. */
+enum change_maker {
+	MAKER_USER,
+	MAKER_TORCH,  /* Python code of PyTorch, for its own purposes: not by a decorator of the
+			 user's */
+	MAKER_NATIVE, /* C++ code that the user's function called */
+};
+
+/*
+ * decorated: as frames_decorated() found it. The kind of the trace decides what a call of the
+ * setter by Python code looks like.
+ */
+enum change_maker frames_maker(const struct event_stack *change,
+			       const struct event_frame *decorated, enum trace_kind kind);
+
+/* Whether a backward pass runs: of autograd.grad(), backward() or torch.func. */
+bool frames_has_backward(const struct event_stack *stack);
+
+/* Whether a pre-dispatch trace is an export's, which makes a region of what a change lasts. */
+bool frames_makes_region(const struct event_stack *change);
+
 #endif

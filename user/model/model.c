@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "model/advice.h"
 #include "model/begins.h"
 #include "model/codes.h"
 #include "model/findings.h"
@@ -53,13 +54,14 @@ struct model *model_new(const struct model_options *options, const struct model_
 	model->context = context;
 	model->open = recent_new(MAX_OPEN);
 	model->ended = recent_new(MAX_ENDED);
+	model->mixed = recent_new(MAX_OPEN);
 	model->processes = recent_new(MAX_SEEN);
 	model->begins = begins_new(MAX_OPEN);
 	model->codes = codes_new();
 	model->scopes = scopes_new(on_scope, model);
 	model->findings = findings_new(handler, context);
-	if (!model->open || !model->ended || !model->processes || !model->begins || !model->codes ||
-	    !model->scopes || !model->findings) {
+	if (!model->open || !model->ended || !model->mixed || !model->processes || !model->begins ||
+	    !model->codes || !model->scopes || !model->findings) {
 		model_free(model);
 		return NULL;
 	}
@@ -72,6 +74,7 @@ void model_free(struct model *model)
 		return;
 	recent_free(model->open);
 	recent_free(model->ended);
+	recent_free(model->mixed);
 	recent_free(model->processes);
 	begins_free(model->begins);
 	codes_free(model->codes);
@@ -157,9 +160,11 @@ enum trace_kind model_kind(const struct model *model, uint64_t id, uint64_t mode
 	return begin ? begin->kind : TRACE_KIND_UNKNOWN;
 }
 
-bool model_is_info(const struct model *model, enum trace_kind kind)
+bool model_is_info(const struct model *model, enum trace_kind kind, uint8_t began)
 {
-	return !(model->options.kinds >> kind & 1);
+	bool began_off = !(began & (GW_STATE_UNKNOWN | GW_STATE_GRAD));
+
+	return !(model->options.kinds >> kind & 1) || (model->options.began_on && began_off);
 }
 
 static bool is_ended(const struct model *model, uint64_t id)
@@ -185,7 +190,8 @@ static void note_begin(struct model *model, const struct gw_event_record *record
 
 	begins_note(model->begins, record->session, kind, data, size);
 	if (model->actor.begun)
-		model->actor.begun(model->actor.context, record, kind, model_is_info(model, kind));
+		model->actor.begun(model->actor.context, record, kind,
+				   model_is_info(model, kind, record->began));
 }
 
 static void begin_from_session(struct model *model, const struct gw_session *session,
@@ -222,9 +228,9 @@ static void begin_from_record(struct model *model, const struct gw_event_record 
 	emit_of_process(model, &event, record->file_id);
 }
 
-static void count_changes(struct model *model, enum trace_kind kind, uint64_t count)
+static void count_changes(struct model *model, bool info, uint64_t count)
 {
-	if (model_is_info(model, kind))
+	if (info)
 		model->totals.infos += count;
 	else
 		model->totals.violations += count;
@@ -242,8 +248,9 @@ static void emit_violation(struct model *model, const struct gw_event_record *re
 	event.violation.from = record->from;
 	event.violation.to = record->to;
 	event.violation.certain = record->certain;
-	event.violation.info = model_is_info(model, event.violation.kind);
-	count_changes(model, event.violation.kind, 1);
+	event.violation.began = record->began;
+	event.violation.info = model_is_info(model, event.violation.kind, record->began);
+	count_changes(model, event.violation.info, 1);
 	emit_of_process(model, &event, record->file_id);
 }
 
@@ -281,28 +288,77 @@ static void suppress(struct model *model, struct event *event)
 	finding->suppression = suppressions_name_of(suppressions, index);
 }
 
-static enum severity severity_of(const struct model *model, const struct event_finding *finding)
+/*
+ * Whether PyTorch makes a region of what a change in a pre-dispatch trace lasts: not where the mode
+ * is that in which the trace began, as in a nested scope, nor for a block that began before.
+ */
+static bool is_region(const struct event_finding *finding, const struct event_stack *stack,
+		      const struct change_role *role)
+{
+	return finding->kind == TRACE_KIND_PRE_DISPATCH && finding->category == FINDING_SCOPE &&
+	       !(finding->began & GW_STATE_UNKNOWN) &&
+	       (finding->began ^ finding->to) & GW_STATE_GRAD && role->kind != CHANGE_LEAVE &&
+	       frames_makes_region(stack);
+}
+
+static enum severity severity_of(const struct model *model, const struct event_finding *finding,
+				 bool region)
 {
 	if (finding->suppression)
 		return SEVERITY_SUPPRESSED;
-	if (finding->owner == OWNER_AUTOGRAD || model_is_info(model, finding->kind))
+	if (finding->owner == OWNER_AUTOGRAD)
 		return SEVERITY_INFO;
+	if (model_is_info(model, finding->kind, finding->began))
+		return region ? SEVERITY_NOTE : SEVERITY_INFO;
 	if (finding->before_attach)
 		return SEVERITY_LOW;
 	return event_scope_is_empty(finding) ? SEVERITY_LOW : SEVERITY_VIOLATION;
 }
 
+static void count_finding(struct event_totals *totals, const struct event_finding *finding)
+{
+	if (finding->severity == SEVERITY_NOTE)
+		totals->notes++;
+	if (!event_is_alarm(finding))
+		return;
+	totals->findings++;
+	if (finding->category == FINDING_DRIFT)
+		totals->drifts++;
+}
+
 /* Tells of a finding, if it is new. */
-static void tell_finding(struct model *model, struct event *event)
+static void tell_finding(struct model *model, struct event *event, const struct change_role *role)
 {
 	struct event_finding *finding = &event->finding;
+	struct advice_case at = {
+		.role = *role,
+		.maker = frames_maker(&event->stack, finding->decorated, finding->kind),
+		.region = is_region(finding, &event->stack, role),
+		.mixed = recent_contains(model->mixed, (struct recent_key){finding->trace, 0}),
+	};
 
 	suppress(model, event);
-	finding->severity = severity_of(model, finding);
-	if (findings_take(model->findings, event) && event_is_alarm(finding))
-		model->totals.findings++;
+	finding->severity = severity_of(model, finding, at.region);
+	finding->advice = advice_for(finding, &at);
+	if (findings_take(model->findings, event))
+		count_finding(&model->totals, finding);
 	if (finding->severity == SEVERITY_SUPPRESSED)
 		model->totals.suppressed++;
+}
+
+static void note_mixed(struct model *model, uint64_t trace)
+{
+	if (trace)
+		recent_add(model->mixed, (struct recent_key){trace, 0});
+}
+
+/* A trace that turns grad off and on again cannot be had without a change from outside. */
+static void note_nested(struct model *model, const struct event_finding *finding)
+{
+	if (finding->category != FINDING_UNBALANCED && finding->owner == OWNER_USER &&
+	    !(finding->began & GW_STATE_UNKNOWN) &&
+	    !((finding->began ^ finding->to) & GW_STATE_GRAD))
+		note_mixed(model, finding->trace);
 }
 
 static void on_scope(void *context, const struct scope *scope)
@@ -326,6 +382,7 @@ static void on_scope(void *context, const struct scope *scope)
 	finding->category = scope->drift ? FINDING_DRIFT : FINDING_SCOPE;
 	finding->from = scope->record.from;
 	finding->to = scope->record.to;
+	finding->began = scope->record.began;
 	finding->certain = scope->record.certain;
 	finding->restored = scope->restored;
 	finding->duration_ns = scope->end - scope->record.header.time;
@@ -340,7 +397,8 @@ static void on_scope(void *context, const struct scope *scope)
 		finding->decorated = frames_decorated(&event.stack, &at_operator);
 		finding->caller = frames_manager_caller(&event.stack);
 	}
-	tell_finding(model, &event);
+	note_nested(model, finding);
+	tell_finding(model, &event, &role);
 }
 
 /* A change whose session is not known, or over, is a scope without an end. */
@@ -401,6 +459,8 @@ static void take_event(struct model *model, struct gw_event_record *record, cons
 	struct event_stack stack;
 
 	codes_stack(model->codes, data, size, &frames, &stack);
+	if (!is_trace && frames_has_backward(&stack))
+		note_mixed(model, record->session);
 	if (is_trace && record->session)
 		note_begin(model, record, &stack, data, size);
 	if (record->session)
@@ -473,6 +533,7 @@ static void tell_unbalanced(struct model *model, const struct gw_session *sessio
 	const struct begin *begin = begins_get(model->begins, session->id);
 	struct event event = {.type = EVENT_FINDING, .time = end, .stack = {.user = -1}};
 	struct event_finding *finding = &event.finding;
+	struct change_role role = {.kind = CHANGE_DIRECT};
 	struct codes_frames frames;
 
 	process_of_session(&event.process, session);
@@ -484,11 +545,12 @@ static void tell_unbalanced(struct model *model, const struct gw_session *sessio
 	finding->category = FINDING_UNBALANCED;
 	finding->from = session->state_begin;
 	finding->to = session->state_end;
+	finding->began = session->began;
 	finding->certain = true;
 	finding->restored = RESTORED_NO;
 	finding->duration_ns = end > session->first_push ? end - session->first_push : 0;
 	finding->operators = session->operators;
-	tell_finding(model, &event);
+	tell_finding(model, &event, &role);
 }
 
 static void tell_findings_at_end(struct model *model, const struct gw_session *session,
@@ -504,6 +566,12 @@ static void tell_findings_at_end(struct model *model, const struct gw_session *s
 		tell_unbalanced(model, session, end);
 }
 
+static uint8_t began_of_session(const struct gw_session *session)
+{
+	return session->seen_from_start || session->mode == GW_MODE_PRE_DISPATCH ? session->began
+										 : GW_STATE_UNKNOWN;
+}
+
 static void end_trace(struct model *model, const struct gw_session *session,
 		      enum gw_end_reason reason, uint64_t end)
 {
@@ -514,8 +582,10 @@ static void end_trace(struct model *model, const struct gw_session *session,
 		return;
 	recent_remove(model->open, key);
 	tell_findings_at_end(model, session, end);
+	recent_remove(model->mixed, key);
 	event.trace.kind = model_kind(model, session->id, session->mode);
-	count_changes(model, event.trace.kind, session->throttled);
+	count_changes(model, model_is_info(model, event.trace.kind, began_of_session(session)),
+		      session->throttled);
 	model->throttled += session->throttled;
 	if (session->throttled)
 		findings_note_throttled(model->findings, session->id, session->throttled);
@@ -588,7 +658,7 @@ void model_finish(struct model *model, uint64_t now)
 	findings_finish(model->findings, now);
 	/* Those whose session found no room: of no known kind. */
 	if (model->totals.counter[GW_THROTTLED] > model->throttled)
-		count_changes(model, TRACE_KIND_UNKNOWN,
+		count_changes(model, model_is_info(model, TRACE_KIND_UNKNOWN, GW_STATE_UNKNOWN),
 			      model->totals.counter[GW_THROTTLED] - model->throttled);
 	model->finished = true;
 	model_totals(model, &event.totals);

@@ -26,6 +26,7 @@ struct model_resolver {
 struct model_options {
 	uint64_t idle_ns;   /* a popped trace without push or pop for so long is over */
 	unsigned int kinds; /* set of model/kinds.h: others are only informed of */
+	bool began_on;      /* changes in traces that began with grad off are no violations */
 	struct suppressions *suppressions; /* the caller's; NULL: none */
 };
 

@@ -14,6 +14,7 @@ struct model {
 
 	struct recent *open;
 	struct recent *ended;
+	struct recent *mixed; /* traces that are so, see advice.h */
 	struct recent *processes;
 	struct begins *begins;
 	struct codes *codes;
@@ -33,8 +34,11 @@ void model_process_of_record(struct event_process *process, const struct gw_even
 /* The kind of a trace. A pre-dispatch one is known by its mode, even if its begin was lost. */
 enum trace_kind model_kind(const struct model *model, uint64_t id, uint64_t mode);
 
-/* Whether changes in traces of a kind are no violations. */
-bool model_is_info(const struct model *model, enum trace_kind kind);
+/*
+ * Whether changes in a trace are no violations. began: GW_STATE_ bits that it began with, or
+ * GW_STATE_UNKNOWN.
+ */
+bool model_is_info(const struct model *model, enum trace_kind kind, uint8_t began);
 
 /* BPF asks what is to be done about a violation, or tells what it did (asks.c). */
 void model_ask(struct model *model, const struct gw_event_record *record,

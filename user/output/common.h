@@ -20,7 +20,7 @@ const char *output_stack_status(enum gw_stack_status status);
 /* "scope", "drift", "unbalanced"; part of the JSON schema. */
 const char *output_category(enum finding_category category);
 
-/* "violation", "low", "info", "suppressed"; part of the JSON schema. */
+/* "violation", "low", "note", "info", "suppressed"; part of the JSON schema. */
 const char *output_severity(enum severity severity);
 
 /* "user", "autograd"; part of the JSON schema. */

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "model/advice.h"
 #include "model/suppressions.h"
 #include "output/common.h"
 #include "output/names.h"
@@ -198,6 +199,23 @@ static void put_trace(struct line *line, const struct sink_context *context,
 	put_number(line, "violations", trace->violations);
 }
 
+/* What a trace began with; null: not known. */
+static void put_began(struct line *line, uint8_t began)
+{
+	struct line inner;
+
+	if (began & GW_STATE_UNKNOWN) {
+		put_null(line, "began");
+		return;
+	}
+	inner = put_object(line, "began");
+	if (inner.failed)
+		return;
+	put_bool(&inner, "grad", began & GW_STATE_GRAD);
+	put_bool(&inner, "inference", began & GW_STATE_INFERENCE);
+	line->failed = inner.failed;
+}
+
 static void put_violation(struct line *line, const struct event_violation *violation)
 {
 	put_number_or_null(line, "trace", violation->trace);
@@ -206,6 +224,7 @@ static void put_violation(struct line *line, const struct event_violation *viola
 	put_bool(line, "to", violation->to);
 	put_bool(line, "certain", violation->certain);
 	put_bool(line, "info", violation->info);
+	put_began(line, violation->began);
 }
 
 static void put_restored(struct line *line, enum restored restored)
@@ -237,6 +256,7 @@ static void put_finding(struct line *line, const struct event_finding *finding)
 	put_string(line, "kind", kind_name(finding->kind), STRING_MAX);
 	put_state(line, "from", finding->from);
 	put_state(line, "to", finding->to);
+	put_began(line, finding->began);
 	put_bool(line, "certain", finding->certain);
 	put_restored(line, finding->restored);
 	put_number(line, "duration_ns", finding->duration_ns);
@@ -247,6 +267,8 @@ static void put_finding(struct line *line, const struct event_finding *finding)
 	put_bool(line, "empty", !finding->operators && !finding->uncounted);
 	put_bool(line, "before_attach", finding->before_attach);
 	put_known(line, "manager", finding->manager, sizeof(finding->manager));
+	put_known(line, "advice", advice_key(finding->advice) ? advice_key(finding->advice) : "",
+		  STRING_MAX);
 	put_string(line, "whose", output_owner(finding->owner), STRING_MAX);
 	put_bool(line, "decorator", finding->decorator);
 	put_place(line, "decorated", finding->decorated);
@@ -360,6 +382,7 @@ static void put_totals(struct line *line, const struct event_totals *totals)
 	put_number(line, "violations", totals->violations);
 	put_number(line, "infos", totals->infos);
 	put_number(line, "findings", totals->findings);
+	put_number(line, "notes", totals->notes);
 	put_number(line, "suppressed", totals->suppressed);
 	put_number(line, "findings_forgotten", totals->findings_forgotten);
 	put_number(line, "drifts", totals->counter[GW_DRIFTS]);

@@ -117,6 +117,7 @@ const char *output_severity(enum severity severity)
 	static const char *const name[SEVERITY_MAX] = {
 		[SEVERITY_VIOLATION] = "violation",
 		[SEVERITY_LOW] = "low",
+		[SEVERITY_NOTE] = "note",
 		[SEVERITY_INFO] = "info",
 		[SEVERITY_SUPPRESSED] = "suppressed",
 	};

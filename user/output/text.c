@@ -257,10 +257,10 @@ static void (*printer_of(const struct text_sink *text,
 	case EVENT_VIOLATION:
 		return text->verbosity >= 2 ? print_violation : NULL;
 	case EVENT_FINDING:
-		return text->verbosity >= 1 || event_is_alarm(&event->finding) ? print_finding
+		return text->verbosity >= 1 || event_is_shown(&event->finding) ? print_finding
 									       : NULL;
 	case EVENT_REPEATED:
-		return text->verbosity >= 1 || event_is_alarm(&event->finding) ? print_repeated
+		return text->verbosity >= 1 || event_is_shown(&event->finding) ? print_repeated
 									       : NULL;
 	case EVENT_ACTION:
 		return print_action;

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "model/advice.h"
 #include "output/common.h"
 
 #define INDENT "\n    "
@@ -16,6 +17,8 @@ const char *text_finding_title(const struct event_finding *finding)
 {
 	if (finding->severity == SEVERITY_SUPPRESSED)
 		return "suppressed";
+	if (finding->severity == SEVERITY_NOTE)
+		return "NOTE";
 	if (finding->severity == SEVERITY_INFO)
 		return "info";
 	if (finding->category == FINDING_DRIFT)
@@ -149,31 +152,30 @@ static void print_where(FILE *stream, const struct event *event)
 	}
 }
 
-static const char *remedy(const struct event_finding *finding)
+/* How much of the graph is a region: the operators of a pre-dispatch trace are not counted. */
+static void print_region(FILE *stream, const struct event_finding *finding)
 {
-	if (finding->owner == OWNER_AUTOGRAD)
-		return "autograd runs its own code so: nothing to do";
-	if (finding->category == FINDING_UNBALANCED)
-		return "what runs next has another grad mode: put it back in the code that is "
-		       "traced";
-	if (finding->category == FINDING_DRIFT)
-		return "the graph does not record this: enter inference mode round the whole trace";
-	switch (finding->kind) {
-	case TRACE_KIND_EXPORT:
-		return "the graph does not record this: put torch.no_grad() round the whole "
-		       "export, "
-		       "or export with pre_dispatch=True";
-	case TRACE_KIND_DECOMPOSE:
-		return "the new graph does not record this: put torch.no_grad() round "
-		       "run_decompositions()";
-	case TRACE_KIND_PRE_DISPATCH:
-		return "a pre-dispatch trace records grad mode by itself";
-	case TRACE_KIND_COMPILE:
-		return "torch.compile deals with this by itself";
-	default:
-		return "the graph does not record this: put torch.no_grad() round the whole trace, "
-		       "or trace with pre_dispatch=True";
-	}
+	fputs(INDENT "the graph has a region of its own (wrap_with_set_grad_enabled) for ", stream);
+	if (finding->decorator)
+		fputs("all of the decorated function", stream);
+	else if (finding->restored == RESTORED_YES)
+		fputs("all that ran in between", stream);
+	else
+		fputs("all that ran from there on", stream);
+}
+
+static void print_began(FILE *stream, const struct event_finding *finding)
+{
+	if (!(finding->began & (GW_STATE_UNKNOWN | GW_STATE_GRAD)))
+		fputs(INDENT "the trace began with grad off", stream);
+}
+
+static void print_advice(FILE *stream, const struct event_finding *finding)
+{
+	const char *text = advice_text(finding->advice);
+
+	if (text)
+		fprintf(stream, INDENT "%s", text);
 }
 
 static void print_stack(FILE *stream, const struct event_stack *stack)
@@ -196,12 +198,14 @@ void text_finding_body(FILE *stream, const struct event *event, bool with_stack)
 
 	print_what(stream, finding);
 	print_where(stream, event);
+	print_began(stream, finding);
+	if (finding->severity == SEVERITY_NOTE)
+		print_region(stream, finding);
 	if (finding->suppression) {
 		fputs(INDENT "accepted by ", stream);
 		output_escaped(stream, finding->suppression, OUTPUT_NAME_BYTES);
-	} else if (!finding->before_attach &&
-		   (finding->category != FINDING_SCOPE || !event_scope_is_empty(finding))) {
-		fprintf(stream, INDENT "%s", remedy(finding));
+	} else {
+		print_advice(stream, finding);
 	}
 	if (with_stack)
 		print_stack(stream, &event->stack);

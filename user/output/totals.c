@@ -83,6 +83,9 @@ void text_totals(FILE *stream, const struct event_totals *totals)
 		totals->violations, output_plural(totals->violations, "violation", "violations"),
 		totals->lost, totals->findings,
 		output_plural(totals->findings, "finding", "findings"));
+	if (totals->notes)
+		fprintf(stream, ", %" PRIu64 " %s", totals->notes,
+			output_plural(totals->notes, "note", "notes"));
 	/* Only where there are any; without them the line's numbers are all changes that were seen.
 	 */
 	if (totals->infos)
