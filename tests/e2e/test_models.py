@@ -28,9 +28,9 @@ def transformers(target):
 
 @pytest.fixture
 def trace(target, transformers, tmp_path, gradwatch):
-    def run(model):
+    def run(*arguments):
         environment = {"PYTHONPATH": str(transformers), "HF_HUB_OFFLINE": "1"}
-        argv = target.command(tmp_path, "models.py", model, environment=environment)
+        argv = target.command(tmp_path, "models.py", *arguments, environment=environment)
         monitor = gradwatch("--", *argv).finish()
         assert monitor.status == 0, monitor.stderr
         assert any(line.startswith("nodes ") for line in monitor.other), "no graph was made"
@@ -50,6 +50,24 @@ def test_llama(trace):
     assert finding["user"]["file"].endswith("/modeling_llama.py")
     assert finding["restored"] and finding["operators"] > 0
     assert len(monitor.violations) == 2
+
+
+def test_llama_exported(trace):
+    """The default export makes a region of the rotary embedding, of which a note tells."""
+    monitor = trace("llama", "export")
+    (answer,) = [line for line in monitor.other if line.startswith("nodes ")]
+    assert answer.endswith(" regions 1")
+    (finding,) = monitor.of_type("finding")
+    assert (finding["severity"], finding["advice"]) == ("note", "region")
+    assert finding["decorator"] and finding["restored"] and finding["began"]["grad"]
+    assert monitor.end_event["notes"] == 1 and monitor.end_event["findings"] == 0
+
+
+@pytest.mark.parametrize("model", ["gpt2", "bert"])
+def test_models_exported(trace, model):
+    """Nothing of an export itself is taken for the model's."""
+    monitor = trace(model, "export")
+    assert not monitor.of_type("finding") and monitor.end_event["notes"] == 0
 
 
 @pytest.mark.parametrize("model", ["gpt2", "bert"])

@@ -33,6 +33,8 @@ FINDING = {
         "manager",
         "whose",
         "decorator",
+        "advice",
+        "began",
     ),
     *("decorated", "caller", "suppressed_by"),
 }
@@ -45,12 +47,21 @@ KEYS = {
     "attached": WHO | {"sites", "certain", "doubt", "armed_after_ns", "too_late"},
     "trace_begin": WHO | TRACE | STACK,
     "trace_end": WHO | TRACE | {"reason"},
-    "violation": WHO | STACK | {"trace", "kind", "from", "to", "certain", "info"},
+    "violation": WHO | STACK | {"trace", "kind", "from", "to", "certain", "info", "began"},
     "finding": WHO | STACK | FINDING,
     "action": WHO | STACK | ACTION,
     "end": {
-        *("processes", "traces", "violations", "infos", "findings", "suppressed", "drifts"),
-        *("findings_forgotten", "lost", "lost_output", "actions", "stacks", "ledger", "counters"),
+        *("processes", "traces", "violations", "infos", "findings", "notes", "drifts"),
+        *(
+            "suppressed",
+            "findings_forgotten",
+            "lost",
+            "lost_output",
+            "actions",
+            "stacks",
+            "ledger",
+            "counters",
+        ),
     },
 }
 

@@ -132,8 +132,9 @@ def test_fail_when_output_is_lost(binary, artefact):
     assert result.stderr.count("No space left on device") == 1
     # `start` and `end`; the notices about them are no lines of output.
     assert "lines of output lost: 2\n" in result.stderr
-    assert "--fail: not all could be checked: no libtorch was watched; lines of output lost: 2" in (
-        result.stderr
+    assert (
+        "--fail-on: not all could be checked: no libtorch was watched; lines of output lost: 2"
+        in (result.stderr)
     )
     result = run([binary, "-o", "/dev/full", "--", *artefact(5)])
     assert result.returncode == 5  # the command's own comes first
@@ -227,7 +228,7 @@ def test_fail_when_nothing_was_watched(binary):
     result = run([binary, "--fail", "--", "true"])
     assert result.returncode == 3
     (line,) = [line for line in result.stderr.splitlines() if "--fail" in line]
-    assert line == "gradwatch: error: --fail: not all could be checked: no libtorch was watched"
+    assert line == "gradwatch: error: --fail-on: not all could be checked: no libtorch was watched"
     assert run([binary, "--fail", "--", "sh", "-c", "exit 9"]).returncode == 9
 
 
@@ -264,7 +265,7 @@ def test_fail_when_armed_too_late(binary, any_target, tmp_path):
     command = [binary, "--fail", "--log", log, "--", sys.executable, "-c", MAP_AND_END, library]
     result = run(command)
     assert result.returncode == 3, result.stderr
-    assert "--fail: not all could be checked: " in result.stderr
+    assert "--fail-on: not all could be checked: " in result.stderr
     for line in log.read_text().splitlines():
         event = json.loads(line)
         if event["type"] == "attached":

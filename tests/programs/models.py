@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Traces a small transformers model with random weights: models.py llama|gpt2|bert."""
+"""Traces a small transformers model with random weights: models.py llama|gpt2|bert [export].
+
+By make_fx, or by a default export; prints the number of nodes, and of regions of another grad mode.
+"""
 
 import sys
 
@@ -66,10 +69,24 @@ def decoder(model):
     return lambda x: model(inputs_embeds=x, **inputs)[0]
 
 
+class Whole(torch.nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
 def main():
     function = {"llama": llama, "gpt2": gpt2, "bert": bert}[sys.argv[1]]()
-    graph = make_fx(function, _allow_non_fake_inputs=True)(torch.randn(1, LENGTH, SIZE)).graph
-    sys.stdout.write(f"nodes {len(graph.nodes)}\n")
+    x = torch.randn(1, LENGTH, SIZE)
+    if sys.argv[2:] == ["export"]:
+        graph = torch.export.export(Whole(function), (x,)).graph
+    else:
+        graph = make_fx(function, _allow_non_fake_inputs=True)(x).graph
+    regions = [node for node in graph.nodes if "wrap_with_set_grad_enabled" in str(node.target)]
+    sys.stdout.write(f"nodes {len(graph.nodes)} regions {len(regions)}\n")
 
 
 if __name__ == "__main__":

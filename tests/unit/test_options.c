@@ -52,10 +52,31 @@ static void takes_a_command(void **state)
 	assert_string_equal(options.child[0], "python");
 	assert_string_equal(options.child[2], "x");
 	assert_null(options.child[3]);
-	assert_true(options.fail);
+	assert_int_equal(options.fail_on, FAIL_VIOLATION | FAIL_DRIFT | FAIL_UNKNOWN);
 	assert_true(options.follow);
 	assert_int_equal(parse("--no-follow", "--", "true", NULL), 0);
 	assert_false(options.follow);
+}
+
+static void takes_what_fails(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--pid", "1", NULL), 0);
+	assert_int_equal(options.fail_on, 0);
+	assert_false(options.began_on);
+	assert_int_equal(parse("--fail-on", "note", "--fail", "--pid", "1", NULL), 0);
+	assert_int_equal(options.fail_on, FAIL_NOTE);
+	assert_int_equal(parse("--fail", "--fail-on=unknown,violation", "--pid", "1", NULL), 0);
+	assert_int_equal(options.fail_on, FAIL_UNKNOWN | FAIL_VIOLATION);
+	assert_int_equal(parse("--fail-on", "drift,notes", "--pid", "1", NULL), -EINVAL);
+	assert_non_null(strstr(err.text, "'notes'"));
+	assert_int_equal(parse("--fail-on", "", "--pid", "1", NULL), -EINVAL);
+	assert_int_equal(parse("--fail-on", "drift,", "--pid", "1", NULL), -EINVAL);
+	assert_int_equal(parse("--began", "on", "--pid", "1", NULL), 0);
+	assert_true(options.began_on);
+	assert_int_equal(parse("--began", "any", "--pid", "1", NULL), 0);
+	assert_false(options.began_on);
+	assert_int_equal(parse("--began", "off", "--pid", "1", NULL), -EINVAL);
 }
 
 static void takes_doctor(void **state)
@@ -224,6 +245,7 @@ int main(void)
 		cmocka_unit_test(takes_enforcement),
 		cmocka_unit_test(refuses_enforcement),
 		cmocka_unit_test(takes_a_command),
+		cmocka_unit_test(takes_what_fails),
 		cmocka_unit_test(takes_doctor),
 		cmocka_unit_test(refuses_nonsense_with_the_fix),
 		cmocka_unit_test(refuses_numbers_that_are_none),

@@ -37,11 +37,11 @@
 /* Format strings, by what the mode was to become; the argument is the trace. */
 static const char message[2][MESSAGE_BYTES] = {
 	"gradwatch: the grad mode was about to change (on -> off) inside trace %lu, which does not "
-	"record it: the graph would be silently wrong. Put torch.no_grad() round the whole trace, "
-	"or trace with pre_dispatch=True.",
+	"record it: the graph would be silently wrong. Use pre_dispatch=True, which records it; "
+	"for "
+	"inference only, put torch.no_grad() around the whole trace.",
 	"gradwatch: the grad mode was about to change (off -> on) inside trace %lu, which does not "
-	"record it: the graph would be silently wrong. Put torch.enable_grad() round the whole "
-	"trace, or trace with pre_dispatch=True.",
+	"record it: the graph would be silently wrong. Use pre_dispatch=True, which records it.",
 };
 
 static int write_memory(pid_t pid, uint64_t address, const void *data, size_t size)

@@ -18,6 +18,8 @@ enum {
 	OPT_JSON,
 	OPT_LOG,
 	OPT_FAIL,
+	OPT_FAIL_ON,
+	OPT_BEGAN,
 	OPT_IDLE,
 	OPT_RATE,
 	OPT_KINDS,
@@ -50,9 +52,12 @@ static const struct row {
 	 "else standard output)"},
 	{"json", NULL, OPT_JSON, "events as JSON Lines (schema: README)"},
 	{"log", "FILE", OPT_LOG, "append JSON Lines to FILE too (mode 0600, reopened on SIGHUP)"},
-	{"fail", NULL, OPT_FAIL,
-	 "exit with 3 if there was a finding that is not suppressed, or if something could not be "
-	 "checked"},
+	{"fail", NULL, OPT_FAIL, "the same as --fail-on violation,drift,unknown"},
+	{"fail-on", "LIST", OPT_FAIL_ON,
+	 "exit with 3 if there was one of these that is not suppressed: violation, note, drift; or "
+	 "unknown: if something could not be checked"},
+	{"began", "MODE", OPT_BEGAN,
+	 "any (default), or on: violations are only in traces that began with grad on"},
 	{"idle", "SECONDS", OPT_IDLE,
 	 "a trace has ended after so long without an operator (default 30)"},
 	{"kinds", "LIST", OPT_KINDS,
@@ -139,7 +144,7 @@ void options_help(FILE *stream)
 	for (size_t i = 0; i < ROWS; i++)
 		print_row(stream, &rows[i]);
 	fputs("\nexit status: the command's with -- CMD; 0; 2 bad use or nothing could be\n"
-	      "watched; 3 with --fail; 126, 127 the command could not be run or found\n",
+	      "watched; 3 with --fail-on; 126, 127 the command could not be run or found\n",
 	      stream);
 }
 
@@ -175,6 +180,38 @@ static int set_kinds(struct options *options, const char *text, struct err *err)
 		return 0;
 	kinds_text(all);
 	return err_set(err, -EINVAL, "--kinds knows no '%s': all, or some of %s", word, all);
+}
+
+#define FAIL_DEFAULT (FAIL_VIOLATION | FAIL_DRIFT | FAIL_UNKNOWN)
+
+static int set_fail_on(struct options *options, const char *list, struct err *err)
+{
+	static const char *const name[] = {"violation", "note", "drift", "unknown"};
+
+	options->fail_on = 0;
+	for (;; list++) {
+		size_t length = strcspn(list, ","), i = 0;
+
+		while (i < 4 && (strlen(name[i]) != length || memcmp(name[i], list, length) != 0))
+			i++;
+		if (i == 4)
+			return err_set(err, -EINVAL,
+				       "--fail-on knows no '%.*s': some of violation, note, drift, "
+				       "unknown",
+				       (int)length, list);
+		options->fail_on |= 1u << i;
+		list += length;
+		if (!*list)
+			return 0;
+	}
+}
+
+static int set_began(struct options *options, const char *mode, struct err *err)
+{
+	options->began_on = !strcmp(mode, "on");
+	if (options->began_on || !strcmp(mode, "any"))
+		return 0;
+	return err_set(err, -EINVAL, "--began knows no '%s': any or on", mode);
 }
 
 static int set_rate(struct options *options, const char *text, struct err *err)
@@ -251,8 +288,13 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 		options->log_path = optarg;
 		return 0;
 	case OPT_FAIL:
-		options->fail = true;
+		if (!options->fail_on)
+			options->fail_on = FAIL_DEFAULT;
 		return 0;
+	case OPT_FAIL_ON:
+		return set_fail_on(options, optarg, err);
+	case OPT_BEGAN:
+		return set_began(options, optarg, err);
 	case 'v':
 		options->verbosity++;
 		return 0;
@@ -360,11 +402,11 @@ static int check_outputs(const struct options *options, struct err *err)
 	if (options->command == COMMAND_WATCH)
 		return 0;
 	if (options->json || options->print_suppressions || options->output_path ||
-	    options->log_path || options->fail)
+	    options->log_path || options->fail_on)
 		return err_set(
 			err, -EINVAL,
 			"doctor and release print text to standard output: --json, --output, "
-			"--log, --print-suppressions and --fail are for watching");
+			"--log, --print-suppressions and --fail-on are for watching");
 	return 0;
 }
 

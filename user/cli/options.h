@@ -23,6 +23,14 @@ enum exit_status {
 	EXIT_COMMAND_NOT_FOUND = 127,
 };
 
+/* What --fail-on can name. */
+enum fail {
+	FAIL_VIOLATION = 1,
+	FAIL_NOTE = 2,
+	FAIL_DRIFT = 4,
+	FAIL_UNKNOWN = 8, /* something was not seen */
+};
+
 enum command { COMMAND_WATCH, COMMAND_DOCTOR, COMMAND_RELEASE, COMMAND_HELP, COMMAND_VERSION };
 
 #define OPTIONS_MAX_PIDS 1024
@@ -34,9 +42,10 @@ struct options {
 	bool all;
 	bool follow;
 	bool json;
-	bool fail;
+	unsigned int fail_on; /* set of FAIL_: what is found ends with EXIT_VIOLATIONS */
 	int verbosity;
 	uint64_t idle_ns;
+	bool began_on;             /* only traces that began with grad on have violations */
 	unsigned int kinds;        /* set of model/kinds.h: others are only informed of */
 	uint32_t rate;             /* changes told per second and thread, 0: no limit */
 	const char *output_path;   /* of events, "-": standard output; NULL: the default */

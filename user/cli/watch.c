@@ -91,8 +91,33 @@ static bool has_acted(const struct event_totals *totals)
 	return totals->actions[ACTION_PERFORMED] || totals->actions[ACTION_TOO_LATE];
 }
 
-/* With --fail, whatever may have hidden a violation is a failure as well. */
-static int status_of_fail(const struct watch_result *result, const struct outputs *outputs)
+/* What --fail-on can name and there was: a set of FAIL_. */
+static unsigned int failures(const struct watch_result *result)
+{
+	const struct event_totals *totals = &result->totals;
+	unsigned int found = 0;
+
+	if (totals->findings > totals->drifts || has_acted(totals))
+		found |= FAIL_VIOLATION;
+	if (totals->notes)
+		found |= FAIL_NOTE;
+	if (totals->drifts)
+		found |= FAIL_DRIFT;
+	return found;
+}
+
+static void log_failures(unsigned int found)
+{
+	log_error("--fail-on: there were %s%s%s%s%s", found & FAIL_VIOLATION ? "violations" : "",
+		  found & FAIL_VIOLATION && found & (FAIL_DRIFT | FAIL_NOTE) ? ", " : "",
+		  found & FAIL_DRIFT ? "drifts" : "",
+		  found & FAIL_DRIFT && found & FAIL_NOTE ? ", " : "",
+		  found & FAIL_NOTE ? "notes" : "");
+}
+
+/* Whatever may have hidden a violation is FAIL_UNKNOWN. */
+static int status_of_fail(const struct watch_result *result, const struct outputs *outputs,
+			  unsigned int fail_on)
 {
 	const struct unknown_facts facts = {
 		.result = result,
@@ -100,14 +125,15 @@ static int status_of_fail(const struct watch_result *result, const struct output
 		.too_late = outputs->too_late,
 		.lost_output = outputs->lost,
 	};
+	unsigned int found = failures(result) & fail_on;
 	char reason[256];
-	bool unknown = unknown_reason(&facts, reason, sizeof(reason));
+	bool unknown = fail_on & FAIL_UNKNOWN && unknown_reason(&facts, reason, sizeof(reason));
 
 	if (unknown)
-		log_error("--fail: not all could be checked: %s", reason);
-	if (unknown || result->totals.findings || has_acted(&result->totals))
-		return EXIT_VIOLATIONS;
-	return EXIT_OK;
+		log_error("--fail-on: not all could be checked: %s", reason);
+	if (found)
+		log_failures(found);
+	return unknown || found ? EXIT_VIOLATIONS : EXIT_OK;
 }
 
 static int status_of_result(const struct options *options, const struct watch_result *result,
@@ -118,10 +144,10 @@ static int status_of_result(const struct options *options, const struct watch_re
 	if (result->bad_records)
 		log_warn("%llu records of another format were ignored",
 			 (unsigned long long)result->bad_records);
-	if (!result->probed && !options->all && !options->fail)
+	if (!result->probed && !options->all && !(options->fail_on & FAIL_UNKNOWN))
 		log_warn("no libtorch that can be watched was loaded: nothing was seen");
-	if (options->fail)
-		failed = status_of_fail(result, outputs);
+	if (options->fail_on)
+		failed = status_of_fail(result, outputs, options->fail_on);
 	if (options->child && result->command_status)
 		return result->command_status;
 	if (failed)
@@ -140,7 +166,9 @@ int command_watch(const struct options *options)
 		.all = options->all,
 		.follow = options->follow,
 		.command = options->child,
-		.model = {.idle_ns = options->idle_ns, .kinds = options->kinds},
+		.model = {.idle_ns = options->idle_ns,
+			  .kinds = options->kinds,
+			  .began_on = options->began_on},
 		.rate = options->rate,
 		.handler = outputs_event,
 		.reopen = outputs_reopen,
