@@ -178,6 +178,28 @@ static void test_bare_calls_inside(void **state)
 	assert_int_equal(fixture->told[1].end, 4);
 }
 
+/* A scope that moved down leaves nothing behind for the one that takes its place. */
+static void test_moved(void **state)
+{
+	struct fixture *fixture = *state;
+
+	change(fixture, 0, CHANGE_CALL, "set_grad_enabled");
+	change(fixture, 1, CHANGE_CALL, "set_grad_enabled");
+	change(fixture, 0, CHANGE_CALL, "set_grad_enabled");
+	record(fixture, TRACE, GW_RECORD_OPERATOR, 0, 0, 0, "");
+	change(fixture, 1, CHANGE_LEAVE,
+	       "no_grad"); /* the first two are a pair; closes the third */
+	assert_int_equal(fixture->count, 2);
+	assert_true(fixture->told[1].with_operator);
+	change(fixture, 0, CHANGE_ENTER, "no_grad");
+	change(fixture, 1, CHANGE_ENTER, "enable_grad");
+	change(fixture, 0, CHANGE_LEAVE, "enable_grad");
+	change(fixture, 1, CHANGE_LEAVE, "no_grad");
+	assert_int_equal(fixture->count, 4);
+	assert_false(fixture->told[2].with_operator);
+	assert_false(fixture->told[3].with_operator);
+}
+
 static void test_direct_calls(void **state)
 {
 	struct fixture *fixture = *state;
@@ -464,6 +486,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_calls_that_nest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bare_calls, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bare_calls_inside, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_moved, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_direct_calls, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_undone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drift_in_block, setup, teardown),

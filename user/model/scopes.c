@@ -83,6 +83,16 @@ struct moment {
 	bool after_gap; /* changes before it were not sent */
 };
 
+/* Those inside the scope move down; nothing of them stays in the place that gets free. */
+static void take_out(struct trace_scopes *trace, size_t index)
+{
+	struct open_scope *open = &trace->open[index];
+
+	clear(open);
+	memmove(open, open + 1, (trace->depth - index - 1) * sizeof(*open));
+	trace->open[--trace->depth] = (struct open_scope){0};
+}
+
 /* Tells of an open scope that is over, and takes it out. Those inside it move down. */
 static void tell(struct scopes *scopes, struct trace_scopes *trace, size_t index,
 		 const struct moment *at, enum restored restored)
@@ -99,9 +109,7 @@ static void tell(struct scopes *scopes, struct trace_scopes *trace, size_t index
 	scope->data = open->data;
 	scope->operator_data = open->operator_data;
 	scopes->handler(scopes->context, scope);
-	clear(open);
-	memmove(open, open + 1, (trace->depth - index - 1) * sizeof(*open));
-	trace->depth--;
+	take_out(trace, index);
 }
 
 static bool is_inverse(const struct open_scope *a, const struct open_scope *b)
@@ -117,9 +125,7 @@ static void join(struct scopes *scopes, struct trace_scopes *trace, size_t first
 	struct moment at = {second->scope.record.header.time, second->scope.record.operators,
 			    false};
 
-	clear(second);
-	memmove(second, second + 1, (trace->depth - first - 2) * sizeof(*second));
-	trace->depth--;
+	take_out(trace, first + 1);
 	tell(scopes, trace, first, &at, RESTORED_YES);
 }
 
@@ -305,8 +311,10 @@ static bool is_bare_end(struct scopes *scopes, struct trace_scopes *trace,
 		join_pairs(scopes, trace, first, true);
 	else if (is_ambiguous(trace, first))
 		return false;
+	if (trace->depth <= first)
+		return false;
 	last = &trace->open[trace->depth - 1];
-	return trace->depth > first && last->scope.record.from == record->to;
+	return last->scope.record.from == record->to;
 }
 
 static bool is_drift_end(const struct trace_scopes *trace, const struct gw_event_record *record)
