@@ -32,7 +32,7 @@ static void check_name(uint32_t character, uint8_t kind, const char *expected)
 	assert_non_null(codes);
 	memcpy(record.name, &character, kind);
 	assert_int_equal(codes_add(codes, &record, sizeof(record)), 0);
-	codes_stack(codes, &event, sizeof(event), &frames, &stack);
+	codes_stack(codes, "", &event, sizeof(event), &frames, &stack);
 	assert_int_equal(stack.count, 1);
 	assert_string_equal(stack.frame[0].function, expected);
 	codes_free(codes);
@@ -116,7 +116,7 @@ static void test_lying_names(void **state)
 	record.name_bytes = UINT16_MAX;
 	record.file_kind = 3;
 	assert_int_equal(add(codes, &record, sizeof(record)), 0);
-	codes_stack(codes, &event, sizeof(event), &frames, &stack);
+	codes_stack(codes, "", &event, sizeof(event), &frames, &stack);
 	assert_string_equal(stack.frame[0].function, "?");
 	assert_string_equal(stack.frame[0].file, "?");
 	codes_free(codes);
@@ -139,11 +139,11 @@ static void test_lying_stacks(void **state)
 	event.frame[0].code = 1;
 	event.frame[1].code = 2;
 	event.frame[2].code = 3; /* never told of */
-	codes_stack(codes, &event, sizeof(event), &frames, &stack);
+	codes_stack(codes, "", &event, sizeof(event), &frames, &stack);
 	assert_int_equal(stack.count, 2); /* no more than there are, without CPython's own */
 	assert_string_equal(stack.frame[0].function, "f");
 	assert_string_equal(stack.frame[1].function, "?");
-	codes_stack(codes, &event, sizeof(event.record) - 1, &frames, &stack);
+	codes_stack(codes, "", &event, sizeof(event.record) - 1, &frames, &stack);
 	assert_int_equal(stack.count, 0);
 	assert_int_equal(stack.status, GW_STACK_UNREADABLE);
 	codes_free(codes);
@@ -173,7 +173,7 @@ static void test_eviction(void **state)
 	event.frame[0].code = 1;
 	event.frame[1].code = 2;
 	event.frame[2].code = CODES_MAX + 1;
-	codes_stack(codes, &event, sizeof(event), &frames, &stack);
+	codes_stack(codes, "", &event, sizeof(event), &frames, &stack);
 	assert_string_equal(stack.frame[0].function, "g");
 	assert_string_equal(stack.frame[1].function, "?");
 	assert_string_equal(stack.frame[2].function, "f");

@@ -34,7 +34,7 @@ static struct event make(const struct event_frame *user)
 	return (struct event){
 		.type = EVENT_FINDING,
 		.process.pid = 7,
-		.stack = {GW_STACK_WHOLE, 1, user, 0},
+		.stack = {.count = 1, .frame = user},
 		.finding = {.kind = TRACE_KIND_MAKE_FX,
 			    .from = GW_STATE_GRAD,
 			    .restored = RESTORED_YES,

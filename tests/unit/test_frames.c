@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "model/frames.h"
+#include "model/origins.h"
 
 #define SITE       "/v/lib/python3.11/site-packages/"
 #define GRAD_MODE  SITE "torch/autograd/grad_mode.py"
@@ -16,19 +17,28 @@
 
 #define STACK(...) stack_of((const struct event_frame[]){__VA_ARGS__, {0}})
 
-static struct event_stack stack_of(const struct event_frame *frames)
+/* Of CPython 3.11, in a process that has mapped this libtorch file. */
+static struct event_stack stack_in(const char *torch_file, const struct event_frame *frames)
 {
 	static struct event_frame copies[8][16];
+	static struct event_origin origins[8][16];
 	static int next;
-	struct event_frame *copy = copies[next++ % 8];
-	struct event_stack stack = {.frame = copy};
+	struct event_frame *copy = copies[next % 8];
+	struct event_origin *origin = origins[next++ % 8];
+	struct event_stack stack = {.frame = copy, .origin = origin};
 
 	while (frames[stack.count].file) {
 		copy[stack.count] = frames[stack.count];
 		stack.count++;
 	}
+	origins_find(copy, stack.count, &(struct origins_hint){torch_file, 3 << 8 | 11}, origin);
 	stack.user = frames_find_user(&stack);
 	return stack;
+}
+
+static struct event_stack stack_of(const struct event_frame *frames)
+{
+	return stack_in("", frames);
 }
 
 static void test_user_frame(void **state)
@@ -41,14 +51,99 @@ static void test_user_frame(void **state)
 		      {"<eval_with_key>.3", "forward", 1}, {"?", "?", 0},
 		      {SITE "mine/model.py", "Net.forward", 5}, {"/a.py", "<module>", 1});
 	assert_int_equal(stack.user, 6);
-	/* the lambda that make_fx calls its function through, and one of the user's */
-	stack = STACK({"<string>", "<lambda>", 1}, {SITE "torch/fx/x.py", "trace", 1},
-		      {"/a.py", "f", 1});
-	assert_int_equal(stack.user, 2);
-	stack = STACK({"<string>", "<lambda>", 1}, {"/a.py", "f", 1});
-	assert_int_equal(stack.user, 0);
 	stack = STACK({GRAD_MODE, "no_grad.__enter__", 1});
 	assert_int_equal(stack.user, -1);
+}
+
+#define PROXY_TENSOR "torch/fx/experimental/proxy_tensor.py"
+
+static void check_user(struct event_stack stack, int user)
+{
+	assert_int_equal(stack.user, user);
+}
+
+/* A tensor subclass or a mode of the user's, and one that a call of the setter goes through. */
+static void test_torch_function(void **state)
+{
+	(void)state;
+	check_user(STACK({GRAD_MODE, "no_grad.__enter__", 1},
+			 {"/a.py", "Mode.__torch_function__", 9}, {"/a.py", "layer", 13}),
+		   1);
+	check_user(STACK({SITE PROXY_TENSOR, "Mode.__torch_function__", 1},
+			 {"/a.py", "Mode.__torch_function__", 11},
+			 {GRAD_MODE, "no_grad.__enter__", 1}, {"/a.py", "layer", 13}),
+		   3);
+	check_user(STACK({"/a.py", "Mode.__torch_function__", 11}, {"/a.py", "layer", 13}), 0);
+}
+
+/* The lambda that make_fx calls a function through whose arguments it cannot count, and the user's.
+ */
+static void test_lambdas(void **state)
+{
+	(void)state;
+	check_user(STACK({GRAD_MODE, "no_grad.__enter__", 1}, {DECORATE},
+			 {"<string>", "<lambda>", 1},
+			 {SITE PROXY_TENSOR, "wrap_key.<locals>.wrapped", 1}, {"/a.py", "f", 1}),
+		   4);
+	check_user(STACK({GRAD_MODE, "no_grad.__enter__", 1}, {"<string>", "<lambda>", 1},
+			 {SITE PROXY_TENSOR, "wrap_key.<locals>.wrapped", 1}, {"/a.py", "f", 1}),
+		   1);
+	check_user(STACK({GRAD_MODE, "no_grad.__enter__", 1}, {DECORATE},
+			 {"<string>", "<lambda>", 1},
+			 {SITE "torch/nn/modules/module.py", "Module._call_impl", 1},
+			 {"/a.py", "f", 1}),
+		   2);
+	check_user(STACK({"<string>", "<lambda>", 1},
+			 {SITE PROXY_TENSOR, "wrap_key.<locals>.wrapped", 1}, {"/a.py", "f", 1}),
+		   0);
+}
+
+#define CHECK_USER_IN(torch_file, user, ...)                                                       \
+	check_user(stack_in(torch_file, (const struct event_frame[]){__VA_ARGS__, {0}}), user)
+
+/* torch is where it is mapped, or where the stack shows it. */
+static void test_torch_folder(void **state)
+{
+	(void)state;
+	/* pip install --target; what only looks like torch is the user's */
+	CHECK_USER_IN("/srv/deps/torch/lib/libc10.so", 3,
+		      {"/srv/deps/torch/autograd/grad_mode.py", "no_grad.__enter__", 1},
+		      {"/srv/deps/functorch/x.py", "f", 1}, {"/srv/deps/torchgen/x.py", "f", 1},
+		      {"/srv/deps/torchvision/x.py", "f", 1});
+	CHECK_USER_IN("/srv/deps/torch/lib/libc10.so", 1, {"/srv/deps/torch/x.py", "f", 1},
+		      {SITE "torch/x.py", "f", 1});
+	/* mapped elsewhere: a library of the distribution's, a symbolic link */
+	CHECK_USER_IN("/usr/lib/x86_64-linux-gnu/libc10.so", 1,
+		      {"/link/torch/autograd/grad_mode.py", "no_grad.__enter__", 1},
+		      {"/home/u/torch/export/x.py", "f", 1});
+	CHECK_USER_IN("/data/deps/torch/lib/libc10.so", 1, {"/link/torch/x.py", "f", 1},
+		      {"/home/u/pytorch/torch/x.py", "f", 1},
+		      {"/link/torch/fx/experimental/proxy_tensor.py", "dispatch_trace", 1});
+	/* in an archive that names its files from its own root */
+	CHECK_USER_IN("/tmp/x/torch/lib/libc10.so", 1,
+		      {"torch/autograd/grad_mode.py", "no_grad.__enter__", 1}, {"m.py", "f", 1});
+	/* nowhere to be seen */
+	CHECK_USER_IN("", 1, {"/x/dist-packages/torch/x.py", "f", 1},
+		      {"/home/u/-packages/torch/x.py", "f", 1});
+	CHECK_USER_IN("/torch/lib/torch/libc10.so", 0, {"/a/torch/x.py", "f", 1});
+}
+
+static void test_standard_library(void **state)
+{
+	(void)state;
+	check_user(STACK({"/opt/conda/lib/python3.11/abc.py", "f", 1},
+			 {"/usr/lib64/python3.11/abc.py", "f", 1},
+			 {"/usr/lib/python311.zip/abc.py", "f", 1},
+			 {SITE "typing_extensions.py", "f", 1},
+			 {"/lib/python3-app/site/model.py", "f", 1}),
+		   4);
+	check_user(STACK({"/home/u/lib/python3_projects/x.py", "f", 1}), 0);
+	check_user(STACK({"/home/u/lib/python3.1/x.py", "f", 1}), 0);
+	check_user(STACK({"/home/u/python3.11/x.py", "f", 1}), 0);
+	check_user(STACK({SITE "mine/x.py", "f", 1}), 0);
+	check_user(STACK({"/usr/local/lib/python3.11/dist-packages/mine.py", "f", 1}), 0);
+	/* the interpreter's own folder is seen, so the other is the user's */
+	check_user(STACK({CONTEXTLIB, "f", 1}, {"/home/u/lib/python3.11/x.py", "f", 1}), 1);
 }
 
 static void check_role(struct event_stack stack, enum change_kind kind, const char *name)
@@ -103,6 +198,52 @@ static void test_decorated(void **state)
 	assert_null(frames_decorated(&change, &(struct event_stack){.user = -1}));
 	change.status = GW_STACK_CUT;
 	assert_null(frames_decorated(&change, &at_operator));
+}
+
+/* What is decorated other than a function: a module, a C function, a callable object. */
+static void check_decorated(struct event_stack at_operator, const char *expected)
+{
+	struct event_stack change = STACK({GRAD_MODE, "no_grad.__enter__", 1}, {DECORATE},
+					  {"/m.py", "distill", 7});
+	const struct event_frame *found = frames_decorated(&change, &at_operator);
+
+	if (!expected) {
+		assert_null(found);
+		return;
+	}
+	assert_non_null(found);
+	assert_string_equal(found->function, expected);
+}
+
+#define CALL_IMPL SITE "torch/nn/modules/module.py", "Module._call_impl", 1
+
+static void test_decorated_objects(void **state)
+{
+	(void)state;
+	check_decorated(STACK({SITE "torch/nn/modules/linear.py", "Linear.forward", 1}, {CALL_IMPL},
+			      {"/m.py", "Net.forward", 4}, {CALL_IMPL},
+			      {SITE "torch/fx/_symbolic_trace.py",
+			       "Tracer.trace.<locals>.module_call_wrapper", 1},
+			      {DECORATE}, {"/m.py", "distill", 7}),
+			"Net.forward");
+	check_decorated(STACK({SITE "torch/nn/modules/linear.py", "Linear.forward", 1}, {CALL_IMPL},
+			      {DECORATE}, {"/m.py", "distill", 7}),
+			NULL);
+	check_decorated(STACK({SITE PROXY_TENSOR, "Mode.__torch_function__", 1}, {DECORATE},
+			      {"/m.py", "distill", 7}),
+			NULL);
+	check_decorated(
+		STACK({"/m.py", "Mode.__torch_function__", 1}, {DECORATE}, {"/m.py", "distill", 7}),
+		NULL);
+	check_decorated(STACK({CALL_IMPL}, {DECORATE}, {"/m.py", "distill", 7}), NULL);
+	check_decorated(STACK({"/m.py", "Call.__call__", 1}, {DECORATE}, {"/m.py", "distill", 7}),
+			"Call.__call__");
+	check_decorated(STACK({"/m.py", "f", 1}, {CONTEXTLIB, "ContextDecorator.inner", 1},
+			      {DECORATE}, {"/m.py", "distill", 7}),
+			"f");
+	check_decorated(STACK({"/m.py", "f", 1}, {SITE "wrapt/decorators.py", "_wrapper", 1},
+			      {DECORATE}, {"/m.py", "distill", 7}),
+			"f");
 }
 
 static void test_manager_caller(void **state)
@@ -163,6 +304,13 @@ static void test_kinds(void **state)
 	check_kind(STACK({SITE "torch/_functorch/aot_autograd.py", "aot_module", 1}),
 		   TRACE_KIND_COMPILE);
 	check_kind(STACK({"/a.py", "run_decompositions", 1}), TRACE_KIND_OTHER);
+	check_kind(stack_in(SITE "torch/lib/libc10.so",
+			    (const struct event_frame[]){
+				    {"/home/u/torch/export/x.py", "f", 1},
+				    {SITE PROXY_TENSOR, "dispatch_trace", 1},
+				    {"/home/u/torch/_dynamo/convert_frame.py", "f", 1},
+				    {0}}),
+		   TRACE_KIND_MAKE_FX);
 	check_kind(none, TRACE_KIND_UNKNOWN);
 }
 
@@ -186,19 +334,22 @@ static void test_maker(void **state)
 	const struct event_stack lambda = STACK(
 		{"<string>", "<lambda>", 1}, {SITE "torch/fx/x.py", "trace", 1}, {"/a.py", "f", 1});
 	const struct event_stack none = {.user = -1};
-	const struct event_frame inside = {SITE "torch/nn/utils/parametrizations.py", "f", 1};
+	const struct event_stack inside = STACK({SITE "torch/nn/utils/parametrizations.py", "f", 1},
+						{DECORATE}, {"/a.py", "f", 1});
 
 	(void)state;
-	assert_int_equal(frames_maker(&user, NULL, TRACE_KIND_MAKE_FX), MAKER_USER);
-	assert_int_equal(frames_maker(&decorated, NULL, TRACE_KIND_MAKE_FX), MAKER_USER);
-	assert_int_equal(frames_maker(&decorated, &inside, TRACE_KIND_MAKE_FX), MAKER_TORCH);
-	assert_int_equal(frames_maker(&torch, NULL, TRACE_KIND_MAKE_FX), MAKER_TORCH);
-	assert_int_equal(frames_maker(&replayed, NULL, TRACE_KIND_EXPORT), MAKER_USER);
-	assert_int_equal(frames_maker(&native, NULL, TRACE_KIND_MAKE_FX), MAKER_NATIVE);
-	assert_int_equal(frames_maker(&lambda, NULL, TRACE_KIND_MAKE_FX), MAKER_NATIVE);
+	assert_true(frames_decorates_torch(&decorated, &inside));
+	assert_null(frames_decorated(&decorated, &inside));
+	assert_int_equal(frames_maker(&user, false, TRACE_KIND_MAKE_FX), MAKER_USER);
+	assert_int_equal(frames_maker(&decorated, false, TRACE_KIND_MAKE_FX), MAKER_USER);
+	assert_int_equal(frames_maker(&decorated, true, TRACE_KIND_MAKE_FX), MAKER_TORCH);
+	assert_int_equal(frames_maker(&torch, false, TRACE_KIND_MAKE_FX), MAKER_TORCH);
+	assert_int_equal(frames_maker(&replayed, false, TRACE_KIND_EXPORT), MAKER_USER);
+	assert_int_equal(frames_maker(&native, false, TRACE_KIND_MAKE_FX), MAKER_NATIVE);
+	assert_int_equal(frames_maker(&lambda, false, TRACE_KIND_MAKE_FX), MAKER_NATIVE);
 	/* without a mode for torch functions a call of Python code looks the same */
-	assert_int_equal(frames_maker(&native, NULL, TRACE_KIND_OTHER), MAKER_USER);
-	assert_int_equal(frames_maker(&none, NULL, TRACE_KIND_MAKE_FX), MAKER_USER);
+	assert_int_equal(frames_maker(&native, false, TRACE_KIND_OTHER), MAKER_USER);
+	assert_int_equal(frames_maker(&none, false, TRACE_KIND_MAKE_FX), MAKER_USER);
 }
 
 static void test_backward_and_region(void **state)
@@ -221,10 +372,19 @@ static void test_backward_and_region(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_maker),      cmocka_unit_test(test_backward_and_region),
-		cmocka_unit_test(test_user_frame), cmocka_unit_test(test_roles),
-		cmocka_unit_test(test_decorated),  cmocka_unit_test(test_manager_caller),
-		cmocka_unit_test(test_autograd),   cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_maker),
+		cmocka_unit_test(test_backward_and_region),
+		cmocka_unit_test(test_user_frame),
+		cmocka_unit_test(test_torch_function),
+		cmocka_unit_test(test_lambdas),
+		cmocka_unit_test(test_torch_folder),
+		cmocka_unit_test(test_standard_library),
+		cmocka_unit_test(test_roles),
+		cmocka_unit_test(test_decorated),
+		cmocka_unit_test(test_decorated_objects),
+		cmocka_unit_test(test_manager_caller),
+		cmocka_unit_test(test_autograd),
+		cmocka_unit_test(test_kinds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

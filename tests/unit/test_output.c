@@ -71,7 +71,8 @@ static struct event make_violation(void)
 	event.violation.from = true;
 	event.violation.began = GW_STATE_GRAD;
 	event.violation.kind = TRACE_KIND_EXPORT;
-	event.stack = (struct event_stack){GW_STACK_CUT, 2, frames, 1};
+	event.stack = (struct event_stack){
+		.status = GW_STACK_CUT, .count = 2, .frame = frames, .user = 1};
 	event.violation.certain = true;
 	return event;
 }
@@ -312,7 +313,8 @@ static struct event make_finding(void)
 	struct event event = make_event(EVENT_FINDING);
 
 	event.process.tid = event.process.ns_pid = event.process.pid;
-	event.stack = (struct event_stack){GW_STACK_WHOLE, 2, frames, 1};
+	event.stack = (struct event_stack){
+		.status = GW_STACK_WHOLE, .count = 2, .frame = frames, .user = 1};
 	event.finding = (struct event_finding){
 		.number = 3,
 		.count = 1,
@@ -400,7 +402,8 @@ static void test_text_finding_kinds(void **state)
 	assert_string_equal(printed(&event, false, 0), "");
 	assert_non_null(strstr(printed(&event, false, 1), "    accepted by known\n"));
 	event = make_finding();
-	event.stack = (struct event_stack){GW_STACK_UNSUPPORTED, 0, NULL, -1};
+	event.stack = (struct event_stack){
+		.status = GW_STACK_UNSUPPORTED, .count = 0, .frame = NULL, .user = -1};
 	assert_non_null(strstr(printed(&event, false, 0),
 			       "    place unknown: gradwatch does not know the stacks of this "
 			       "version of Python\n"));

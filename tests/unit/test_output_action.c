@@ -20,7 +20,7 @@ static char written[8192];
 
 static struct event make_action(enum gw_action action, enum action_outcome outcome)
 {
-	struct event event = {.type = EVENT_ACTION, .stack = {GW_STACK_WHOLE, 1, &frame, 0}};
+	struct event event = {.type = EVENT_ACTION, .stack = {.count = 1, .frame = &frame}};
 
 	event.process = (struct event_process){.pid = 4711, .tid = 4711, .comm = "python3"};
 	strcpy(event.torch.version, "2.13.0");

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "model/frames.h"
 #include "model/lines.h"
+#include "model/origins.h"
 
 /* Everything that is known of a code object; the strings follow the line table. */
 struct code {
@@ -167,7 +168,7 @@ static bool is_hidden(const struct code *code)
 }
 
 static bool find_frame(const struct codes *codes, const struct gw_frame *raw,
-		       struct event_frame *frame)
+		       struct event_frame *frame, uint32_t *version)
 {
 	struct lh_entry *entry = lh_table_lookup_entry(codes->by_id, key_of(raw->code));
 	const struct code *code = entry ? lh_entry_v(entry) : NULL;
@@ -176,6 +177,7 @@ static bool find_frame(const struct codes *codes, const struct gw_frame *raw,
 		*frame = (struct event_frame){"?", "?", 0};
 		return true;
 	}
+	*version = code->version;
 	if (is_hidden(code))
 		return false;
 	*frame = (struct event_frame){code->file, code->name,
@@ -185,9 +187,10 @@ static bool find_frame(const struct codes *codes, const struct gw_frame *raw,
 	return true;
 }
 
-void codes_stack(const struct codes *codes, const void *data, size_t size,
+void codes_stack(const struct codes *codes, const char *torch_file, const void *data, size_t size,
 		 struct codes_frames *frames, struct event_stack *stack)
 {
+	struct origins_hint hint = {torch_file, 0};
 	const uint8_t *raw_frames = (const uint8_t *)data + sizeof(struct gw_event_record);
 	struct gw_event_record record;
 	size_t count;
@@ -201,12 +204,14 @@ void codes_stack(const struct codes *codes, const void *data, size_t size,
 		count = record.frames;
 	stack->status = record.stack;
 	stack->frame = frames->frame;
+	stack->origin = frames->origin;
 	for (size_t i = 0; i < count && i < GW_MAX_FRAMES; i++) {
 		struct gw_frame raw;
 
 		memcpy(&raw, raw_frames + i * sizeof(raw), sizeof(raw));
-		if (find_frame(codes, &raw, &frames->frame[stack->count]))
+		if (find_frame(codes, &raw, &frames->frame[stack->count], &hint.python))
 			stack->count++;
 	}
+	origins_find(frames->frame, stack->count, &hint, frames->origin);
 	stack->user = frames_find_user(stack);
 }

@@ -22,13 +22,15 @@ int codes_add(struct codes *codes, const void *record, size_t size);
 /* Room for the frames of a stack. */
 struct codes_frames {
 	struct event_frame frame[GW_MAX_FRAMES];
+	struct event_origin origin[GW_MAX_FRAMES];
 };
 
 /*
  * The stack of an event record of size bytes: its frames, without those that Python itself hides.
- * stack->frame is in *frames; its strings are the codes' until the next codes_add().
+ * torch_file: that of the record's process, "" when it is not known. stack->frame is in *frames;
+ * its strings are the codes' until the next codes_add().
  */
-void codes_stack(const struct codes *codes, const void *record, size_t size,
+void codes_stack(const struct codes *codes, const char *torch_file, const void *record, size_t size,
 		 struct codes_frames *frames, struct event_stack *stack);
 
 #endif

@@ -52,11 +52,27 @@ struct event_frame {
 	int line;                    /* 0: unknown */
 };
 
+/* Whose code a frame is. */
+enum origin {
+	ORIGIN_USER,
+	ORIGIN_TORCH,     /* torch, functorch, torchgen */
+	ORIGIN_LIBRARY,   /* Python's standard library */
+	ORIGIN_GENERATED, /* made by torch.fx: a graph's code, and what make_fx calls it through */
+	ORIGIN_UNKNOWN,
+};
+
+struct event_origin {
+	enum origin whose;
+	const char
+		*package; /* ORIGIN_TORCH: the path from "torch/" or "functorch/" on; else NULL */
+};
+
 /* The Python stack at the event, innermost first. */
 struct event_stack {
 	enum gw_stack_status status;
 	size_t count;
 	const struct event_frame *frame;
+	const struct event_origin *origin; /* of each frame */
 	int user; /* the innermost frame of the user's own code, -1: none */
 };
 
@@ -150,12 +166,13 @@ struct event_finding {
 	enum advice advice;
 	enum restored restored;
 	uint64_t duration_ns;
-	uint64_t operators; /* traced in it; 0: an empty scope */
-	bool uncounted;     /* operators is not known */
-	bool before_attach; /* the end of a block that was begun before gradwatch came */
-	uint64_t throttled; /* changes in its traces that were not sent (--rate); of REPEATED */
-	char manager[32];   /* "no_grad", ...; "" when not known */
-	bool decorator;     /* it was used as one */
+	uint64_t operators;   /* traced in it; 0: an empty scope */
+	bool uncounted;       /* operators is not known */
+	bool before_attach;   /* the end of a block that was begun before gradwatch came */
+	uint64_t throttled;   /* changes in its traces that were not sent (--rate); of REPEATED */
+	char manager[32];     /* "no_grad", ...; "" when not known */
+	bool decorator;       /* it was used as one */
+	bool decorates_torch; /* on a function of torch's own */
 	const struct event_frame *decorated; /* on this function; NULL: not seen */
 	const struct event_frame *caller; /* user of the user's own context manager; NULL: none */
 	const char *suppression;          /* name of the one that accepts it; NULL: none */

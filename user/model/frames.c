@@ -5,6 +5,8 @@
 
 #include "base/str.h"
 
+#define GRAD_MODE "torch/autograd/grad_mode.py"
+
 static bool ends_with(const char *text, const char *end)
 {
 	size_t length = strlen(text), end_length = strlen(end);
@@ -20,51 +22,48 @@ static bool is_method(const struct event_frame *frame, const char *name)
 	return !strcmp(dot ? dot + 1 : frame->function, name);
 }
 
-static bool in_torch(const char *file)
+/* Whether a frame's file is this one of torch's. */
+static bool is_file(const struct event_stack *stack, size_t index, const char *package)
 {
-	return strstr(file, "-packages/torch/") || strstr(file, "-packages/functorch/") ||
-	       strstr(file, "-packages/torchgen/") || strstr(file, "/pytorch/torch/");
+	const char *path = stack->origin[index].package;
+
+	return path && !strcmp(path, package);
 }
 
-/* .../lib/python3.11/contextlib.py, and what is frozen into the interpreter. */
-static bool in_standard_library(const char *file)
+static bool is_user(const struct event_stack *stack, size_t index)
 {
-	const char *at = strstr(file, "/lib/python3");
-
-	if (!strncmp(file, "<frozen ", 8))
-		return true;
-	return at && !strstr(at, "-packages/");
-}
-
-/* What torch.fx makes up and runs: a graph's code, and the lambda that make_fx calls it through. */
-static bool is_generated(const struct event_stack *stack, size_t index)
-{
-	const struct event_frame *frame = &stack->frame[index];
-
-	if (!strncmp(frame->file, "<eval_with_key>", 15))
-		return true;
-	return !strcmp(frame->file, "<string>") && !strcmp(frame->function, "<lambda>") &&
-	       index + 1 < stack->count && in_torch(frame[1].file);
-}
-
-static bool is_user(const struct event_frame *frame)
-{
-	return strcmp(frame->file, "?") && !in_torch(frame->file) &&
-	       !in_standard_library(frame->file) && !is_method(frame, "__torch_function__");
+	return stack->origin[index].whose == ORIGIN_USER;
 }
 
 /* The first user frame at or outside of an index; -1: none. */
 static int user_from(const struct event_stack *stack, size_t index)
 {
 	for (size_t i = index; i < stack->count; i++)
-		if (is_user(&stack->frame[i]) && !is_generated(stack, i))
+		if (is_user(stack, i))
 			return (int)i;
 	return -1;
 }
 
+/*
+ * Where torch/autograd/grad_mode.py begins: at the top, or outside of function modes, torch's or
+ * the user's, that its call of the setter went through. The stack's count: nowhere.
+ */
+static size_t grad_mode_begin(const struct event_stack *stack)
+{
+	for (size_t i = 0; i < stack->count; i++) {
+		if (is_file(stack, i, GRAD_MODE))
+			return i;
+		if (!is_method(&stack->frame[i], "__torch_function__"))
+			break;
+	}
+	return stack->count;
+}
+
 int frames_find_user(const struct event_stack *stack)
 {
-	return user_from(stack, 0);
+	size_t begin = grad_mode_begin(stack);
+
+	return user_from(stack, begin < stack->count ? begin : 0);
 }
 
 /*
@@ -75,13 +74,12 @@ static const struct event_frame *grad_mode_frame(const struct event_stack *stack
 {
 	const struct event_frame *found = NULL;
 
-	for (size_t i = 0; i < stack->count; i++) {
+	for (size_t i = grad_mode_begin(stack); i < stack->count; i++) {
 		const struct event_frame *frame = &stack->frame[i];
 
-		if (ends_with(frame->file, "/torch/autograd/grad_mode.py"))
-			found = is_method(frame, "clone") && found ? found : frame;
-		else if (found || !is_method(frame, "__torch_function__"))
+		if (!is_file(stack, i, GRAD_MODE))
 			break;
+		found = is_method(frame, "clone") && found ? found : frame;
 	}
 	return found;
 }
@@ -91,20 +89,23 @@ bool frames_is_autograd(const struct event_stack *stack)
 	size_t end = stack->user < 0 ? stack->count : (size_t)stack->user;
 
 	if (stack->count && is_method(stack->frame, "apply") &&
-	    ends_with(stack->frame->file, "/torch/autograd/function.py"))
+	    is_file(stack, 0, "torch/autograd/function.py"))
 		return true;
 	for (size_t i = 0; i < end; i++)
-		if (is_method(&stack->frame[i], "_engine_run_backward") ||
-		    ends_with(stack->frame[i].file, "/torch/autograd/__init__.py"))
+		if (is_file(stack, i, "torch/autograd/__init__.py") ||
+		    (is_method(&stack->frame[i], "_engine_run_backward") &&
+		     is_file(stack, i, "torch/autograd/graph.py")))
 			return true;
 	return false;
 }
 
 /* The wrapper of torch/utils/_contextlib.py (before 2.0: torch/autograd/grad_mode.py). */
-static bool is_decorator(const struct event_frame *frame)
+static bool is_decorator(const struct event_stack *stack, size_t index)
 {
+	const struct event_frame *frame = &stack->frame[index];
+
 	return (is_method(frame, "decorate_context") || is_method(frame, "generator_context")) &&
-	       in_torch(frame->file);
+	       stack->origin[index].package;
 }
 
 /* The decorator's frame that made the change: between it and the user's code; -1: none. */
@@ -113,7 +114,7 @@ static int decorator_of(const struct event_stack *change)
 	int end = change->user < 0 ? (int)change->count : change->user;
 
 	for (int i = 0; i < end; i++)
-		if (is_decorator(&change->frame[i]))
+		if (is_decorator(change, (size_t)i))
 			return i;
 	return -1;
 }
@@ -129,8 +130,8 @@ static unsigned int backward_depth(const struct event_stack *stack)
 	for (size_t i = 0; i < stack->count; i++) {
 		const struct event_frame *frame = &stack->frame[i];
 
-		calls += is_method(frame, "_engine_run_backward");
-		older += ends_with(frame->file, "/torch/autograd/__init__.py") &&
+		calls += is_method(frame, "_engine_run_backward") && stack->origin[i].package;
+		older += is_file(stack, i, "torch/autograd/__init__.py") &&
 			 (is_method(frame, "backward") || is_method(frame, "grad"));
 	}
 	return calls ? calls : older;
@@ -202,26 +203,86 @@ static bool is_wrapper(const struct event_frame *frame)
 	       (strstr(local, "wrap") || strstr(local, "inner") || strstr(local, "decorat"));
 }
 
-const struct event_frame *frames_decorated(const struct event_stack *change,
-					   const struct event_stack *at_operator)
+/* Packages that make decorators. */
+static bool is_decorator_package(const char *file)
 {
-	int at = decorator_of(change), frame;
-	size_t outside;
+	return strstr(file, "-packages/wrapt/") || ends_with(file, "-packages/decorator.py") ||
+	       !strncmp(file, "<decorator-gen-", 15);
+}
+
+/*
+ * What a call goes through on its way to the user's function, and that is no function of its own:
+ * nn.Module's __call__, and what a tracer puts in its place; partialmethod; other decorators.
+ */
+static bool is_passage(const struct event_stack *stack, size_t index)
+{
+	static const char *const file[] = {
+		"torch/nn/modules/module.py", "torch/fx/_symbolic_trace.py",
+		"torch/fx/experimental/proxy_tensor.py", "torch/_dynamo/eval_frame.py",
+		"torch/utils/_contextlib.py"};
+	const struct event_frame *frame = &stack->frame[index];
+
+	switch (stack->origin[index].whose) {
+	case ORIGIN_TORCH:
+		for (size_t i = 0; i < sizeof(file) / sizeof(*file); i++)
+			if (is_file(stack, index, file[i]))
+				return !is_method(frame, "__torch_function__");
+		return false;
+	case ORIGIN_LIBRARY:
+	case ORIGIN_GENERATED:
+		return true;
+	case ORIGIN_USER:
+		return is_decorator_package(frame->file) ||
+		       (is_wrapper(frame) && index && is_user(stack, index - 1));
+	case ORIGIN_UNKNOWN:
+		break;
+	}
+	return false;
+}
+
+/* The frame in the operator's stack of what the decorator of a change has called; -1: not seen. */
+static int decorated_index(const struct event_stack *change, const struct event_stack *at_operator)
+{
+	int at = decorator_of(change);
+	size_t outside, frame;
 
 	if (at < 0 || change->status != GW_STACK_WHOLE || at_operator->status != GW_STACK_WHOLE)
-		return NULL;
+		return -1;
 	/* The same frame of both stacks has as many outside of it. */
 	outside = change->count - (size_t)at;
 	if (at_operator->count <= outside)
-		return NULL;
-	frame = (int)(at_operator->count - outside);
-	if (!is_decorator(&at_operator->frame[frame]))
-		return NULL;
-	frame--;
-	while (frame > 0 && is_wrapper(&at_operator->frame[frame]) &&
-	       is_user(&at_operator->frame[frame - 1]))
+		return -1;
+	frame = at_operator->count - outside;
+	if (!is_decorator(at_operator, frame))
+		return -1;
+	do
 		frame--;
+	while (frame && is_passage(at_operator, frame));
+	return (int)frame;
+}
+
+const struct event_frame *frames_decorated(const struct event_stack *change,
+					   const struct event_stack *at_operator)
+{
+	int at = decorated_index(change, at_operator);
+	size_t frame = (size_t)at;
+
+	/* A function mode that a decorated C function comes to is not what is decorated. */
+	if (at < 0 || !is_user(at_operator, frame) || is_passage(at_operator, frame) ||
+	    is_method(&at_operator->frame[frame], "__torch_function__") ||
+	    is_method(&at_operator->frame[frame], "__torch_dispatch__"))
+		return NULL;
 	return &at_operator->frame[frame];
+}
+
+bool frames_decorates_torch(const struct event_stack *change, const struct event_stack *at_operator)
+{
+	int at = decorated_index(change, at_operator);
+
+	return at >= 0 && at_operator->origin[at].whose == ORIGIN_TORCH &&
+	       !is_passage(at_operator, (size_t)at) &&
+	       !is_method(&at_operator->frame[at], "__torch_function__") &&
+	       !is_method(&at_operator->frame[at], "__torch_dispatch__");
 }
 
 const struct event_frame *frames_manager_caller(const struct event_stack *change)
@@ -239,18 +300,22 @@ const struct event_frame *frames_manager_caller(const struct event_stack *change
 	return caller < 0 ? NULL : &change->frame[caller];
 }
 
-static bool any_file(const struct event_stack *stack, const char *part)
+/* Whether a frame's file is of torch's and starts so. */
+static bool any_file(const struct event_stack *stack, const char *start)
 {
-	for (size_t i = 0; i < stack->count; i++)
-		if (strstr(stack->frame[i].file, part))
+	for (size_t i = 0; i < stack->count; i++) {
+		const char *path = stack->origin[i].package;
+
+		if (path && !strncmp(path, start, strlen(start)))
 			return true;
+	}
 	return false;
 }
 
 static bool any_function(const struct event_stack *stack, const char *part)
 {
 	for (size_t i = 0; i < stack->count; i++)
-		if (strstr(stack->frame[i].function, part) && in_torch(stack->frame[i].file))
+		if (strstr(stack->frame[i].function, part) && stack->origin[i].package)
 			return true;
 	return false;
 }
@@ -262,55 +327,55 @@ enum trace_kind frames_kind(const struct event_stack *stack)
 	if (any_function(stack, "run_decompositions") ||
 	    any_function(stack, "_decompose_exported_program"))
 		return TRACE_KIND_DECOMPOSE;
-	if (any_file(stack, "/torch/_dynamo/convert_frame.py"))
+	if (any_file(stack, "torch/_dynamo/convert_frame.py"))
 		return TRACE_KIND_COMPILE;
-	if (any_file(stack, "/torch/export/") || any_file(stack, "/torch/_export/"))
+	if (any_file(stack, "torch/export/") || any_file(stack, "torch/_export/"))
 		return TRACE_KIND_EXPORT;
-	if (any_file(stack, "functorch/aot_autograd.py") ||
-	    any_file(stack, "functorch/_src/aot_autograd.py") ||
-	    any_file(stack, "functorch/_aot_autograd/"))
+	if (any_file(stack, "torch/_functorch/aot_autograd.py") ||
+	    any_file(stack, "torch/_functorch/_aot_autograd/") ||
+	    any_file(stack, "functorch/aot_autograd.py") ||
+	    any_file(stack, "functorch/_src/aot_autograd.py"))
 		return TRACE_KIND_COMPILE;
 	if (any_function(stack, "make_fx") || any_function(stack, "dispatch_trace"))
 		return TRACE_KIND_MAKE_FX;
 	return TRACE_KIND_OTHER;
 }
 
-/* The interpreter of a graph calls the setter as the user's code did that it was made of. */
-static bool is_interpreter(const struct event_frame *frame)
+/* What makes the change for the code outside of it: grad_mode.py, function modes, decorators. */
+static bool is_go_between(const struct event_stack *change, size_t index)
 {
-	return ends_with(frame->file, "/torch/fx/interpreter.py");
+	return is_file(change, index, GRAD_MODE) ||
+	       is_method(&change->frame[index], "__torch_function__");
 }
 
-enum change_maker frames_maker(const struct event_stack *change,
-			       const struct event_frame *decorated, enum trace_kind kind)
+enum change_maker frames_maker(const struct event_stack *change, bool decorates_torch,
+			       enum trace_kind kind)
 {
 	size_t at = 0;
 
-	if (decorated)
-		return in_torch(decorated->file) ? MAKER_TORCH : MAKER_USER;
-
+	if (decorates_torch)
+		return MAKER_TORCH;
 	/* In these every call of Python code passes by a mode for torch functions. */
-	if (change->count && !in_torch(change->frame[0].file) &&
+	if (change->count && !change->origin[0].package &&
 	    (kind == TRACE_KIND_MAKE_FX || kind == TRACE_KIND_EXPORT))
 		return MAKER_NATIVE;
-	while (at < change->count &&
-	       (is_method(&change->frame[at], "__torch_function__") ||
-		ends_with(change->frame[at].file, "/torch/autograd/grad_mode.py")))
+	while (at < change->count && is_go_between(change, at))
 		at++;
-	if (at == change->count || (int)at == change->user || is_generated(change, at) ||
-	    is_decorator(&change->frame[at]) || is_interpreter(&change->frame[at]))
+	/* The interpreter of a graph calls the setter as the code did that it was made of. */
+	if (at == change->count || (int)at == change->user || is_decorator(change, at) ||
+	    is_file(change, at, "torch/fx/interpreter.py"))
 		return MAKER_USER;
-	return in_torch(change->frame[at].file) ? MAKER_TORCH : MAKER_USER;
+	return change->origin[at].whose == ORIGIN_TORCH ? MAKER_TORCH : MAKER_USER;
 }
 
 bool frames_has_backward(const struct event_stack *stack)
 {
 	return any_function(stack, "_engine_run_backward") ||
-	       any_file(stack, "/torch/autograd/__init__.py");
+	       any_file(stack, "torch/autograd/__init__.py");
 }
 
 bool frames_makes_region(const struct event_stack *change)
 {
-	return !change->count || any_file(change, "/torch/export/") ||
-	       any_file(change, "/torch/_export/");
+	return !change->count || any_file(change, "torch/export/") ||
+	       any_file(change, "torch/_export/");
 }

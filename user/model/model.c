@@ -332,7 +332,7 @@ static void tell_finding(struct model *model, struct event *event, const struct 
 	struct event_finding *finding = &event->finding;
 	struct advice_case at = {
 		.role = *role,
-		.maker = frames_maker(&event->stack, finding->decorated, finding->kind),
+		.maker = frames_maker(&event->stack, finding->decorates_torch, finding->kind),
 		.region = is_region(finding, &event->stack, role),
 		.mixed = recent_contains(model->mixed, (struct recent_key){finding->trace, 0}),
 	};
@@ -361,6 +361,17 @@ static void note_nested(struct model *model, const struct event_finding *finding
 		note_mixed(model, finding->trace);
 }
 
+/* The stack of a record of a process with this libtorch file. */
+static void stack_of(const struct model *model, uint32_t file_id, const void *data, size_t size,
+		     struct codes_frames *frames, struct event_stack *stack)
+{
+	struct event_torch torch = {0};
+
+	if (model->resolver.torch)
+		model->resolver.torch(model->resolver.context, file_id, &torch);
+	codes_stack(model->codes, torch.file, data, size, frames, stack);
+}
+
 static void on_scope(void *context, const struct scope *scope)
 {
 	struct event event = {.type = EVENT_FINDING, .time = scope->record.header.time};
@@ -372,10 +383,11 @@ static void on_scope(void *context, const struct scope *scope)
 
 	model_process_of_record(&event.process, &scope->record);
 	model_complete(model, &event, scope->record.file_id);
-	codes_stack(model->codes, scope->data, scope->size, &frames, &event.stack);
+	codes_stack(model->codes, event.torch.file, scope->data, scope->size, &frames,
+		    &event.stack);
 	if (scope->operator_data)
-		codes_stack(model->codes, scope->operator_data, scope->operator_size,
-			    &operator_frames, &at_operator);
+		codes_stack(model->codes, event.torch.file, scope->operator_data,
+			    scope->operator_size, &operator_frames, &at_operator);
 	frames_role(&event.stack, &role);
 	finding->trace = scope->record.session;
 	finding->kind = model_kind(model, finding->trace, scope->record.mode);
@@ -395,6 +407,7 @@ static void on_scope(void *context, const struct scope *scope)
 	if (!scope->drift) {
 		finding->decorator = frames_is_decorator(&event.stack);
 		finding->decorated = frames_decorated(&event.stack, &at_operator);
+		finding->decorates_torch = frames_decorates_torch(&event.stack, &at_operator);
 		finding->caller = frames_manager_caller(&event.stack);
 	}
 	note_nested(model, finding);
@@ -458,7 +471,7 @@ static void take_event(struct model *model, struct gw_event_record *record, cons
 	struct change_role role;
 	struct event_stack stack;
 
-	codes_stack(model->codes, data, size, &frames, &stack);
+	stack_of(model, record->file_id, data, size, &frames, &stack);
 	if (!is_trace && frames_has_backward(&stack))
 		note_mixed(model, record->session);
 	if (is_trace && record->session)
@@ -539,7 +552,8 @@ static void tell_unbalanced(struct model *model, const struct gw_session *sessio
 	process_of_session(&event.process, session);
 	model_complete(model, &event, session->file_id);
 	if (begin)
-		codes_stack(model->codes, begin->record, begin->size, &frames, &event.stack);
+		codes_stack(model->codes, event.torch.file, begin->record, begin->size, &frames,
+			    &event.stack);
 	finding->trace = session->id;
 	finding->kind = model_kind(model, session->id, session->mode);
 	finding->category = FINDING_UNBALANCED;
