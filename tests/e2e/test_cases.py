@@ -124,3 +124,44 @@ def test_numbers_that_were_shown(gradwatch, target, tmp_path):
     again = re.findall(r"finding (\d+) again: (\d+) times in all", text)
     assert len(shown) == 1
     assert again == [(shown[0], "4")]
+
+
+def places(monitor, name="user"):
+    """File and line of a place of each finding of a scope, in order; None where it has none."""
+    found = [event[name] for event in monitor.of_type("finding") if event["category"] == "scope"]
+    return [place and (place["file"].rpartition("/")[2], place["line"]) for place in found]
+
+
+def test_function_modes(findings):
+    case = "function_modes.py"
+    monitor, _ = findings(case)
+    lines = [line_of(case, mark) for mark in ("MODE", "SUBCLASS", "BENEATH")]
+    assert places(monitor) == [(case, line) for line in lines]
+
+
+def test_decorated_objects(findings):
+    """The user's own function, or none (thrice, one finding), but never PyTorch's inner ones."""
+    case = "decorated_objects.py"
+    monitor, _ = findings(case)
+    culprit, direct = line_of(case), line_of(case, "DIRECT")
+    assert places(monitor) == [(case, culprit)] * 4 + [(case, direct)]
+    net, call, hook = ((case, line_of(case, mark)) for mark in ("NET", "CALL", "HOOK"))
+    assert places(monitor, "decorated") == [net, None, call, hook, net]
+
+
+def test_code_without_a_file(findings):
+    """What looks like PyTorch's or Python's own file by its name is the user's all the same."""
+    monitor, _ = findings("no_file.py")
+    scopes = [event for event in monitor.of_type("finding") if event["category"] == "scope"]
+    found = [(event["user"]["function"], event["user"]["line"]) for event in scopes]
+    assert found == [("helper", 3)] * 7 + [("<lambda>", 1)]
+    assert {event["kind"] for event in scopes} == {"make_fx"}
+
+
+def test_torch_in_a_folder_of_another_name(findings):
+    case = "linked_torch.py"
+    monitor, _ = findings(case)
+    lines = [line_of(case, mark) for mark in ("FIRST", "SECOND")]
+    assert places(monitor) == [(case, line) for line in lines]
+    assert {event["kind"] for event in monitor.of_type("finding")} == {"make_fx"}
+    assert {event["manager"] for event in monitor.of_type("finding")} == {"no_grad"}
