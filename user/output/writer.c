@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -13,7 +14,8 @@
 #include "base/clock.h"
 
 #define NS_PER_SEC 1000000000ull
-#define LOOK_NS    20000000ull /* how often writer_drain looks whether to give up */
+#define LOOK_NS    20000000l /* how often one looks whether to give up */
+#define INTERRUPT  SIGRTMAX  /* ends a write that waits for a reader */
 
 /* A line, or the descriptor for the lines behind it. */
 struct entry {
@@ -31,41 +33,43 @@ struct writer {
 	struct entry *first, **last;
 	struct entry *current; /* being written */
 	size_t bytes, limit;
-	bool owned, closing, begin_lines;
+	bool owned, begin_lines;
 	struct writer_status status;
+	atomic_bool closing;
 	int fd;    /* the thread's */
 	bool torn; /* the thread's: what was written last ends in a part of a line */
 };
 
-/* The only calls that may take long, so the thread can be cancelled here and nowhere else. */
-static ssize_t write_or_wait(int fd, const char *data, size_t length)
+/* Does nothing but end a system call that waits. */
+static void on_interrupt(int signal)
 {
-	ssize_t count;
-	int error;
-
-	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
-	count = write(fd, data, length);
-	error = errno;
-	if (count < 0 && error == EAGAIN) {
-		/* The descriptor is shared with a program that made it non-blocking. */
-		error = poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1) < 0 ? errno : 0;
-		count = 0;
-	}
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
-	if (count >= 0 && error != EINTR)
-		return count;
-	return error == EINTR ? 0 : -error;
+	(void)signal;
 }
 
-static int write_all(int fd, const char *data, size_t length, size_t *written)
+/* Returns how much was written, 0 when it was interrupted, or negative errno. */
+static ssize_t write_or_wait(int fd, const char *data, size_t length)
+{
+	ssize_t count = write(fd, data, length);
+
+	if (count >= 0)
+		return count;
+	/* The descriptor may be shared with a program that made it non-blocking. */
+	if (errno == EAGAIN && poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1) >= 0)
+		return 0;
+	return errno == EINTR ? 0 : -errno;
+}
+
+static int write_all(struct writer *writer, const char *data, size_t length, size_t *written)
 {
 	*written = 0;
 	while (*written < length) {
-		ssize_t count = write_or_wait(fd, data + *written, length - *written);
+		ssize_t count = write_or_wait(writer->fd, data + *written, length - *written);
 
 		if (count < 0)
 			return (int)count;
 		*written += (size_t)count;
+		if (*written < length && atomic_load(&writer->closing))
+			return -ECANCELED;
 	}
 	return 0;
 }
@@ -74,11 +78,11 @@ static int write_all(int fd, const char *data, size_t length, size_t *written)
 static int write_line(struct writer *writer, const struct entry *entry)
 {
 	size_t written;
-	int error = writer->torn ? write_all(writer->fd, "\n", 1, &written) : 0;
+	int error = writer->torn ? write_all(writer, "\n", 1, &written) : 0;
 
 	if (error)
 		return error;
-	error = write_all(writer->fd, entry->data, entry->length, &written);
+	error = write_all(writer, entry->data, entry->length, &written);
 	writer->torn = error && written;
 	return error;
 }
@@ -89,7 +93,7 @@ static void use_descriptor(struct writer *writer, int fd)
 	size_t written;
 
 	if (writer->torn)
-		write_all(writer->fd, "\n", 1, &written);
+		write_all(writer, "\n", 1, &written);
 	close(writer->fd);
 	writer->fd = fd;
 	writer->torn = false;
@@ -119,7 +123,7 @@ static struct entry *take(struct writer *writer)
 {
 	struct entry *entry;
 
-	while (!writer->first && !writer->closing)
+	while (!writer->first && !atomic_load(&writer->closing))
 		pthread_cond_wait(&writer->filled, &writer->lock);
 	entry = writer->first;
 	if (!entry)
@@ -136,7 +140,6 @@ static void *run(void *argument)
 	struct writer *writer = argument;
 	struct entry *entry;
 
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	pthread_mutex_lock(&writer->lock);
 	while ((entry = take(writer))) {
 		int error = 0;
@@ -157,14 +160,17 @@ static void *run(void *argument)
 	return NULL;
 }
 
-/* All signals are the main thread's. */
+/* All signals but the one that interrupts a write are the main thread's. */
 static int start_thread(struct writer *writer)
 {
-	sigset_t all, before;
+	const struct sigaction interrupt = {.sa_handler = on_interrupt};
+	sigset_t others, before;
 	int error;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	sigaction(INTERRUPT, &interrupt, NULL);
+	sigfillset(&others);
+	sigdelset(&others, INTERRUPT);
+	pthread_sigmask(SIG_SETMASK, &others, &before);
 	error = pthread_create(&writer->thread, NULL, run, writer);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error;
@@ -317,16 +323,25 @@ static void free_entries(struct entry *entry)
 	}
 }
 
-/* A write that the kernel does not let be interrupted (a dead NFS server) ends with the process. */
+/*
+ * A signal that comes right before the system call does not interrupt it, so it is sent again. A
+ * write that the kernel does not let be interrupted (a dead NFS server) ends with the process.
+ */
 static bool end_thread(struct writer *writer)
 {
-	struct timespec until;
+	uint64_t deadline = clock_monotonic() + NS_PER_SEC;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec++;
-	pthread_cancel(writer->thread);
-	if (!pthread_timedjoin_np(writer->thread, NULL, &until))
-		return true;
+	do {
+		struct timespec until;
+
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += LOOK_NS;
+		until.tv_sec += until.tv_nsec / (long)NS_PER_SEC;
+		until.tv_nsec %= (long)NS_PER_SEC;
+		if (!pthread_timedjoin_np(writer->thread, NULL, &until))
+			return true;
+		pthread_kill(writer->thread, INTERRUPT);
+	} while (clock_monotonic() < deadline);
 	pthread_detach(writer->thread);
 	return false;
 }
@@ -341,7 +356,7 @@ void writer_free(struct writer *writer)
 	waiting = writer->first;
 	writer->first = NULL;
 	writer->last = &writer->first;
-	writer->closing = true;
+	atomic_store(&writer->closing, true);
 	pthread_cond_signal(&writer->filled);
 	pthread_mutex_unlock(&writer->lock);
 	free_entries(waiting);
