@@ -55,7 +55,7 @@ def reported(monitor):
 def reported_twice(monitor):
     """What is one finding, and has two numbers."""
     keys = collections.Counter(
-        (as_finding(event), json.dumps(event["decorated"]), event["certain"])
+        (as_finding(event), json.dumps([event["decorated"], event["began"]]), event["certain"])
         for event in monitor.of_type("finding")
     )
     return [key for key, count in keys.items() if count > 1]
