@@ -57,9 +57,9 @@ def test_llama_exported(trace):
     monitor = trace("llama", "export")
     (answer,) = [line for line in monitor.other if line.startswith("nodes ")]
     assert answer.endswith(" regions 1")
-    (finding,) = monitor.of_type("finding")
-    assert (finding["severity"], finding["advice"]) == ("note", "region")
-    assert finding["decorator"] and finding["restored"] and finding["began"]["grad"]
+    (finding,) = [event for event in monitor.of_type("finding") if event["severity"] == "note"]
+    assert finding["advice"] == "region"
+    assert finding["decorator"] and finding["began"]["grad"]
     assert monitor.end_event["notes"] == 1 and monitor.end_event["findings"] == 0
 
 
