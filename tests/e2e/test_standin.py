@@ -368,3 +368,55 @@ def test_many_short_threads(standin, tmp_path):
     if not end["lost"] and not end["counters"]["traces_lost"]:
         assert end["traces"] == threads
     assert sum(event["type"] == "trace_end" for event in events) == end["traces"]
+
+
+def wait_for_event(log, fits):
+    """Until such an event is in a log; returns the seconds that took."""
+    began = time.monotonic()
+    with log.open() as file:
+        part = ""
+        while time.monotonic() < began + PATIENCE:
+            part += file.readline()
+            if not part.endswith("\n"):
+                time.sleep(0.01)
+                continue
+            if fits(json.loads(part)):
+                return time.monotonic() - began
+            part = ""
+    raise AssertionError(f"not in {PATIENCE} s")
+
+
+@pytest.mark.parametrize("rate", [[], ["--rate", "0"]], ids=["rate", "no_rate"])
+def test_storm(standin, tmp_path, rate):
+    """Threads that change without pause keep neither another process nor a signal waiting."""
+    log = tmp_path / "log"
+    run = standin("keyed", under_gradwatch=False)
+    later = [sys.executable, str(DRIVER), str(STANDIN / "pairs" / "libc10.so")]
+    other = run._start(
+        ["sh", "-c", 'read go && exec "$@"', "sh", *later],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    pids = ["--pid", str(run.driver.pid), "--pid", str(other.pid)]
+    with log.open("w") as out:
+        gradwatch = run._start([GRADWATCH, "--json", *rate, *pids], stdout=out)
+    wait_for_event(log, lambda event: event["type"] == "start")
+    run.do("storm 64")
+    wait_for_event(log, lambda event: event["type"] == "violation")
+    other.stdin.write("go\n")
+    other.stdin.flush()
+    armed = wait_for_event(
+        log, lambda event: event["type"] == "attached" and event["pid"] == other.pid
+    )
+    asked = time.monotonic()
+    gradwatch.send_signal(signal.SIGINT)
+    assert gradwatch.wait(PATIENCE) == 0
+    ended = time.monotonic() - asked
+    print(f"armed after {armed:.1f} s, ended after {ended:.1f} s")
+    assert armed < 20 * SLOWNESS and ended < 20 * SLOWNESS
+    end = json.loads(log.read_text().splitlines()[-1])
+    assert end["type"] == "end"
+    assert end["ledger"]["hits"] == sum(
+        count for name, count in end["ledger"].items() if name != "hits"
+    )
+    run.do("calm")

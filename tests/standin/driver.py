@@ -17,6 +17,8 @@ Usage: driver.py DIR/VARIANT/libc10.so, then commands on standard input, one a l
                     forked child does not have it in its memory
   fork N            N calls of set_enabled that change the mode, in a forked child
   short_threads N   N threads, each of which enters a mode, changes the grad mode twice and ends
+  storm N           N threads that enter a mode and then change the grad mode without pause
+  calm              have these end
   end               end the thread
 
 Each command is answered by {"type": "done", ...}; each set is preceded by
@@ -106,6 +108,9 @@ class Library:
         # Without the interpreter's lock, which its threads take.
         self.short_threads = ctypes.CDLL(path).standin_short_threads
         self.short_threads.argtypes = [ctypes.py_object, ctypes.c_int, ctypes.c_int]
+        self.storm = ctypes.CDLL(path).standin_storm
+        self.storm.argtypes = [ctypes.py_object, ctypes.c_int, ctypes.c_int]
+        self.calm = ctypes.CDLL(path).standin_calm
 
 
 class Thread:
@@ -209,6 +214,15 @@ class Thread:
     def short_threads(self, count):
         mode_class, key = KINDS["proxy"]
         self.library.short_threads(mode_class(), key, int(count))
+
+    def storm(self, count):
+        mode_class, key = KINDS["proxy"]
+        mode = mode_class()
+        self.alive[id(mode)] = mode
+        self.library.storm(mode, key, int(count))
+
+    def calm(self):
+        self.library.calm()
 
     def random(self, count, seed):
         dice = random.Random(int(seed))

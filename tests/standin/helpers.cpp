@@ -7,7 +7,9 @@
 
 #include <dlfcn.h>
 
+#include <atomic>
 #include <thread>
+#include <vector>
 
 using c10::impl::Mode;
 using Tls = c10::impl::TorchDispatchModeTLS;
@@ -126,6 +128,36 @@ void standin_short_threads(_object *object, int key, int count)
 
 	for (int i = 0; i < count; i++)
 		std::thread(body).join();
+}
+
+/* Threads that change the grad mode in a trace without pause, until standin_calm(). */
+static std::atomic<bool> calm{false};
+static auto &storming = *new std::vector<std::thread>; /* outlives an exit without calm */
+
+void standin_storm(_object *object, int key, int count)
+{
+	static const auto lock = python<int (*)()>("PyGILState_Ensure");
+	static const auto unlock = python<void (*)(int)>("PyGILState_Release");
+	auto body = [=] {
+		int state = lock();
+
+		standin_push(object, key);
+		unlock(state);
+		for (bool on = false; !calm; on = !on)
+			c10::GradMode::set_enabled(on);
+	};
+
+	calm = false;
+	for (int i = 0; i < count; i++)
+		storming.emplace_back(body);
+}
+
+void standin_calm()
+{
+	calm = true;
+	for (auto &thread : storming)
+		thread.join();
+	storming.clear();
 }
 
 /* The objects that may be the tracing mode, by index; NULL after the last. New reference: none. */

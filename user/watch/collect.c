@@ -3,8 +3,11 @@
 
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "watch/procfs.h"
@@ -12,8 +15,15 @@
 /* A mode is popped and pushed within microseconds: younger pops need no look at the process. */
 #define POPPED_FOR_NS 50000000ull
 
+/* How long one sweep takes at most, about: signals and new mappings wait for it. */
+#define SWEEP_MAX_NS 200000000ull
+
 struct collect {
 	struct ring_buffer *ring;
+	const unsigned long *consumed; /* the ring's positions, in pages of their own */
+	const unsigned long *produced;
+	unsigned long until; /* collect_records() takes the records before this position */
+	uint64_t swept;      /* the session after which the next sweep goes on, 0: the first */
 	struct programs *programs;
 	struct model *model;
 	struct gw_session last; /* the session of the last record: records come in bursts */
@@ -56,15 +66,42 @@ static bool take_end(struct collect *collect, const void *data, size_t size)
 	return true;
 }
 
-/* Never negative: that would end the reading. A bad record is counted by the model. */
+/*
+ * The position after the record that is being taken: libbpf moves the consumer's position when the
+ * callback has returned.
+ */
+static unsigned long end_of_record(const struct collect *collect, size_t size)
+{
+	return __atomic_load_n(collect->consumed, __ATOMIC_ACQUIRE) +
+	       ((BPF_RINGBUF_HDR_SZ + size + 7) & ~7ul);
+}
+
+/*
+ * A negative result ends the reading; libbpf has then taken this record as well. A bad record is
+ * counted by the model.
+ */
 static int on_record(void *context, void *data, size_t size)
 {
 	struct collect *collect = context;
+	bool last = end_of_record(collect, size) >= collect->until;
 
-	if (take_end(collect, data, size))
-		return 0;
-	model_record(collect->model, data, size, session_of(collect, data, size));
-	return 0;
+	if (!take_end(collect, data, size))
+		model_record(collect->model, data, size, session_of(collect, data, size));
+	return last ? -ECANCELED : 0;
+}
+
+static const unsigned long *map_position(int fd, long page)
+{
+	long size = sysconf(_SC_PAGESIZE);
+	void *at = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, fd, page * size);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static void unmap_position(const unsigned long *position)
+{
+	if (position)
+		munmap((void *)position, (size_t)sysconf(_SC_PAGESIZE));
 }
 
 int collect_open(struct collect **out, struct programs *programs, struct model *model,
@@ -77,10 +114,14 @@ int collect_open(struct collect **out, struct programs *programs, struct model *
 	collect->programs = programs;
 	collect->model = model;
 	collect->ring = ring_buffer__new(programs_ring_fd(programs), on_record, collect, NULL);
-	if (!collect->ring) {
+	if (collect->ring) {
+		collect->consumed = map_position(programs_ring_fd(programs), 0);
+		collect->produced = map_position(programs_ring_fd(programs), 1);
+	}
+	if (!collect->consumed || !collect->produced) {
 		int code = -errno;
 
-		free(collect);
+		collect_close(collect);
 		return err_set(err, code, "cannot map the ring buffer: %s", strerror(-code));
 	}
 	*out = collect;
@@ -92,6 +133,8 @@ void collect_close(struct collect *collect)
 	if (!collect)
 		return;
 	ring_buffer__free(collect->ring);
+	unmap_position(collect->consumed);
+	unmap_position(collect->produced);
 	free(collect);
 }
 
@@ -102,6 +145,7 @@ int collect_fd(const struct collect *collect)
 
 void collect_records(struct collect *collect)
 {
+	collect->until = __atomic_load_n(collect->produced, __ATOMIC_ACQUIRE);
 	ring_buffer__consume(collect->ring);
 }
 
@@ -147,18 +191,34 @@ static void sweep_session(struct collect *collect, uint64_t id, uint64_t now, bo
 		model_session_detach(collect->model, &session, now);
 }
 
+/*
+ * Goes on where the sweep before it has stopped. The key after the present one is read before the
+ * present one may be removed; a session that is not found any more makes the map start anew.
+ */
+static void sweep_sessions(struct collect *collect, bool last)
+{
+	uint64_t began = clock_monotonic(), now = began, next;
+	uint64_t id = 0;
+	bool more = programs_next_session(collect->programs, last ? 0 : collect->swept, &id);
+
+	collect->swept = 0;
+	for (int n = 0; more && n < 2 * GW_MAX_SESSIONS; n++) {
+		more = programs_next_session(collect->programs, id, &next);
+		sweep_session(collect, id, now, last);
+		now = clock_monotonic();
+		if (more && !last && now - began > SWEEP_MAX_NS) {
+			collect->swept = id;
+			return;
+		}
+		id = next;
+	}
+}
+
 void collect_sweep(struct collect *collect, bool last)
 {
 	uint64_t counter[GW_COUNTER_MAX];
-	uint64_t id = 0, next;
-	bool more = programs_next_session(collect->programs, 0, &id);
 
-	/* The next key is asked for before the present one may be removed. */
-	for (int n = 0; more && n < 2 * GW_MAX_SESSIONS; n++) {
-		more = programs_next_session(collect->programs, id, &next);
-		sweep_session(collect, id, clock_monotonic(), last);
-		id = next;
-	}
+	sweep_sessions(collect, last);
 	if (!programs_counters(collect->programs, counter))
 		model_counters(collect->model, counter, clock_monotonic());
 }

@@ -17,10 +17,13 @@ void collect_close(struct collect *collect);
 /* Readable when collect_records() has work. */
 int collect_fd(const struct collect *collect);
 
-/* Takes all records that are there. */
+/* Takes all records that are there now, not those that are made meanwhile. */
 void collect_records(struct collect *collect);
 
-/* Looks at all sessions and at the counters; last: gradwatch ends, so do the sessions. */
+/*
+ * Looks at the sessions and at the counters. Where that takes long, the next call goes on; last:
+ * gradwatch ends, so do the sessions, and all are looked at.
+ */
 void collect_sweep(struct collect *collect, bool last);
 
 #endif

@@ -91,21 +91,53 @@ static int visit_mapping(void *context, const struct procfs_mapping *mapping)
 	return 0;
 }
 
-void discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at)
+int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at)
 {
 	struct visit visit = {.discover = discover, .pid = pid, .mapped_at = mapped_at};
+	int code;
 
-	if (programs_is_watched(discover->programs, pid) &&
-	    procfs_candidates((pid_t)pid, visit_mapping, &visit) == -ESRCH && mapped_at)
+	if (!programs_is_watched(discover->programs, pid))
+		return 0;
+	code = procfs_candidates((pid_t)pid, visit_mapping, &visit);
+	if (code == -ESRCH && mapped_at)
 		discover->missed++;
+	return code == -ESRCH ? 0 : code;
 }
+
+void discover_unreadable(struct discover *discover, uint32_t pid, int code)
+{
+	struct event event = {.type = EVENT_SKIPPED, .time = clock_monotonic()};
+	const struct event_process *process;
+	bool is_new;
+
+	process = processes_note(discover->processes, pid, &is_new);
+	if (!process)
+		return;
+	event.process = *process;
+	str_format(event.torch.file, sizeof(event.torch.file), "/proc/%u/maps", pid);
+	str_format(event.attached.doubt, sizeof(event.attached.doubt), "cannot be read: %s",
+		   strerror(-code));
+	discover->handler(discover->context, &event);
+}
+
+struct all {
+	struct discover *discover;
+	void (*failed)(void *context, uint32_t pid);
+	void *context;
+};
 
 static void visit_process(void *context, pid_t pid)
 {
-	discover_process(context, (uint32_t)pid, 0);
+	const struct all *all = context;
+
+	if (discover_process(all->discover, (uint32_t)pid, 0))
+		all->failed(all->context, (uint32_t)pid);
 }
 
-void discover_all(struct discover *discover)
+void discover_all(struct discover *discover, void (*failed)(void *context, uint32_t pid),
+		  void *context)
 {
-	procfs_each_process(visit_process, discover);
+	struct all all = {discover, failed, context};
+
+	procfs_each_process(visit_process, &all);
 }

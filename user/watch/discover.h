@@ -36,10 +36,17 @@ struct discover {
 	void *found_context;
 };
 
-/* Looks at one process's mappings. mapped_at: when the mapping was made, 0: before we came. */
-void discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at);
+/*
+ * Looks at one process's mappings. mapped_at: when the mapping was made, 0: before we came. 0 also
+ * for a process that has ended; a negative errno when its mappings could not be read.
+ */
+int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at);
 
-/* All processes of the host that are watched. */
-void discover_all(struct discover *discover);
+/* Reports a process whose mappings could not be read. */
+void discover_unreadable(struct discover *discover, uint32_t pid, int code);
+
+/* All processes of the host that are watched. failed: called for one that could not be read. */
+void discover_all(struct discover *discover, void (*failed)(void *context, uint32_t pid),
+		  void *context);
 
 #endif

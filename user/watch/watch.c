@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "watch/arrivals.h"
 #include "watch/collect.h"
 #include "watch/discover.h"
 #include "watch/mappings.h"
@@ -22,13 +23,27 @@
 	250000000l /* how late a trace's begin or end is told, at most about twice this            \
 		    */
 
-enum source { SOURCE_SIGNAL, SOURCE_TIMER, SOURCE_RING, SOURCE_MAPPINGS, SOURCE_COMMAND };
+#define LOOK_NS 100000000ull /* for new mappings per turn: nothing else is done meanwhile */
+
+/*
+ * What a turn of the loop serves, in this order. None of them takes more per turn than was there
+ * when it began, so that none can keep the others waiting.
+ */
+enum source {
+	SOURCE_SIGNAL,
+	SOURCE_COMMAND,
+	SOURCE_MAPPINGS,
+	SOURCE_RING,
+	SOURCE_TIMER,
+	SOURCE_MAX,
+};
 
 struct watch {
 	const struct watch_config *config;
 	struct programs *programs;
 	struct collect *collect;
 	struct mappings *mappings;
+	struct arrivals arrivals;
 	struct discover discover;
 	struct spawn spawn;
 	int epoll_fd, signal_fd, timer_fd;
@@ -60,7 +75,7 @@ static void resolve_torch(void *context, uint32_t file_id, struct event_torch *t
 
 static void on_mapped(void *context, uint32_t pid, uint64_t time)
 {
-	discover_process(&((struct watch *)context)->discover, pid, time);
+	arrivals_add(&((struct watch *)context)->arrivals, pid, time);
 }
 
 static void on_forked(void *context, uint32_t parent, uint32_t child)
@@ -78,7 +93,7 @@ static void on_forked(void *context, uint32_t parent, uint32_t child)
 static void on_mappings_lost(void *context, uint64_t count)
 {
 	(void)count;
-	discover_all(&((struct watch *)context)->discover);
+	arrivals_lost(&((struct watch *)context)->arrivals);
 }
 
 static int start_actor(struct watch *watch, const struct watch_actor *actor, struct err *err)
@@ -95,7 +110,7 @@ static int start_actor(struct watch *watch, const struct watch_actor *actor, str
 	return 0;
 }
 
-/* Takes the records that are there, and acts on what they ask. */
+/* Takes the records that are there now, and acts on what they ask. */
 static void take_records(struct watch *watch)
 {
 	const struct watch_actor *actor = watch->config->actor;
@@ -264,19 +279,42 @@ static void dispatch(struct watch *watch, enum source source)
 	case SOURCE_COMMAND:
 		watch->done |= spawn_ended(&watch->spawn);
 		break;
+	case SOURCE_MAX:
+		break;
 	}
 }
 
-static void loop(struct watch *watch)
+/* Waits for sources, in *ready one bit for each; at most for `timeout` ms, -1: no limit. */
+static int wait_for_sources(struct watch *watch, int timeout, unsigned int *ready)
 {
-	struct epoll_event ready[8];
+	struct epoll_event event[SOURCE_MAX];
+	int count = epoll_wait(watch->epoll_fd, event, SOURCE_MAX, timeout);
+
+	*ready = 0;
+	if (count < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (int i = 0; i < count; i++)
+		*ready |= 1u << event[i].data.u32;
+	return 0;
+}
+
+static int loop(struct watch *watch, struct err *err)
+{
+	bool more = false;
+	unsigned int ready;
 
 	while (!watch->done) {
-		int count = epoll_wait(watch->epoll_fd, ready, 8, -1);
+		int code = wait_for_sources(watch, more ? 0 : -1, &ready);
 
-		for (int i = 0; i < count; i++)
-			dispatch(watch, ready[i].data.u32);
+		if (code)
+			return err_set(err, code, "cannot wait for events: %s", strerror(-code));
+		for (int source = 0; source < SOURCE_MAX; source++)
+			if (ready & 1u << source)
+				dispatch(watch, (enum source)source);
+		if (!watch->done)
+			more = arrivals_look(&watch->arrivals, &watch->discover, LOOK_NS);
 	}
+	return 0;
 }
 
 static int start(struct watch *watch, struct err *err)
@@ -291,9 +329,10 @@ static int start(struct watch *watch, struct err *err)
 	if (code)
 		return code;
 	if (watch->config->all)
-		discover_all(&watch->discover);
+		arrivals_all(&watch->arrivals, &watch->discover);
 	for (size_t i = 0; i < watch->config->pid_count; i++)
-		discover_process(&watch->discover, watch->config->pids[i], 0);
+		arrivals_add(&watch->arrivals, watch->config->pids[i], 0);
+	arrivals_look(&watch->arrivals, &watch->discover, UINT64_MAX);
 	event.time = clock_monotonic();
 	watch->config->handler(watch->config->context, &event);
 	if (watch->config->command)
@@ -359,7 +398,7 @@ int watch_run(const struct watch_config *config, struct watch_result *result, st
 	memset(result, 0, sizeof(*result));
 	code = start(&watch, err);
 	if (!code) {
-		loop(&watch);
+		code = loop(&watch, err);
 		finish(&watch, result);
 	}
 	close_all(&watch);
