@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "gradwatch/version.h"
+#include "watch/inherited.h"
 #include "watch/kernel_btf.h"
 
 /* What is opened later must not take the number of a standard descriptor that was closed. */
@@ -24,6 +25,7 @@ int main(int argc, char **argv)
 	static struct options options; /* large */
 	struct err err;
 
+	inherited_take();
 	if (open_standard_descriptors())
 		return EXIT_BAD_USE;
 	if (options_parse(&options, argc, argv, &err)) {

@@ -3,6 +3,8 @@
 
 import json
 import os
+import pwd
+import shutil
 import signal
 import subprocess
 import sys
@@ -408,6 +410,65 @@ def test_command_runs_as_the_user_who_called_sudo(gradwatch):
     ).finish()
     assert monitor.status == 0, monitor.stderr
     assert monitor.other == ["65534"] * 4
+
+
+def test_command_under_sudo_has_the_home_of_its_user(gradwatch):
+    monitor = gradwatch(
+        *("--", "/bin/sh", "-c", "echo $HOME $USER $LOGNAME"),
+        env={**os.environ, "SUDO_UID": "1", "SUDO_GID": "1", "HOME": "/root", "USER": "root"},
+    ).finish()
+    user = pwd.getpwuid(1)
+    assert monitor.other == [f"{user.pw_dir} {user.pw_name} {user.pw_name}"]
+
+
+# Runs a program as a careless launcher does.
+LAUNCHER = """
+import os, signal, sys
+for name in sys.argv[1].split(","):
+    signal.signal(getattr(signal, name), signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+NICE = 16  # of the fields of /proc/PID/stat from the state on
+SHOW_SIGNALS = ["grep", "-hE", "^Sig(Blk|Ign)|^[0-9]+ [(]"]
+OF_ITSELF = ["/proc/self/status", "/proc/self/stat", "/nonexistent"]  # so its status is 2
+
+
+def test_command_gets_the_signals_that_were_given(binary):
+    """Also under a parent that ignores SIGCHLD: the command's end is seen, and its status."""
+    given = []
+    for before in ([], [str(binary), "--"]):
+        launcher = [sys.executable, "-S", "-c", LAUNCHER, "SIGCHLD,SIGPIPE,SIGHUP,SIGINT"]
+        argv = [*before, *SHOW_SIGNALS, *OF_ITSELF]
+        argv[0] = shutil.which(argv[0])
+        result = subprocess.run([*launcher, *argv], capture_output=True, text=True, timeout=120)
+        assert result.returncode == 2, result.stderr
+        lines = result.stdout.splitlines()
+        blocked, ignored = (int(line.split()[1], 16) for line in lines if line.startswith("Sig"))
+        (stat,) = (line for line in lines if " (grep) " in line)
+        given.append((blocked, ignored, stat.rsplit(")", 1)[1].split()[NICE]))
+    assert given[0] == given[1]
+    assert given[0][0] >> signal.SIGUSR2 - 1 & 1 and given[0][1] >> signal.SIGPIPE - 1 & 1
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_terminal_is_closed(puppet, gradwatch, tmp_path, log):
+    """SIGHUP ends it, unless there is a log to be opened again."""
+    process = puppet()
+    path = tmp_path / "log"
+    monitor = gradwatch("--pid", process.pid, *(["--log", path] if log else [])).armed()
+    if log:
+        path.rename(tmp_path / "old")
+        monitor.signal(signal.SIGHUP)
+        end = time.monotonic() + 60
+        while not path.exists():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        monitor.stop()
+    else:
+        monitor.stop(signal.SIGHUP)
+    assert monitor.status == 0
+    process.end()
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ int command_watch(const struct options *options)
 			  .began_on = options->began_on},
 		.rate = options->rate,
 		.handler = outputs_event,
-		.reopen = outputs_reopen,
+		.reopen = options->log_path ? outputs_reopen : NULL,
 		.context = &outputs,
 	};
 	struct watch_actor actor;

@@ -15,7 +15,7 @@
 
 struct arrival {
 	uint32_t pid;
-	uint64_t time;	/* when the mapping was made, 0: unknown */
+	uint64_t time;  /* when the mapping was made, 0: unknown */
 	uint64_t after; /* not to be looked at before this time */
 	unsigned int tries;
 };
@@ -23,7 +23,7 @@ struct arrival {
 struct arrivals {
 	struct arrival waiting[ARRIVALS_MAX];
 	unsigned int count;
-	bool lost;	/* some are unknown: all processes are to be looked at */
+	bool lost;      /* some are unknown: all processes are to be looked at */
 	uint64_t again; /* but not before this time */
 };
 

@@ -17,12 +17,14 @@
 
 /* How long one sweep takes at most, about: signals and new mappings wait for it. */
 #define SWEEP_MAX_NS 200000000ull
+#define TAKE_MAX_NS  50000000ull /* the same, of taking records */
 
 struct collect {
 	struct ring_buffer *ring;
-	const unsigned long *consumed; /* the ring's positions, in pages of their own */
-	const unsigned long *produced;
+	const unsigned long *consumer; /* the ring's positions, in pages of their own */
+	const unsigned long *producer;
 	unsigned long until; /* collect_records() takes the records before this position */
+	uint64_t deadline;   /* but none after this time */
 	uint64_t swept;      /* the session after which the next sweep goes on, 0: the first */
 	struct programs *programs;
 	struct model *model;
@@ -66,14 +68,18 @@ static bool take_end(struct collect *collect, const void *data, size_t size)
 	return true;
 }
 
+static unsigned long consumed(const struct collect *collect)
+{
+	return __atomic_load_n(collect->consumer, __ATOMIC_ACQUIRE);
+}
+
 /*
  * The position after the record that is being taken: libbpf moves the consumer's position when the
  * callback has returned.
  */
 static unsigned long end_of_record(const struct collect *collect, size_t size)
 {
-	return __atomic_load_n(collect->consumed, __ATOMIC_ACQUIRE) +
-	       ((BPF_RINGBUF_HDR_SZ + size + 7) & ~7ul);
+	return consumed(collect) + ((BPF_RINGBUF_HDR_SZ + size + 7) & ~7ul);
 }
 
 /*
@@ -83,7 +89,8 @@ static unsigned long end_of_record(const struct collect *collect, size_t size)
 static int on_record(void *context, void *data, size_t size)
 {
 	struct collect *collect = context;
-	bool last = end_of_record(collect, size) >= collect->until;
+	bool last = end_of_record(collect, size) >= collect->until ||
+		    clock_monotonic() >= collect->deadline;
 
 	if (!take_end(collect, data, size))
 		model_record(collect->model, data, size, session_of(collect, data, size));
@@ -115,10 +122,10 @@ int collect_open(struct collect **out, struct programs *programs, struct model *
 	collect->model = model;
 	collect->ring = ring_buffer__new(programs_ring_fd(programs), on_record, collect, NULL);
 	if (collect->ring) {
-		collect->consumed = map_position(programs_ring_fd(programs), 0);
-		collect->produced = map_position(programs_ring_fd(programs), 1);
+		collect->consumer = map_position(programs_ring_fd(programs), 0);
+		collect->producer = map_position(programs_ring_fd(programs), 1);
 	}
-	if (!collect->consumed || !collect->produced) {
+	if (!collect->consumer || !collect->producer) {
 		int code = -errno;
 
 		collect_close(collect);
@@ -133,8 +140,8 @@ void collect_close(struct collect *collect)
 	if (!collect)
 		return;
 	ring_buffer__free(collect->ring);
-	unmap_position(collect->consumed);
-	unmap_position(collect->produced);
+	unmap_position(collect->consumer);
+	unmap_position(collect->producer);
 	free(collect);
 }
 
@@ -143,10 +150,15 @@ int collect_fd(const struct collect *collect)
 	return ring_buffer__epoll_fd(collect->ring);
 }
 
-void collect_records(struct collect *collect)
+bool collect_records(struct collect *collect, bool all)
 {
-	collect->until = __atomic_load_n(collect->produced, __ATOMIC_ACQUIRE);
+	unsigned long before = consumed(collect);
+
+	collect->deadline = all ? UINT64_MAX : clock_monotonic() + TAKE_MAX_NS;
+	if (all || before >= collect->until)
+		collect->until = __atomic_load_n(collect->producer, __ATOMIC_ACQUIRE);
 	ring_buffer__consume(collect->ring);
+	return consumed(collect) >= collect->until || clock_monotonic() < collect->deadline;
 }
 
 /*
@@ -185,7 +197,7 @@ static void sweep_session(struct collect *collect, uint64_t id, uint64_t now, bo
 		/* In this order: what comes after the end is another session's, what came before
 		 * it is told before it. */
 		programs_forget_session(collect->programs, id);
-		collect_records(collect);
+		collect_records(collect, true);
 	}
 	if (!model_session(collect->model, &session, mode, now) && last)
 		model_session_detach(collect->model, &session, now);

@@ -17,8 +17,12 @@ void collect_close(struct collect *collect);
 /* Readable when collect_records() has work. */
 int collect_fd(const struct collect *collect);
 
-/* Takes all records that are there now, not those that are made meanwhile. */
-void collect_records(struct collect *collect);
+/*
+ * Takes the records that are there now, not those that are made meanwhile. Unless all of them are
+ * to be taken it stops after a while and returns false; the next call goes on to where this one
+ * would have stopped.
+ */
+bool collect_records(struct collect *collect, bool all);
 
 /*
  * Looks at the sessions and at the counters. Where that takes long, the next call goes on; last:

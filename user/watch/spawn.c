@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "watch/inherited.h"
 
 /* The user who called sudo; false when nobody did. */
 static bool invoking_user(uid_t *uid, gid_t *gid)
@@ -42,6 +42,9 @@ static int become_invoking_user(void)
 	user = getpwuid(uid);
 	if (user ? initgroups(user->pw_name, gid) : setgroups(0, NULL))
 		return -errno;
+	if (user && (setenv("HOME", user->pw_dir, 1) || setenv("USER", user->pw_name, 1) ||
+		     setenv("LOGNAME", user->pw_name, 1)))
+		return -errno;
 	if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
 		return -errno;
 	return 0;
@@ -50,14 +53,10 @@ static int become_invoking_user(void)
 /* The child: nothing of gradwatch may reach the command but the wait. */
 static void run_child(int go_fd, int failed_fd, char *const argv[])
 {
-	sigset_t none;
 	char byte = 0;
 	int code;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	signal(SIGXFSZ, SIG_DFL);
+	inherited_restore();
 	while (read(go_fd, &byte, 1) < 0 && errno == EINTR)
 		;
 	if (byte != 'g')

@@ -16,6 +16,7 @@
 #include "watch/arrivals.h"
 #include "watch/collect.h"
 #include "watch/discover.h"
+#include "watch/inherited.h"
 #include "watch/mappings.h"
 #include "watch/spawn.h"
 
@@ -23,11 +24,19 @@
 	250000000l /* how late a trace's begin or end is told, at most about twice this            \
 		    */
 
-#define LOOK_NS 100000000ull /* for new mappings per turn: nothing else is done meanwhile */
+/*
+ * With many busy threads per CPU, gradwatch would otherwise get so little of it that neither
+ * signals nor stopped processes are served in time. The end is short, and the probes slow the
+ * target until they are removed.
+ */
+#define WATCHING_NICE (-10)
+#define ENDING_NICE   (-20)
+
+#define LOOK_NS       100000000ull /* for new mappings per turn: nothing else is done meanwhile */
 
 /*
- * What a turn of the loop serves, in this order. None of them takes more per turn than was there
- * when it began, so that none can keep the others waiting.
+ * What a turn of the loop serves, in this order. None of them takes more than a short time per
+ * turn, so that none can keep the others waiting.
  */
 enum source {
 	SOURCE_SIGNAL,
@@ -110,14 +119,17 @@ static int start_actor(struct watch *watch, const struct watch_actor *actor, str
 	return 0;
 }
 
-/* Takes the records that are there now, and acts on what they ask. */
-static void take_records(struct watch *watch)
+/*
+ * Takes the records that are there now, and acts on what they ask. Unless all of them are to be
+ * taken, that stops after a while, and the next turn goes on.
+ */
+static void take_records(struct watch *watch, bool all)
 {
 	const struct watch_actor *actor = watch->config->actor;
+	bool complete = collect_records(watch->collect, all);
 
-	collect_records(watch->collect);
-	while (watch->acting && actor->settle(actor->context))
-		collect_records(watch->collect);
+	while (complete && watch->acting && actor->settle(actor->context))
+		complete = collect_records(watch->collect, all);
 }
 
 static int open_rooms(struct watch *watch, struct err *err)
@@ -217,9 +229,21 @@ static int open_loop(struct watch *watch, struct err *err)
 }
 
 /*
- * Ctrl-C at the terminal reaches the command by itself, as it is in our process group; a signal
- * that somebody sent to gradwatch alone is passed on to it. It then decides when we end.
+ * Ctrl-C at the terminal, and its loss, reach the command by themselves, as it is in our process
+ * group; a signal that somebody sent to gradwatch alone is passed on to it. It then decides when
+ * we end.
  */
+static void end_on_signal(struct watch *watch, const struct signalfd_siginfo *info)
+{
+	if (watch->acting)
+		watch->config->actor->interrupt(watch->config->actor->context);
+	if (!watch->config->command)
+		watch->done = true;
+	else if (info->ssi_code != SI_KERNEL)
+		kill(watch->spawn.pid, (int)info->ssi_signo);
+}
+
+/* SIGHUP is for the log file where there is one, and is ignored where nohup wants it to be. */
 static void on_signal(struct watch *watch)
 {
 	struct signalfd_siginfo info;
@@ -227,14 +251,10 @@ static void on_signal(struct watch *watch)
 	while (read(watch->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGHUP && watch->config->reopen)
 			watch->config->reopen(watch->config->context);
-		if (info.ssi_signo != SIGINT && info.ssi_signo != SIGTERM)
+		else if (info.ssi_signo == SIGHUP && inherited_ignores(SIGHUP))
 			continue;
-		if (watch->acting)
-			watch->config->actor->interrupt(watch->config->actor->context);
-		if (!watch->config->command)
-			watch->done = true;
-		else if (info.ssi_code != SI_KERNEL)
-			kill(watch->spawn.pid, (int)info.ssi_signo);
+		else if (info.ssi_signo != SIGCHLD)
+			end_on_signal(watch, &info);
 	}
 }
 
@@ -253,7 +273,7 @@ static void on_timer(struct watch *watch)
 
 	if (read(watch->timer_fd, &expirations, sizeof(expirations)) < 0)
 		return;
-	take_records(watch);
+	take_records(watch, false);
 	if (watch->acting) /* a process that was ended is told of before its traces are */
 		watch->config->actor->tick(watch->config->actor->context, clock_monotonic());
 	collect_sweep(watch->collect, false);
@@ -271,7 +291,7 @@ static void dispatch(struct watch *watch, enum source source)
 		on_timer(watch);
 		break;
 	case SOURCE_RING:
-		take_records(watch);
+		take_records(watch, false);
 		break;
 	case SOURCE_MAPPINGS:
 		mappings_read(watch->mappings);
@@ -308,7 +328,7 @@ static int loop(struct watch *watch, struct err *err)
 
 		if (code)
 			return err_set(err, code, "cannot wait for events: %s", strerror(-code));
-		for (int source = 0; source < SOURCE_MAX; source++)
+		for (int source = 0; source < SOURCE_MAX && !watch->done; source++)
 			if (ready & 1u << source)
 				dispatch(watch, (enum source)source);
 		if (!watch->done)
@@ -320,8 +340,10 @@ static int loop(struct watch *watch, struct err *err)
 static int start(struct watch *watch, struct err *err)
 {
 	struct event event = {.type = EVENT_START};
-	int code = open_rooms(watch, err);
+	int code;
 
+	inherited_raise_priority(WATCHING_NICE);
+	code = open_rooms(watch, err);
 	if (!code)
 		code = watch_targets(watch, err);
 	if (!code)
@@ -352,8 +374,9 @@ static void finish(struct watch *watch, struct watch_result *result)
 {
 	struct model *model = watch->discover.model;
 
+	inherited_raise_priority(ENDING_NICE);
 	libraries_detach(watch->discover.libraries);
-	take_records(watch);
+	take_records(watch, true);
 	stop_actor(watch);
 	collect_sweep(watch->collect, true);
 	model_finish(model, clock_monotonic());

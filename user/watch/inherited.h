@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What gradwatch was given by its parent and changes for itself: the blocked and the ignored
+ * signals, and the nice value. The command of `-- CMD` gets them as they were given.
+ */
+#ifndef GRADWATCH_WATCH_INHERITED_H
+#define GRADWATCH_WATCH_INHERITED_H
+
+#include <stdbool.h>
+
+/*
+ * The first thing in main(). Notes what was given, and sets SIGCHLD to its default: a parent that
+ * ignores it would have the kernel reap the command, and its status would be lost.
+ */
+void inherited_take(void);
+
+/* Whether a signal was ignored when gradwatch was started. */
+bool inherited_ignores(int signal);
+
+/* Sets gradwatch's nice value, if that raises its priority. */
+void inherited_raise_priority(int nice);
+
+/* In the child: all as it was given. */
+void inherited_restore(void);
+
+#endif
