@@ -2,6 +2,7 @@
 """What is bounded: when it is full, that is told, counted, and the rest stays right."""
 
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -170,13 +171,17 @@ def test_thread_that_vanishes_in_a_trace(puppet, gradwatch):
     assert [event["tid"] for event in monitor.violations] == [begin["tid"], process.pid]
 
 
-def test_leader_that_vanishes(puppet, gradwatch):
+@pytest.mark.parametrize("attach", ["before", "after"])
+def test_leader_that_vanishes(puppet, gradwatch, attach):
     """The process lives as long as any thread does, though it looks like a zombie."""
     process = puppet()
     process.tell("@thread set 1")
-    monitor = gradwatch("--rate", 0, "--pid", process.pid).armed()
+    if attach == "before":
+        monitor = gradwatch("--rate", 0, "--pid", process.pid).armed()
     process.send("vanish")
     wait_until(lambda: state_of(process.pid) == "Z")
+    if attach == "after":  # its mappings are to be found by way of another thread
+        monitor = gradwatch("--rate", 0, "--pid", process.pid).armed()
     (begin, *_) = process.run("@thread trace", "@thread set 0", "@thread end", "@thread set 1")
     monitor.wait_for("trace_end")
     assert monitor.alive()
@@ -184,6 +189,19 @@ def test_leader_that_vanishes(puppet, gradwatch):
     monitor.finish()
     assert monitor.status == 0
     assert [event["tid"] for event in monitor.violations] == [begin["tid"]]
+
+
+def test_mappings_that_cannot_be_read_for_a_time(puppet, gradwatch):
+    """Without a free descriptor a new process cannot be looked at: it is tried again."""
+    first = puppet()
+    monitor = gradwatch("--all").armed()
+    monitor.wait_for(lambda event: event["type"] == "attached" and event["pid"] == first.pid)
+    _, hard = resource.prlimit(monitor.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(monitor.pid, resource.RLIMIT_NOFILE, (3, hard))
+    second = puppet()
+    resource.prlimit(monitor.pid, resource.RLIMIT_NOFILE, (hard, hard))
+    monitor.wait_for(lambda event: event["type"] == "attached" and event["pid"] == second.pid)
+    monitor.stop()
 
 
 THREAD_SLOTS = 32768  # GW_MAX_THREADS

@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* user/watch/procfs, on this very process. As root the files are opened by their mappings. */
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -80,9 +86,206 @@ static void test_unmapped_meanwhile(void **state)
 		assert_int_equal(procfs_open_mapping(getpid(), &mapping), -ENOENT);
 }
 
+/* Finds the mapping of a file by its inode. */
+struct search {
+	ino_t inode;
+	struct procfs_mapping found;
+};
+
+static int visit_inode(void *context, const struct procfs_mapping *at)
+{
+	struct search *search = context;
+
+	if (at->inode != search->inode)
+		return 0;
+	search->found = *at;
+	return 1;
+}
+
+/* Maps a new file of this name in the present folder; returns its inode. */
+static ino_t map_new(const char *name, void **at)
+{
+	int fd = open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+	struct stat file;
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)page), 0);
+	assert_int_equal(fstat(fd, &file), 0);
+	*at = mmap(NULL, page, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	assert_true(*at != MAP_FAILED);
+	close(fd);
+	return file.st_ino;
+}
+
+static void check_name(const char *name, bool removed)
+{
+	struct search search = {0};
+	char expected[PATH_MAX];
+	void *at;
+	int fd;
+
+	snprintf(expected, sizeof(expected), "/tmp/%s", name);
+	assert_int_equal(chdir("/tmp"), 0);
+	unlink(name);
+	search.inode = map_new(name, &at);
+	if (removed)
+		unlink(name);
+	assert_int_equal(procfs_candidates(getpid(), visit_inode, &search), 1);
+	assert_string_equal(search.found.path, expected);
+	fd = procfs_open_mapping(getpid(), &search.found);
+	if (geteuid() == 0 || !removed) {
+		assert_true(fd >= 0);
+		close(fd);
+	}
+	munmap(at, page);
+	unlink(name);
+}
+
+static void test_odd_names(void **state)
+{
+	(void)state;
+	check_name("gradwatch-c10-\n-newline", false);
+	check_name("gradwatch-c10-\n-newline", true);
+	check_name("gradwatch-c10-removed", true);
+	check_name("gradwatch-c10 (deleted)", false);
+	check_name("gradwatch-c10 (deleted)", true);
+	if (geteuid() == 0) /* others cannot tell it from a newline */
+		check_name("gradwatch-c10-\\012", false);
+}
+
+#define STEP "0123456789012345678901234567890123456789012345678901234567890123456789012345678/"
+
+/* Folders within each other until the path of a file in the last has a number of bytes. */
+static void enter_deep(const char *top, size_t length)
+{
+	size_t now = strlen(top) + 1;
+
+	assert_int_equal(mkdir(top, 0700), 0);
+	assert_int_equal(chdir(top), 0);
+	while (now + strlen("c10") < length) {
+		size_t left = length - now - strlen("c10");
+		char step[sizeof(STEP)];
+
+		/* A rest of one byte would be no folder. */
+		snprintf(step, sizeof(step), "%.*s",
+			 (int)(left < 80    ? left - 1
+			       : left == 81 ? 77
+					    : 79),
+			 STEP);
+		assert_int_equal(mkdir(step, 0700), 0);
+		assert_int_equal(chdir(step), 0);
+		now += strlen(step) + 1;
+	}
+}
+
+static void remove_deep(const char *top)
+{
+	char command[64];
+
+	assert_int_equal(chdir("/"), 0);
+	snprintf(command, sizeof(command), "rm -r %s", top);
+	assert_int_equal(system(command), 0);
+}
+
+static void test_long_paths(void **state)
+{
+	static const size_t lengths[] = {4095, 4500};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		char top[] = "/tmp/gradwatch-deep-XXXXXX";
+		struct search search = {0};
+		void *at;
+
+		assert_non_null(mkdtemp(top));
+		assert_int_equal(rmdir(top), 0);
+		enter_deep(top, lengths[i]);
+		search.inode = map_new("c10", &at);
+		assert_int_equal(procfs_candidates(getpid(), visit_inode, &search), 1);
+		assert_int_equal(strlen(search.found.path), 4095);
+		assert_string_equal(strrchr(search.found.path, '/'), "/c10");
+		if (lengths[i] == 4095)
+			assert_memory_equal(search.found.path, top, strlen(top));
+		munmap(at, page);
+		remove_deep(top);
+	}
+}
+
+static void *live_on(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* Its /proc/PID/maps is empty; the mappings are there all the same. */
+static void test_first_thread_has_ended(void **state)
+{
+	pid_t child = fork();
+	char state_of = 0, first[8];
+	pthread_t thread;
+
+	if (!child) {
+		pthread_create(&thread, NULL, live_on, NULL);
+		pthread_exit(NULL);
+	}
+	for (int i = 0; i < 1000 && state_of != 'Z'; i++) {
+		usleep(10000);
+		assert_int_equal(procfs_state(child, &state_of), 0);
+	}
+	assert_int_equal(state_of, 'Z');
+	assert_int_not_equal(procfs_living_thread(child), child);
+	assert_int_equal(procfs_candidates(child, visit, NULL), 1);
+	assert_int_equal(procfs_read_memory(child, (uint64_t)*state, first, sizeof(first)), 0);
+	if (geteuid() == 0)
+		close(procfs_open_mapping(child, &mapping));
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
+/* The list of its groups has more bytes than all the rest. */
+static void test_many_groups(void **state)
+{
+	struct procfs_signals signals;
+	gid_t groups[1000];
+	uint32_t uid, ns_pid;
+	char comm[17];
+	pid_t child, tgid;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	child = fork();
+	if (!child) {
+		for (int i = 0; i < 1000; i++)
+			groups[i] = (gid_t)(100000 + i);
+		if (setgroups(1000, groups) || setuid(65534) || signal(SIGUSR2, SIG_IGN) == SIG_ERR)
+			_exit(1);
+		live_on(NULL);
+	}
+	for (int i = 0; i < 1000; i++) {
+		usleep(10000);
+		assert_int_equal(procfs_signals(child, &signals), 0);
+		if (signals.ignored >> (SIGUSR2 - 1) & 1)
+			break;
+	}
+	assert_true(signals.ignored >> (SIGUSR2 - 1) & 1);
+	assert_int_equal(procfs_tgid(child, &tgid), 0);
+	assert_int_equal(tgid, child);
+	assert_int_equal(procfs_identity(child, comm, &uid, &ns_pid), 0);
+	assert_int_equal(uid, 65534);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_first_thread_has_ended),
+		cmocka_unit_test(test_many_groups),
+		cmocka_unit_test(test_odd_names),
+		cmocka_unit_test(test_long_paths),
 		cmocka_unit_test(test_split_meanwhile),
 		cmocka_unit_test(test_unmapped_meanwhile),
 	};

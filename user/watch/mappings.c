@@ -49,6 +49,12 @@ struct record_lost {
 	uint64_t id, lost;
 };
 
+/* The kernel writes //toolong where a path has more than about 4,080 bytes. */
+static bool is_of_interest(const char *path)
+{
+	return procfs_is_candidate(path) || procfs_is_binding(path) || !strcmp(path, "//toolong");
+}
+
 static void on_mmap2(struct mappings *mappings, const struct record_mmap2 *record)
 {
 	size_t size = record->header.size;
@@ -57,7 +63,7 @@ static void on_mmap2(struct mappings *mappings, const struct record_mmap2 *recor
 	if (size <= sizeof(*record) + sizeof(time) || !(record->protection & PROT_EXEC))
 		return;
 	if (!memchr(record->filename, '\0', size - sizeof(*record)) ||
-	    (!procfs_is_candidate(record->filename) && !procfs_is_binding(record->filename)))
+	    !is_of_interest(record->filename))
 		return;
 	memcpy(&time, (const char *)record + size - sizeof(time), sizeof(time));
 	mappings->handler.mapped(mappings->handler.context, record->pid, time);

@@ -5,7 +5,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +15,7 @@
 
 #include "base/str.h"
 
-/* Processes map many small files; a hostile one may map millions of them. */
-#define MAX_MAPS_LINES 1000000
-#define MAX_SPLITS     16 /* of one mapping while it is looked at */
-
-static int open_proc(pid_t pid, const char *name, int flags)
+int procfs_open(pid_t pid, const char *name, int flags)
 {
 	char path[128];
 	int fd;
@@ -35,7 +30,7 @@ static int open_proc(pid_t pid, const char *name, int flags)
 /* Reads the start of a small file of /proc, ended by NUL. Returns its length. */
 static ssize_t read_proc(pid_t pid, const char *name, char *out, size_t size)
 {
-	int fd = open_proc(pid, name, O_RDONLY);
+	int fd = procfs_open(pid, name, O_RDONLY);
 	ssize_t got;
 
 	if (fd < 0)
@@ -93,6 +88,39 @@ bool procfs_same_start(uint64_t a, uint64_t b)
 	return a / tick_ns() == b / tick_ns();
 }
 
+/*
+ * Reads /proc/PID/status but for its list of groups, which has no limit; ended by NUL. The first
+ * line has a line's end before it, as the others.
+ */
+static int read_status(pid_t pid, char *out, size_t size)
+{
+	int fd = procfs_open(pid, "status", O_RDONLY);
+	FILE *status = fd < 0 ? NULL : fdopen(fd, "r");
+	size_t length = 1, room = 0;
+	char *line = NULL;
+	int code = 0;
+
+	if (!status) {
+		if (fd >= 0)
+			close(fd);
+		return fd < 0 ? fd : -ENOMEM;
+	}
+	str_format(out, size, "\n");
+	errno = 0;
+	while (getline(&line, &room, status) > 0) {
+		if (!strncmp(line, "Groups:", 7))
+			continue;
+		if (str_format(out + length, size - length, "%s", line))
+			break;
+		length += strlen(line);
+	}
+	if (ferror(status))
+		code = errno ? -errno : -EIO;
+	free(line);
+	fclose(status);
+	return code;
+}
+
 /* The value of a field of /proc/PID/status, or NULL. */
 static const char *status_field(const char *status, const char *name)
 {
@@ -114,11 +142,11 @@ static bool is_over(const char *status)
 int procfs_tgid(pid_t pid, pid_t *tgid)
 {
 	char status[4096];
-	ssize_t got = read_proc(pid, "status", status, sizeof(status));
+	int code = read_status(pid, status, sizeof(status));
 	const char *value;
 
-	if (got < 0)
-		return (int)got;
+	if (code)
+		return code;
 	if (is_over(status))
 		return -ESRCH;
 	value = status_field(status, "\nTgid:\t");
@@ -154,11 +182,11 @@ static uint32_t innermost_pid(const char *status, uint32_t pid)
 int procfs_signals(pid_t pid, struct procfs_signals *signals)
 {
 	char status[4096];
-	ssize_t got = read_proc(pid, "status", status, sizeof(status));
+	int code = read_status(pid, status, sizeof(status));
 	const char *blocked, *ignored, *caught, *tracer;
 
-	if (got < 0)
-		return (int)got;
+	if (code)
+		return code;
 	blocked = status_field(status, "\nSigBlk:\t");
 	ignored = status_field(status, "\nSigIgn:\t");
 	caught = status_field(status, "\nSigCgt:\t");
@@ -178,18 +206,50 @@ int procfs_identity(pid_t pid, char comm[17], uint32_t *uid, uint32_t *ns_pid)
 	char status[4096];
 	ssize_t got = read_proc(pid, "comm", comm, 17);
 	const char *uid_field;
+	int code;
 
 	if (got < 0)
 		return (int)got;
 	if (got > 0 && comm[got - 1] == '\n')
 		comm[got - 1] = '\0';
-	got = read_proc(pid, "status", status, sizeof(status));
-	if (got < 0)
-		return (int)got;
+	code = read_status(pid, status, sizeof(status));
+	if (code)
+		return code;
 	uid_field = status_field(status, "\nUid:\t");
-	*uid = uid_field ? (uint32_t)strtoul(uid_field, NULL, 10) : 0;
+	if (!uid_field)
+		return -EBADMSG;
+	*uid = (uint32_t)strtoul(uid_field, NULL, 10);
 	*ns_pid = innermost_pid(status, (uint32_t)pid);
 	return 0;
+}
+
+static bool has_ended(pid_t tid)
+{
+	char state;
+
+	return procfs_state(tid, &state) || state == 'Z' || state == 'X';
+}
+
+pid_t procfs_living_thread(pid_t pid)
+{
+	pid_t found = pid;
+	struct dirent *entry;
+	DIR *threads = NULL;
+	int fd;
+
+	if (!has_ended(pid))
+		return pid;
+	fd = procfs_open(pid, "task", O_RDONLY | O_DIRECTORY);
+	if (fd >= 0)
+		threads = fdopendir(fd);
+	while (threads && found == pid && (entry = readdir(threads)))
+		if (isdigit((unsigned char)entry->d_name[0]) && !has_ended(atoi(entry->d_name)))
+			found = atoi(entry->d_name);
+	if (threads)
+		closedir(threads);
+	else if (fd >= 0)
+		close(fd);
+	return found;
 }
 
 int procfs_exe(pid_t pid, char *path, size_t size)
@@ -197,7 +257,7 @@ int procfs_exe(pid_t pid, char *path, size_t size)
 	char link[64];
 	ssize_t got;
 
-	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
+	snprintf(link, sizeof(link), "/proc/%d/exe", procfs_living_thread(pid));
 	got = readlink(link, path, size - 1);
 	if (got < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
@@ -226,78 +286,13 @@ bool procfs_is_binding(const char *path)
 	return !strncmp(name ? name + 1 : path, "libtorch_python", 15);
 }
 
-/* start-end perms offset dev inode path; returns whether it is an executable file */
-static bool parse_maps_line(const char *line, struct procfs_mapping *mapping)
-{
-	char permissions[5];
-	int path_at = 0;
-
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*x:%*x %*u %n", &mapping->start,
-		   &mapping->end, permissions, &mapping->offset, &path_at) != 4 ||
-	    !path_at)
-		return false;
-	if (permissions[2] != 'x' || line[path_at] != '/')
-		return false;
-	if (str_format(mapping->path, sizeof(mapping->path), "%s", line + path_at))
-		return false;
-	mapping->path[strcspn(mapping->path, "\n")] = '\0';
-	return true;
-}
-
-int procfs_executables(pid_t pid, int (*visit)(void *context, const struct procfs_mapping *mapping),
-		       void *context)
-{
-	int fd = open_proc(pid, "maps", O_RDONLY);
-	struct procfs_mapping mapping;
-	char *line = NULL;
-	size_t room = 0;
-	int lines = 0, result = 0;
-	FILE *maps;
-
-	if (fd < 0)
-		return fd;
-	maps = fdopen(fd, "r");
-	if (!maps) {
-		close(fd);
-		return -ENOMEM;
-	}
-	while (!result && lines++ < MAX_MAPS_LINES && getline(&line, &room, maps) > 0)
-		if (parse_maps_line(line, &mapping))
-			result = visit(context, &mapping);
-	free(line);
-	fclose(maps);
-	return result;
-}
-
-struct candidates {
-	int (*visit)(void *context, const struct procfs_mapping *mapping);
-	void *context;
-};
-
-static int visit_candidate(void *context, const struct procfs_mapping *mapping)
-{
-	const struct candidates *candidates = context;
-
-	if (!procfs_is_candidate(mapping->path))
-		return 0;
-	return candidates->visit(candidates->context, mapping);
-}
-
-int procfs_candidates(pid_t pid, int (*visit)(void *context, const struct procfs_mapping *mapping),
-		      void *context)
-{
-	struct candidates candidates = {visit, context};
-
-	return procfs_executables(pid, visit_candidate, &candidates);
-}
-
 int procfs_open_in_root(pid_t pid, const char *path)
 {
 	struct open_how how = {
 		.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
-	int root = open_proc(pid, "root", O_PATH | O_DIRECTORY);
+	int root = procfs_open(procfs_living_thread(pid), "root", O_PATH | O_DIRECTORY);
 	int fd;
 
 	if (root < 0)
@@ -309,49 +304,19 @@ int procfs_open_in_root(pid_t pid, const char *path)
 	return fd;
 }
 
-struct wanted {
-	uint64_t address;
-	struct procfs_mapping *mapping;
-};
-
-static int visit_wanted(void *context, const struct procfs_mapping *mapping)
-{
-	const struct wanted *wanted = context;
-
-	if (wanted->address < mapping->start || wanted->address >= mapping->end)
-		return 0;
-	*wanted->mapping = *mapping;
-	return 1;
-}
-
-int procfs_open_mapping(pid_t pid, const struct procfs_mapping *mapping)
-{
-	struct procfs_mapping now = *mapping;
-	struct wanted wanted = {mapping->start, &now};
-	char name[64];
-	int fd, code;
-
-	for (int tries = 0; tries < MAX_SPLITS; tries++) {
-		snprintf(name, sizeof(name), "map_files/%" PRIx64 "-%" PRIx64, now.start, now.end);
-		fd = open_proc(pid, name, O_RDONLY);
-		if (fd >= 0)
-			return fd;
-		if (fd != -ESRCH)
-			return procfs_open_in_root(pid, mapping->path);
-		/* Another range by now: a loader maps a file whole and then splits it. */
-		code = procfs_executables(pid, visit_wanted, &wanted);
-		if (code <= 0)
-			return code ? code : -ENOENT;
-	}
-	return -EAGAIN;
-}
-
 int procfs_read_memory(pid_t pid, uint64_t address, void *out, size_t size)
 {
 	struct iovec local = {.iov_base = out, .iov_len = size};
 	struct iovec remote = {.iov_base = (void *)(uintptr_t)address, .iov_len = size};
 	ssize_t got = process_vm_readv(pid, &local, 1, &remote, 1, 0);
 
+	if (got < 0 && errno == ESRCH) {
+		pid_t tid = procfs_living_thread(pid);
+
+		if (tid == pid)
+			return -ESRCH;
+		got = process_vm_readv(tid, &local, 1, &remote, 1, 0);
+	}
 	if (got < 0)
 		return -errno;
 	return (size_t)got == size ? 0 : -EFAULT;

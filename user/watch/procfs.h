@@ -16,8 +16,15 @@
 struct procfs_mapping {
 	uint64_t start, end;
 	uint64_t offset; /* of the file */
-	char path[4096]; /* as the process's root sees it; may end in " (deleted)" */
+	uint64_t inode;
+	char path[4096]; /* as the process's root sees it, without what the kernel adds */
 };
+
+/* Opens a file of /proc/PID. */
+int procfs_open(pid_t pid, const char *name, int flags);
+
+/* A thread that has not ended, whose id stands for the process where the first one has ended. */
+pid_t procfs_living_thread(pid_t pid);
 
 /* Time the process started, ns since boot, in steps of the kernel's clock tick. */
 int procfs_start_time(pid_t pid, uint64_t *ns);
@@ -67,7 +74,8 @@ bool procfs_is_binding(const char *path);
 /*
  * Opens the very file that is mapped, read-only: through map_files, which works for deleted and
  * replaced files and in any namespace; where that is not allowed, by path inside the process's
- * root. Returns a descriptor. -ENOENT: there is no such mapping any more, -ESRCH: no such process.
+ * root. Returns a descriptor. -ENOENT: there is no such mapping any more, -ESRCH: no such process,
+ * -ESTALE: another file has that path.
  */
 int procfs_open_mapping(pid_t pid, const struct procfs_mapping *mapping);
 
