@@ -7,8 +7,8 @@
 #include "base/clock.h"
 
 #define ALL_EVERY_NS   2000000000ull /* to look at all processes takes long where there are many */
-#define RETRY_AFTER_NS 500000000ull
-#define MAX_TRIES      5
+#define RETRY_AFTER_NS 500000000ull /* the first time, then twice as long each */
+#define MAX_TRIES      8
 
 void arrivals_lost(struct arrivals *arrivals)
 {
@@ -53,7 +53,7 @@ static void look_at(struct arrivals *arrivals, struct discover *discover, int in
 		discover_unreadable(discover, arrival.pid, code);
 		return;
 	}
-	arrival.after = clock_monotonic() + RETRY_AFTER_NS;
+	arrival.after = clock_monotonic() + (RETRY_AFTER_NS << (arrival.tries - 1));
 	arrivals->waiting[arrivals->count++] = arrival;
 }
 
