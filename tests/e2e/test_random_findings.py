@@ -55,17 +55,23 @@ def reported(monitor):
 def reported_twice(monitor):
     """What is one finding, and has two numbers."""
     keys = collections.Counter(
-        (as_finding(event), json.dumps([event["decorated"], event["began"]]), event["certain"])
+        (
+            as_finding(event),
+            json.dumps([event["decorated"], event["began"], event["whose"]]),
+            event["certain"],
+        )
         for event in monitor.of_type("finding")
     )
     return [key for key, count in keys.items() if count > 1]
 
 
 def as_finding(event):
+    # Where only the frames tell, the reference does not know C++ callers.
+    whose = "user" if event["whose"] == "cpp" else event["whose"]
     user = event["user"] or {"file": None, "line": None, "function": None}
     empty = event["empty"] and event["category"] == "scope"  # says nothing about the others
     return Finding(
-        *(event["kind"], event["category"], event["severity"], event["whose"]),
+        *(event["kind"], event["category"], event["severity"], whose),
         *(event["from"]["grad"], event["to"]["grad"], event["restored"], empty),
         *(user["file"], user["line"], user["function"]),
         event["caller"] and event["caller"]["line"],

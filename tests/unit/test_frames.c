@@ -150,7 +150,7 @@ static void check_role(struct event_stack stack, enum change_kind kind, const ch
 {
 	struct change_role role;
 
-	frames_role(&stack, &role);
+	frames_role(&stack, TRACE_KIND_UNKNOWN, &role);
 	assert_int_equal(role.kind, kind);
 	assert_string_equal(role.name, name);
 }

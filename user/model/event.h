@@ -127,8 +127,9 @@ enum severity {
 
 /* Whose code made a change. */
 enum owner {
-	OWNER_USER,     /* Python code, or C++ code that Python called */
+	OWNER_USER,     /* Python code, or C++ code where the two cannot be told apart */
 	OWNER_AUTOGRAD, /* PyTorch's autograd: a backward pass, or Function.apply */
+	OWNER_CPP,      /* C++ code that Python called: a guard of functorch's, of an extension */
 	OWNER_MAX,
 };
 

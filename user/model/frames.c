@@ -166,14 +166,41 @@ static uint64_t place_of(const struct event_stack *stack, bool guard)
 	return hash;
 }
 
-void frames_role(const struct event_stack *stack, struct change_role *role)
+/* What makes the change for the code outside of it: grad_mode.py, function modes, decorators. */
+static bool is_go_between(const struct event_stack *change, size_t index)
+{
+	return is_file(change, index, GRAD_MODE) ||
+	       is_method(&change->frame[index], "__torch_function__");
+}
+
+/*
+ * Whether C++ code called the setter: the innermost frame is not that of a function mode, as a call
+ * of Python code has. The interpreter of a graph runs without one.
+ */
+static bool is_cpp(const struct event_stack *stack, enum trace_kind kind)
+{
+	if (!stack->count || (kind != TRACE_KIND_MAKE_FX && kind != TRACE_KIND_EXPORT &&
+			      kind != TRACE_KIND_PRE_DISPATCH))
+		return false;
+	return !is_go_between(stack, 0) && !is_file(stack, 0, "torch/fx/interpreter.py");
+}
+
+static enum owner owner_of(const struct event_stack *stack, enum trace_kind kind)
+{
+	if (frames_is_autograd(stack))
+		return OWNER_AUTOGRAD;
+	return is_cpp(stack, kind) ? OWNER_CPP : OWNER_USER;
+}
+
+void frames_role(const struct event_stack *stack, enum trace_kind kind, struct change_role *role)
 {
 	const struct event_frame *frame = grad_mode_frame(stack);
 	const char *dot;
 
 	*role = (struct change_role){.kind = CHANGE_DIRECT};
-	role->guard = !frame && frames_is_autograd(stack);
-	role->place = place_of(stack, role->guard);
+	if (!frame)
+		role->owner = owner_of(stack, kind);
+	role->place = place_of(stack, role->owner != OWNER_USER);
 	role->backward = backward_depth(stack);
 	if (!frame)
 		return;
@@ -341,13 +368,6 @@ enum trace_kind frames_kind(const struct event_stack *stack)
 	return TRACE_KIND_OTHER;
 }
 
-/* What makes the change for the code outside of it: grad_mode.py, function modes, decorators. */
-static bool is_go_between(const struct event_stack *change, size_t index)
-{
-	return is_file(change, index, GRAD_MODE) ||
-	       is_method(&change->frame[index], "__torch_function__");
-}
-
 enum change_maker frames_maker(const struct event_stack *change, bool decorates_torch,
 			       enum trace_kind kind)
 {
@@ -355,9 +375,7 @@ enum change_maker frames_maker(const struct event_stack *change, bool decorates_
 
 	if (decorates_torch)
 		return MAKER_TORCH;
-	/* In these every call of Python code passes by a mode for torch functions. */
-	if (change->count && !change->origin[0].package &&
-	    (kind == TRACE_KIND_MAKE_FX || kind == TRACE_KIND_EXPORT))
+	if (is_cpp(change, kind))
 		return MAKER_NATIVE;
 	while (at < change->count && is_go_between(change, at))
 		at++;

@@ -16,13 +16,19 @@ enum change_kind {
 struct change_role {
 	enum change_kind kind;
 	char name[32]; /* "no_grad", "enable_grad", ...; "" when not known (CPython before 3.11) */
-	bool guard;    /* DIRECT: a C++ guard of autograd made it, which puts it back itself */
+	enum owner owner;      /* other than the user's are C++ guards, which put a change back
+				  themselves */
 	unsigned int backward; /* how many backward passes, one in the other, it was made in */
 	uint64_t place;        /* equal for the two changes of one block, or of one guard */
 };
 
-/* What the frames at the top of a change's stack say. */
-void frames_role(const struct event_stack *stack, struct change_role *role);
+/*
+ * What the frames at the top of a change's stack say. kind: of its trace, if every call of Python
+ * code in such a trace passes by a mode for torch functions (PyTorch 2.6 - 2.14:
+ * torch/fx/experimental/proxy_tensor.py, TorchFunctionMetadataMode), so that a call without one is
+ * known to be made by C++ code. Else TRACE_KIND_UNKNOWN.
+ */
+void frames_role(const struct event_stack *stack, enum trace_kind kind, struct change_role *role);
 
 /*
  * The innermost frame of the user's own code (ORIGIN_USER) that is no function mode which the call

@@ -372,6 +372,31 @@ static void stack_of(const struct model *model, uint32_t file_id, const void *da
 	codes_stack(model->codes, torch.file, data, size, frames, stack);
 }
 
+/* For frames_role(): older ones have no such mode, and of an unknown one it is not known. */
+static enum trace_kind kind_with_mode(const struct model *model, const struct event_torch *torch,
+				      const struct gw_event_record *record)
+{
+	char *end;
+	unsigned long major = strtoul(torch->version, &end, 10), minor = 0;
+
+	if (*end == '.')
+		minor = strtoul(end + 1, NULL, 10);
+	if (major < 2 || (major == 2 && minor < 6))
+		return TRACE_KIND_UNKNOWN;
+	return model_kind(model, record->session, record->mode);
+}
+
+/* What a record's change is; its stack is that of stack_of(). */
+static void role_of(const struct model *model, const struct gw_event_record *record,
+		    const struct event_stack *stack, struct change_role *role)
+{
+	struct event_torch torch = {0};
+
+	if (model->resolver.torch)
+		model->resolver.torch(model->resolver.context, record->file_id, &torch);
+	frames_role(stack, kind_with_mode(model, &torch, record), role);
+}
+
 static void on_scope(void *context, const struct scope *scope)
 {
 	struct event event = {.type = EVENT_FINDING, .time = scope->record.header.time};
@@ -388,7 +413,7 @@ static void on_scope(void *context, const struct scope *scope)
 	if (scope->operator_data)
 		codes_stack(model->codes, event.torch.file, scope->operator_data,
 			    scope->operator_size, &operator_frames, &at_operator);
-	frames_role(&event.stack, &role);
+	role_of(model, &scope->record, &event.stack, &role);
 	finding->trace = scope->record.session;
 	finding->kind = model_kind(model, finding->trace, scope->record.mode);
 	finding->category = scope->drift ? FINDING_DRIFT : FINDING_SCOPE;
@@ -402,8 +427,9 @@ static void on_scope(void *context, const struct scope *scope)
 	finding->uncounted = scope->uncounted || finding->kind == TRACE_KIND_PRE_DISPATCH;
 	finding->before_attach = scope->before_attach;
 	memcpy(finding->manager, role.name, sizeof(finding->manager));
-	if (scope->drift ? scope->engine : role.guard)
-		finding->owner = OWNER_AUTOGRAD;
+	finding->owner = role.owner;
+	if (scope->drift)
+		finding->owner = scope->engine ? OWNER_AUTOGRAD : OWNER_USER;
 	if (!scope->drift) {
 		finding->decorator = frames_is_decorator(&event.stack);
 		finding->decorated = frames_decorated(&event.stack, &at_operator);
@@ -422,7 +448,7 @@ static void take_change(struct model *model, const struct gw_event_record *recor
 	struct change_role role;
 	int code = -ENOENT;
 
-	frames_role(stack, &role);
+	role_of(model, record, stack, &role);
 	if (record->session && !is_ended(model, record->session))
 		code = scopes_change(model->scopes, record, data, size, &role, origin);
 	if (code) {
@@ -487,7 +513,7 @@ static void take_event(struct model *model, struct gw_event_record *record, cons
 		take_change(model, record, data, size, &stack, &origin);
 		break;
 	case GW_RECORD_DRIFT:
-		frames_role(&stack, &role);
+		role_of(model, record, &stack, &role);
 		if (scopes_undone(model->scopes, record, &role, &origin))
 			break;
 		model->totals.stacks[stack.status]++;

@@ -129,11 +129,17 @@ static void join(struct scopes *scopes, struct trace_scopes *trace, size_t first
 	tell(scopes, trace, first, &at, RESTORED_YES);
 }
 
+/* Whether a C++ guard made the change. */
+static bool is_guard(const struct change_role *role)
+{
+	return role->owner != OWNER_USER;
+}
+
 /* Whether a call made the change, which nobody has to put back: a bare one, not a block's or
  * guard's. */
 static bool is_bare(const struct change_role *role)
 {
-	return !role->guard && (role->kind == CHANGE_DIRECT || role->kind == CHANGE_CALL);
+	return !is_guard(role) && (role->kind == CHANGE_DIRECT || role->kind == CHANGE_CALL);
 }
 
 /* Whether two scopes that lie next to each other can be one, which the second puts back. */
@@ -250,8 +256,8 @@ static bool closes(const struct open_scope *open, const struct gw_event_record *
 		return false;
 	if (same_place && open->role.place != role->place)
 		return false;
-	if (role->guard)
-		return open->role.guard && same_place;
+	if (is_guard(role))
+		return open->role.owner == role->owner && same_place;
 	if (role->kind != CHANGE_LEAVE)
 		return false;
 	return (open->role.kind == CHANGE_ENTER || open->role.kind == CHANGE_CALL) &&
@@ -305,7 +311,7 @@ static bool is_bare_end(struct scopes *scopes, struct trace_scopes *trace,
 	size_t first = first_bare(trace);
 	const struct open_scope *last;
 
-	if (role->guard || (role->kind != CHANGE_DIRECT && role->kind != CHANGE_LEAVE))
+	if (is_guard(role) || (role->kind != CHANGE_DIRECT && role->kind != CHANGE_LEAVE))
 		return false;
 	if (role->kind == CHANGE_LEAVE)
 		join_pairs(scopes, trace, first, true);

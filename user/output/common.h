@@ -23,7 +23,7 @@ const char *output_category(enum finding_category category);
 /* "violation", "low", "note", "info", "suppressed"; part of the JSON schema. */
 const char *output_severity(enum severity severity);
 
-/* "user", "autograd"; part of the JSON schema. */
+/* "user", "autograd", "cpp"; part of the JSON schema. */
 const char *output_owner(enum owner owner);
 
 /* "performed", "too_late", "refused", "dry_run", "let_go"; part of the JSON schema. */

@@ -130,6 +130,7 @@ const char *output_owner(enum owner owner)
 	static const char *const name[OWNER_MAX] = {
 		[OWNER_USER] = "user",
 		[OWNER_AUTOGRAD] = "autograd",
+		[OWNER_CPP] = "cpp",
 	};
 
 	return owner < OWNER_MAX ? name[owner] : "unknown";
