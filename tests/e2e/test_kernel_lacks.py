@@ -10,9 +10,15 @@ import pytest
 import targets
 
 # What to do in a mount namespace of its own before gradwatch is started there; what it must say.
+HIDE_UPROBES = "mount -t tmpfs none /sys/bus/event_source"
 HIDDEN = {
     "BTF": ("mount -t tmpfs none /sys/kernel/btf", "--btf FILE"),
-    "uprobes": ("mount -t tmpfs none /sys/bus/event_source", "CONFIG_UPROBE_EVENTS"),
+    "uprobes": (HIDE_UPROBES, "CONFIG_UPROBE_EVENTS"),
+    # libbpf would place probes by tracefs then; watching refuses, so doctor must say so.
+    "uprobes, with tracefs": (
+        f"{HIDE_UPROBES} && mount -t tracefs none /sys/kernel/tracing",
+        "CONFIG_UPROBE_EVENTS",
+    ),
 }
 
 

@@ -116,9 +116,13 @@ static enum outcome check_programs(struct err *text)
 static enum outcome check_uprobe(struct err *text)
 {
 	uint64_t ns;
-	int code = selftest_uprobe(&ns, text);
 
-	if (code)
+	/* Asked first, as watching does: without it libbpf would try another way, tracefs. */
+	if (!diagnose_uprobes()) {
+		err_set(text, 0, NO_UPROBES);
+		return OUTCOME_FAILED;
+	}
+	if (selftest_uprobe(&ns, text))
 		return OUTCOME_FAILED;
 	err_set(text, 0, "perf event on a file, every call seen, %" PRIu64 " ns per hit", ns);
 	return OUTCOME_OK;

@@ -50,9 +50,7 @@ static int check_environment(const struct options *options, struct err *err)
 		return err_set(err, -EPERM,
 			       "missing capability %s: run as root (sudo gradwatch ...)", missing);
 	if (!diagnose_uprobes())
-		return err_set(err, -ENOTSUP,
-			       "this kernel has no uprobes (/sys/bus/event_source/devices/uprobe); "
-			       "use a kernel built with CONFIG_UPROBE_EVENTS");
+		return err_set(err, -ENOTSUP, NO_UPROBES);
 	if (!diagnose_initial_pid_namespace())
 		return err_set(
 			err, -EINVAL,

@@ -150,11 +150,7 @@ void diagnose_bpf(struct err *err, int code, const char *what)
 		return;
 	}
 	if (!diagnose_uprobes()) {
-		err_set(err, code,
-			"%s: this kernel has no uprobes "
-			"(/sys/bus/event_source/devices/uprobe); use a kernel built with "
-			"CONFIG_UPROBE_EVENTS",
-			what);
+		err_set(err, code, "%s: " NO_UPROBES, what);
 		return;
 	}
 	err_set(err, code, "%s: %s; `gradwatch doctor` tries each part and says which one fails",

@@ -27,7 +27,12 @@ void diagnose_lockdown(char *mode, size_t size);
  */
 bool diagnose_initial_pid_namespace(void);
 
-/* Whether the kernel has uprobes for perf events. */
+/* Said where the kernel has no uprobes for perf events. */
+#define NO_UPROBES                                                                                 \
+	"this kernel has no uprobes (/sys/bus/event_source/devices/uprobe); use a kernel built "   \
+	"with CONFIG_UPROBE_EVENTS"
+
+/* Whether the kernel has them. */
 bool diagnose_uprobes(void);
 
 #endif
