@@ -2,6 +2,7 @@
 /* user/output: where lines go. Pipes, full disks, log files and what must not be taken for one. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -212,6 +213,61 @@ static void test_stalled_reader(void **state)
 	text[got] = '\0';
 	assert_null(strstr(text, "lost_output"));
 	sink_free(sink);
+	writer_free(writer);
+	close(pipes[0]);
+}
+
+struct late_reader {
+	int fd;
+	size_t got;
+};
+
+static void *read_late(void *argument)
+{
+	struct late_reader *reader = argument;
+	char buffer[4096];
+	ssize_t count;
+
+	usleep(50000);
+	while ((count = read(reader->fd, buffer, sizeof(buffer))) > 0)
+		reader->got += (size_t)count;
+	return NULL;
+}
+
+/* With patience a slow reader loses nothing; one that stalls is waited for once. */
+static void test_patience(void **state)
+{
+	enum { LINES = 2000, LENGTH = 100 };
+	static const char line[LENGTH] = "x";
+	struct late_reader reader = {0};
+	struct writer *writer;
+	uint64_t begin;
+	pthread_t thread;
+	int pipes[2];
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	assert_true(fcntl(pipes[1], F_SETPIPE_SZ, 4096) >= 4096);
+	writer = writer_new(pipes[1], true, 8192);
+	writer_set_patience(writer, 600000000000);
+	reader.fd = pipes[0];
+	assert_int_equal(pthread_create(&thread, NULL, read_late, &reader), 0);
+	for (int i = 0; i < LINES; i++)
+		assert_int_equal(writer_put(writer, line, LENGTH), 0);
+	drain(writer);
+	writer_free(writer);
+	pthread_join(thread, NULL);
+	assert_int_equal(reader.got, LINES * LENGTH);
+	close(pipes[0]);
+
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	writer = writer_new(pipes[1], true, 8192);
+	writer_set_patience(writer, 100000000);
+	begin = clock_monotonic();
+	while (status_of(writer).lost < 100000)
+		writer_put(writer, line, LENGTH);
+	assert_true(clock_monotonic() - begin >= 100000000);
+	assert_true(clock_monotonic() - begin < 100000 * 100000000ull / 10);
 	writer_free(writer);
 	close(pipes[0]);
 }
@@ -431,9 +487,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full_device),        cmocka_unit_test(test_json_sink),
 		cmocka_unit_test(test_json_slow_reader),   cmocka_unit_test(test_stalled_reader),
-		cmocka_unit_test(test_free_while_stalled), cmocka_unit_test(test_begin_lines),
-		cmocka_unit_test(test_log_append),         cmocka_unit_test(test_log_reopen),
-		cmocka_unit_test(test_log_refused),        cmocka_unit_test(test_log_torn),
+		cmocka_unit_test(test_free_while_stalled), cmocka_unit_test(test_patience),
+		cmocka_unit_test(test_begin_lines),        cmocka_unit_test(test_log_append),
+		cmocka_unit_test(test_log_reopen),         cmocka_unit_test(test_log_refused),
+		cmocka_unit_test(test_log_torn),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

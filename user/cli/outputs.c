@@ -14,7 +14,8 @@
 #include "base/log.h"
 #include "output/text.h"
 
-#define DRAIN_NS 5000000000ull /* for readers, at the end */
+#define DRAIN_NS    5000000000ull /* for readers, at the end */
+#define PATIENCE_NS 5000000000ull /* for readers, in a storm of events */
 
 static void put_message(void *context, const char *line, size_t length)
 {
@@ -126,6 +127,9 @@ int outputs_open(struct outputs *outputs, const struct options *options, struct 
 		code = open_events(outputs, err);
 	if (code)
 		return code;
+	/* Where processes are stopped for an answer, no reader is waited for. */
+	for (size_t i = 0; i < outputs->count && options->act.bpf.action == GW_ACTION_REPORT; i++)
+		writer_set_patience(outputs->sink[i].sink->writer, PATIENCE_NS);
 	pthread_atfork(NULL, NULL, in_child);
 	log_set_writer(put_message, outputs->errors);
 	return 0;

@@ -29,12 +29,14 @@ struct entry {
 struct writer {
 	pthread_t thread;
 	pthread_mutex_t lock; /* of all that follows, but `fd` and `torn` */
-	pthread_cond_t filled, emptied;
+	pthread_cond_t filled, written;
 	struct entry *first, **last;
 	struct entry *current; /* being written */
 	size_t bytes, limit;
 	bool owned, begin_lines;
 	struct writer_status status;
+	uint64_t patience_ns;
+	bool stalled; /* nothing was written while it was waited for */
 	atomic_bool closing;
 	int fd;    /* the thread's */
 	bool torn; /* the thread's: what was written last ends in a part of a line */
@@ -104,6 +106,7 @@ static void note(struct writer *writer, const struct entry *entry, int error)
 	struct writer_status *status = &writer->status;
 
 	writer->bytes -= entry->length;
+	writer->stalled = false;
 	if (entry->told) {
 		status->notice = false;
 		if (!error)
@@ -153,8 +156,7 @@ static void *run(void *argument)
 		note(writer, entry, error);
 		writer->current = NULL;
 		free(entry);
-		if (!writer->first)
-			pthread_cond_broadcast(&writer->emptied);
+		pthread_cond_broadcast(&writer->written);
 	}
 	pthread_mutex_unlock(&writer->lock);
 	return NULL;
@@ -191,7 +193,7 @@ struct writer *writer_new(int fd, bool owned, size_t limit)
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&writer->filled, NULL);
-	pthread_cond_init(&writer->emptied, &monotonic);
+	pthread_cond_init(&writer->written, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	if (!start_thread(writer))
 		return writer;
@@ -207,6 +209,29 @@ static void append(struct writer *writer, struct entry *entry)
 	pthread_cond_signal(&writer->filled);
 }
 
+static int wait_until(struct writer *writer, uint64_t ns)
+{
+	struct timespec time = {(time_t)(ns / NS_PER_SEC), (long)(ns % NS_PER_SEC)};
+
+	return pthread_cond_timedwait(&writer->written, &writer->lock, &time);
+}
+
+/* Waits once for a reader that stalls, and not again until it has read something. */
+static bool wait_for_space(struct writer *writer, size_t length)
+{
+	uint64_t deadline;
+
+	if (length <= writer->limit - writer->bytes)
+		return true;
+	if (length > writer->limit || !writer->patience_ns)
+		return false;
+	deadline = clock_monotonic() + writer->patience_ns;
+	while (!writer->stalled && length > writer->limit - writer->bytes)
+		if (wait_until(writer, deadline) == ETIMEDOUT)
+			writer->stalled = true;
+	return length <= writer->limit - writer->bytes;
+}
+
 /* With the lock. */
 static int put(struct writer *writer, const char *line, size_t length, uint64_t told)
 {
@@ -215,7 +240,7 @@ static int put(struct writer *writer, const char *line, size_t length, uint64_t 
 
 	if (writer->status.gone)
 		return -EPIPE;
-	if (newline + length > writer->limit - writer->bytes) {
+	if (!wait_for_space(writer, newline + length)) {
 		writer->status.full = true;
 		return -ENOBUFS;
 	}
@@ -263,6 +288,13 @@ void writer_lose(struct writer *writer)
 	pthread_mutex_unlock(&writer->lock);
 }
 
+void writer_set_patience(struct writer *writer, uint64_t ns)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->patience_ns = ns;
+	pthread_mutex_unlock(&writer->lock);
+}
+
 void writer_begin_lines(struct writer *writer, bool begin)
 {
 	pthread_mutex_lock(&writer->lock);
@@ -298,14 +330,10 @@ bool writer_drain(struct writer *writer, uint64_t deadline_ns, bool (*give_up)(v
 	pthread_mutex_lock(&writer->lock);
 	while (!(empty = !writer->first && !writer->current)) {
 		uint64_t now = clock_monotonic(), until = now + LOOK_NS;
-		struct timespec time;
 
 		if (now >= deadline_ns || (give_up && give_up()))
 			break;
-		if (until > deadline_ns)
-			until = deadline_ns;
-		time = (struct timespec){(time_t)(until / NS_PER_SEC), (long)(until % NS_PER_SEC)};
-		pthread_cond_timedwait(&writer->emptied, &writer->lock, &time);
+		wait_until(writer, until < deadline_ns ? until : deadline_ns);
 	}
 	pthread_mutex_unlock(&writer->lock);
 	return empty;
@@ -366,7 +394,7 @@ void writer_free(struct writer *writer)
 	if (writer->owned)
 		close(writer->fd);
 	pthread_cond_destroy(&writer->filled);
-	pthread_cond_destroy(&writer->emptied);
+	pthread_cond_destroy(&writer->written);
 	pthread_mutex_destroy(&writer->lock);
 	free(writer);
 }

@@ -47,6 +47,12 @@ int writer_notice(struct writer *writer, const char *line, size_t length, uint64
 void writer_lose(struct writer *writer);
 
 /*
+ * When a line does not fit, wait so long that some are written. After a wait in vain there is no
+ * other until the reader has read something. Default: 0.
+ */
+void writer_set_patience(struct writer *writer, uint64_t ns);
+
+/*
  * Each line that is put from now on begins with a newline: for a descriptor that others write to as
  * well, who may have left a line unfinished.
  */
