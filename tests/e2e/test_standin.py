@@ -10,6 +10,7 @@ import json
 import os
 import queue
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,14 @@ from processes import SLOWNESS
 
 GRADWATCH = os.environ.get("GRADWATCH_BINARY", "")
 STANDIN = Path(os.environ.get("GRADWATCH_STANDIN", "/nonexistent"))
+MAP_ONLY = """
+import mmap, sys
+file = open(sys.argv[1], "rb")
+kind = {"prot": mmap.PROT_READ | mmap.PROT_EXEC, "flags": mmap.MAP_PRIVATE}
+mapping = mmap.mmap(file.fileno(), 0, **kind)
+print("up", flush=True)
+sys.stdin.read()
+"""
 DRIVER = Path(__file__).resolve().parent.parent / "standin" / "driver.py"
 PATIENCE = 30 * SLOWNESS  # seconds
 READABLE = ["keyed", "pairs", "stack", "endbr64"]
@@ -431,3 +440,44 @@ def test_storm(standin, tmp_path, rate):
         count for name, count in end["ledger"].items() if name != "hits"
     )
     run.do("calm")
+
+
+def test_file_is_rewritten_under_the_probes(standin, tmp_path):
+    """
+    Its probes are removed: at their old offsets in the new code they would crash whoever maps it.
+    The new code is inspected and probed as a new file.
+    """
+    library = tmp_path / "libs" / "libc10.so"
+    library.parent.mkdir()
+    shutil.copyfile(STANDIN / "keyed" / "libc10.so", library)
+    first = subprocess.Popen(
+        [sys.executable, "-c", MAP_ONLY, library], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    first.stdout.readline()
+    run = standin("pairs", under_gradwatch=False)
+    run.attach("--all")
+
+    def wait_for(kind, count=1):
+        """With the library of this test: the others' are watched as well."""
+        for _ in range(count):
+            event = run.events.wait_for(kind)
+            while event["torch"]["file"] != str(library):
+                event = run.events.wait_for(kind)
+        return event
+
+    assert str(library) in [event["torch"]["file"] for event in run.events.of("attached")]
+    shutil.copyfile(STANDIN / "pairs" / "libc10.so", library)  # in place, as cp does
+    assert wait_for("skipped")["reason"] == "the file was rewritten while it was probed"
+    for _ in range(5):
+        driver = [sys.executable, str(DRIVER), str(library)]
+        result = subprocess.run(
+            driver,
+            input="push\nset 0\nset 1\npop\n",
+            stdout=subprocess.DEVNULL,
+            text=True,
+            timeout=4 * PATIENCE,
+        )
+        assert result.returncode == 0
+    assert wait_for("attached", 2)["certain"]
+    first.kill()
+    first.wait()

@@ -120,6 +120,27 @@ void discover_unreadable(struct discover *discover, uint32_t pid, int code)
 	discover->handler(discover->context, &event);
 }
 
+static void on_rewritten(void *context, const struct library *library)
+{
+	struct discover *discover = context;
+	struct event event = {.type = EVENT_SKIPPED, .time = clock_monotonic()};
+	const struct event_process *process;
+	bool is_new;
+
+	process = processes_note(discover->processes, library->pid, &is_new);
+	if (process)
+		event.process = *process;
+	else
+		event.process.pid = library->pid;
+	describe_library(&event, library, library->path);
+	discover->handler(discover->context, &event);
+}
+
+void discover_rewritten(struct discover *discover)
+{
+	libraries_read_rewrites(discover->libraries, on_rewritten, discover);
+}
+
 struct all {
 	struct discover *discover;
 	void (*failed)(void *context, uint32_t pid);
@@ -129,8 +150,9 @@ struct all {
 static void visit_process(void *context, pid_t pid)
 {
 	const struct all *all = context;
+	int code = discover_process(all->discover, (uint32_t)pid, 0);
 
-	if (discover_process(all->discover, (uint32_t)pid, 0))
+	if (code && code != -EACCES && code != -EPERM)
 		all->failed(all->context, (uint32_t)pid);
 }
 

@@ -45,7 +45,13 @@ int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at
 /* Reports a process whose mappings could not be read. */
 void discover_unreadable(struct discover *discover, uint32_t pid, int code);
 
-/* All processes of the host that are watched. failed: called for one that could not be read. */
+/* Reports the probed files that were written to; their probes are removed. */
+void discover_rewritten(struct discover *discover);
+
+/*
+ * All processes of the host that are watched. failed: called for one that could not be read, unless
+ * one is never allowed to: there is no sign that such a process has a libtorch.
+ */
 void discover_all(struct discover *discover, void (*failed)(void *context, uint32_t pid),
 		  void *context);
 

@@ -8,15 +8,19 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "watch/rewrites.h"
 #include "watch/torch_version.h"
 
 struct entry {
 	struct library library;
 	struct probes *probes;
 	struct stat file;
+	int watched;  /* its number of rewrites.h; negative: none */
+	bool written; /* since it was inspected: what it has now is another file */
 };
 
 struct libraries {
+	int rewrites_fd; /* negative: rewritten files are not noticed */
 	struct programs *programs;
 	struct entry *entry[LIBRARY_MAX];
 	uint32_t count;
@@ -26,8 +30,10 @@ struct libraries *libraries_new(struct programs *programs)
 {
 	struct libraries *libraries = calloc(1, sizeof(*libraries));
 
-	if (libraries)
-		libraries->programs = programs;
+	if (!libraries)
+		return NULL;
+	libraries->programs = programs;
+	libraries->rewrites_fd = rewrites_open();
 	return libraries;
 }
 
@@ -46,6 +52,8 @@ void libraries_free(struct libraries *libraries)
 	libraries_detach(libraries);
 	for (uint32_t i = 0; i < libraries->count; i++)
 		free(libraries->entry[i]);
+	if (libraries->rewrites_fd >= 0)
+		close(libraries->rewrites_fd);
 	free(libraries);
 }
 
@@ -71,7 +79,8 @@ void libraries_unbind(struct libraries *libraries, uint32_t id)
 static struct entry *find(struct libraries *libraries, const struct stat *file)
 {
 	for (uint32_t i = 0; i < libraries->count; i++)
-		if (procfs_same_file(&libraries->entry[i]->file, file))
+		if (!libraries->entry[i]->written &&
+		    procfs_same_file(&libraries->entry[i]->file, file))
 			return libraries->entry[i];
 	return NULL;
 }
@@ -120,7 +129,9 @@ static struct entry *add(struct libraries *libraries, pid_t pid,
 	entry->file = *file;
 	entry->library.id = libraries->count;
 	str_format(entry->library.path, sizeof(entry->library.path), "%s", mapping->path);
+	entry->library.pid = (uint32_t)pid;
 	libraries->entry[libraries->count++] = entry;
+	entry->watched = rewrites_add(libraries->rewrites_fd, fd); /* before it is inspected */
 	probe_file(libraries, entry, fd);
 	torch_version(pid, mapping->path, entry->library.version, sizeof(entry->library.version));
 	return entry;
@@ -151,4 +162,48 @@ const struct library *libraries_learn(struct libraries *libraries, pid_t pid,
 	}
 	close(fd); /* the probes hold the inode themselves */
 	return entry ? &entry->library : NULL;
+}
+
+int libraries_rewrites_fd(const struct libraries *libraries)
+{
+	return libraries->rewrites_fd;
+}
+
+struct rewritten {
+	struct libraries *libraries;
+	void (*gone)(void *context, const struct library *library);
+	void *context;
+};
+
+/* One file can have several entries: it may have been written to before. */
+static void on_written(void *context, int number)
+{
+	const struct rewritten *rewritten = context;
+	struct libraries *libraries = rewritten->libraries;
+
+	for (uint32_t i = 0; i < libraries->count; i++) {
+		struct entry *entry = libraries->entry[i];
+		struct library *library = &entry->library;
+
+		if (entry->written || (number >= 0 && entry->watched != number))
+			continue;
+		entry->written = true;
+		if (library->state != LIBRARY_PROBED)
+			continue;
+		probes_close(entry->probes);
+		entry->probes = NULL;
+		library->state = LIBRARY_SKIPPED;
+		str_format(library->reason, sizeof(library->reason),
+			   "the file was rewritten while it was probed");
+		rewritten->gone(rewritten->context, library);
+	}
+}
+
+void libraries_read_rewrites(struct libraries *libraries,
+			     void (*gone)(void *context, const struct library *library),
+			     void *context)
+{
+	struct rewritten rewritten = {libraries, gone, context};
+
+	rewrites_read(libraries->rewrites_fd, on_written, &rewritten);
 }

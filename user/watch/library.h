@@ -25,6 +25,7 @@ enum library_state {
 struct library {
 	uint32_t id;
 	enum library_state state;
+	uint32_t pid;        /* the process that has shown it */
 	char path[4096];     /* as first met */
 	char version[64];    /* of PyTorch, "" when unknown */
 	char reason[1024];   /* SKIPPED: why */
@@ -59,5 +60,16 @@ void libraries_unbind(struct libraries *libraries, uint32_t id);
 
 /* By gw_plan.file_id; NULL for an id that was never given. */
 const struct library *libraries_get(const struct libraries *libraries, uint32_t id);
+
+/* Readable when a file may have been written to; negative errno when that cannot be noticed. */
+int libraries_rewrites_fd(const struct libraries *libraries);
+
+/*
+ * Removes the probes of files that were written to, and calls gone for each. What such a file has
+ * now is inspected when a process maps it.
+ */
+void libraries_read_rewrites(struct libraries *libraries,
+			     void (*gone)(void *context, const struct library *library),
+			     void *context);
 
 #endif

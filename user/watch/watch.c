@@ -40,6 +40,7 @@
  */
 enum source {
 	SOURCE_SIGNAL,
+	SOURCE_REWRITES,
 	SOURCE_COMMAND,
 	SOURCE_MAPPINGS,
 	SOURCE_RING,
@@ -221,6 +222,9 @@ static int open_loop(struct watch *watch, struct err *err)
 		code = add_source(watch, collect_fd(watch->collect), SOURCE_RING);
 	if (!code)
 		code = add_source(watch, mappings_fd(watch->mappings), SOURCE_MAPPINGS);
+	if (!code && libraries_rewrites_fd(watch->discover.libraries) >= 0)
+		code = add_source(watch, libraries_rewrites_fd(watch->discover.libraries),
+				  SOURCE_REWRITES);
 	if (!code && watch->config->command)
 		code = add_source(watch, watch->spawn.pidfd, SOURCE_COMMAND);
 	if (code)
@@ -286,6 +290,9 @@ static void dispatch(struct watch *watch, enum source source)
 	switch (source) {
 	case SOURCE_SIGNAL:
 		on_signal(watch);
+		break;
+	case SOURCE_REWRITES:
+		discover_rewritten(&watch->discover);
 		break;
 	case SOURCE_TIMER:
 		on_timer(watch);
