@@ -23,28 +23,42 @@
 
 const volatile struct gw_policy policy = {};
 
-/* What is to be done about a change to `to`: GW_DECISION_, 0: user space must be asked. */
-static __always_inline __u32 enforce_decision(const struct gw_session *session, __u8 to)
+/*
+ * What is to be done about a change to `to`: GW_DECISION_, 0: user space must be asked. in_python:
+ * it is a call of the Python binding.
+ *
+ * Nothing is done about the way back, where to raise would leave the wrong mode, and about what
+ * autograd does by itself. A change to the mode that the trace began with is the way back, unless a
+ * context manager makes it that is entered: so a backward pass, which is run without grad, is
+ * departed from. BPF acts by itself only where the innermost frame says that it is none of these.
+ */
+static __always_inline __u32 enforce_decision(const struct gw_session *session, __u8 to,
+					      bool in_python)
 {
+	int changer = peek_changer();
 	__u64 id = session->id;
 	__u8 *decision;
 
-	/* The way back: to raise there would leave the wrong mode. */
-	if ((session->state_begin & GW_STATE_GRAD) == to)
+	if (changer == CHANGER_EXIT || (changer == CHANGER_AUTOGRAD && !in_python))
+		return GW_DECISION_LET_BE;
+	if (changer != CHANGER_ENTER && session->seen_from_start &&
+	    (session->state_begin & GW_STATE_GRAD) == to)
 		return GW_DECISION_LET_BE;
 	decision = bpf_map_lookup_elem(&decisions, &id);
 	if (!decision)
 		return 0;
-	if (*decision == GW_DECISION_ACT && policy.ask_always)
+	if (*decision == GW_DECISION_ACT && (policy.ask_always || changer != CHANGER_ENTER))
 		return 0;
 	return *decision;
 }
 
+/* The process at hand, if one acts in it; NULL: not, or not any more. */
 static __always_inline struct gw_enforced *enforce_process(void)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	__u32 pid = bpf_get_current_pid_tgid() >> 32, zero = 0;
+	__u32 *is_acting = bpf_map_lookup_elem(&acting, &zero);
 
-	return bpf_map_lookup_elem(&enforced, &pid);
+	return is_acting && *is_acting ? bpf_map_lookup_elem(&enforced, &pid) : NULL;
 }
 
 /*
@@ -60,6 +74,14 @@ static __always_inline bool enforce_was_let_go(const struct gw_thread *thread)
 		return thread->asked != 0;
 	answered = bpf_map_lookup_elem(&let_go, &tid);
 	return answered && *answered == thread->asked;
+}
+
+/* The thread puts a question at the entry of the binding; 0: it puts none, and is past the last. */
+static __always_inline void enforce_note_question(__u64 asked)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+
+	bpf_map_update_elem(&asking, &tid, &asked, BPF_ANY);
 }
 
 /* The thread is at a probe again: if it was sent a signal, that has not stopped the change. */
@@ -91,7 +113,7 @@ static __noinline __u32 enforce_setter(struct gw_thread *thread, const struct gw
 
 	if (!thread || !session || !enforce_process())
 		return GW_ASK_NONE;
-	decision = enforce_decision(session, to);
+	decision = enforce_decision(session, to, false);
 	if (action == GW_ACTION_RAISE) {
 		bool came_by_binding = enforce_was_let_go(thread);
 
@@ -113,20 +135,6 @@ static __noinline __u32 enforce_setter(struct gw_thread *thread, const struct gw
 	return GW_ASK_STOPPED;
 }
 
-/*
- * Whether a trace has begun whose violations are to raise, and the Python binding is not probed: a
- * probe that is there all the time doubles what a call costs, so it is only placed for traces.
- */
-static __always_inline bool enforce_needs_binding(__u32 file_id)
-{
-	__u32 *is_bound;
-
-	if (policy.action != GW_ACTION_RAISE || policy.dry_run || !enforce_process())
-		return false;
-	is_bound = bpf_map_lookup_elem(&bound, &file_id);
-	return is_bound && !*is_bound;
-}
-
 /* Stops the process; not before somebody is sure to let it go. */
 static __always_inline void enforce_stop(void)
 {
@@ -135,6 +143,7 @@ static __always_inline void enforce_stop(void)
 	__u32 ns_pid, ns_tid;
 
 	session_identify(&value.start_time, &ns_pid, &ns_tid);
+	value.stopped = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&held, &pid, &value, BPF_ANY)) {
 		count(GW_ASKS_LOST);
 		return;

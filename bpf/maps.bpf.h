@@ -124,13 +124,13 @@ struct {
 	__type(value, struct gw_enforced);
 } enforced SEC(".maps");
 
-/* By gw_plan.file_id: whether the binding is probed. */
+/* Whether one acts at all: user space ends that before it stops to answer. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, GW_MAX_FILES);
+	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u32);
-} bound SEC(".maps");
+} acting SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -147,6 +147,14 @@ struct {
 	__type(value, __u64);
 } let_go SEC(".maps");
 
+/* The question of a thread that is at the entry of the binding, 0: it has gone on from there. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, GW_MAX_HELD);
+	__type(key, __u32);
+	__type(value, __u64);
+} asking SEC(".maps");
+
 /* The violation of a thread that it has lived to see the end of, in spite of a signal. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -161,6 +169,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct gw_held);
 } held SEC(".maps");
+
+/* Of these, until when user space has dealt with them: it alone writes here. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GW_MAX_HELD);
+	__type(key, __u32);
+	__type(value, struct gw_answer);
+} answers SEC(".maps");
 
 /* A code object that was told: the same address may be another one later. */
 struct code_key {

@@ -24,7 +24,17 @@ enum peek {
 	PEEK_OTHER,   /* neither: the C++ guard round an operator */
 };
 
-#define PEEK_NAME_WORDS 4 /* "TorchDispatchMode.__enter__" and its 0 */
+/* Whose call of the setter it is. */
+enum changer {
+	CHANGER_UNKNOWN,
+	CHANGER_ENTER,    /* a context manager's, when it is entered */
+	CHANGER_EXIT,     /* and left: the way back */
+	CHANGER_AUTOGRAD, /* C++ code that torch/autograd has called */
+};
+
+#define PEEK_MAX_CHANGERS 6  /* frames that are looked at for that */
+#define PYSTRING_LENGTH   16 /* PyASCIIObject.length, CPython 3.9 - 3.14 */
+#define PEEK_NAME_WORDS   4  /* "TorchDispatchMode.__enter__" and its 0 */
 
 /* Reads the name of a frame's code: of a str that is ASCII, as others cannot be meant. */
 static __always_inline bool peek_name(const struct gw_interpreter *interpreter, __u64 frame,
@@ -78,6 +88,97 @@ static __always_inline __u64 peek_previous(const struct gw_python *python, __u64
 		return frame;
 	bpf_probe_read_user(&owner, sizeof(owner), (void *)(frame + python->frame_owner));
 	return owner >= OWNER_INTERPRETER ? user_word(frame + python->frame_previous) : frame;
+}
+
+/*
+ * The last 16 bytes of a string; 0 where they cannot be read. Of a string that is not ASCII they
+ * are others, so it is none of those that are looked for. A shorter one is preceded by its own
+ * header.
+ */
+static __always_inline void peek_tail(const struct gw_python *python, __u64 string, __u64 *length,
+				      __u64 tail[2])
+{
+	*length = user_word(string + PYSTRING_LENGTH);
+	tail[0] = user_word(string + python->string_ascii + *length - 16);
+	tail[1] = user_word(string + python->string_ascii + *length - 8);
+}
+
+/* Whether a qualified name is that of a method, told by its last eight bytes and one before. */
+static __always_inline bool is_enter(__u64 length, const __u64 tail[2])
+{
+	return tail[1] == CHARS('_', 'e', 'n', 't', 'e', 'r', '_', '_') && tail[0] >> 56 == '_' &&
+	       (length == 9 || (tail[0] >> 48 & 0xff) == '.');
+}
+
+static __always_inline bool is_exit(__u64 length, const __u64 tail[2])
+{
+	return tail[1] == CHARS('_', '_', 'e', 'x', 'i', 't', '_', '_') &&
+	       (length == 8 || tail[0] >> 56 == '.');
+}
+
+static __always_inline bool is_torch_function(const __u64 tail[2])
+{
+	return tail[0] == CHARS('t', 'o', 'r', 'c', 'h', '_', 'f', 'u') &&
+	       tail[1] == CHARS('n', 'c', 't', 'i', 'o', 'n', '_', '_');
+}
+
+/*
+ * The files of torch/autograd that call its C++ code: function.py, graph.py (since 2.2) and
+ * __init__.py (before).
+ */
+static __always_inline bool is_autograd_file(const __u64 tail[2])
+{
+	if (tail[0] == CHARS('u', 't', 'o', 'g', 'r', 'a', 'd', '/'))
+		return tail[1] == CHARS('g', 'r', 'a', 'p', 'h', '.', 'p', 'y');
+	if (tail[0] == CHARS('g', 'r', 'a', 'd', '/', 'f', 'u', 'n'))
+		return tail[1] == CHARS('c', 't', 'i', 'o', 'n', '.', 'p', 'y');
+	return tail[0] == CHARS('g', 'r', 'a', 'd', '/', '_', '_', 'i') &&
+	       tail[1] == CHARS('n', 'i', 't', '_', '_', '.', 'p', 'y');
+}
+
+static __always_inline bool is_grad_mode_file(const __u64 tail[2])
+{
+	return tail[0] == CHARS('r', 'a', 'd', '/', 'g', 'r', 'a', 'd') &&
+	       tail[1] == CHARS('_', 'm', 'o', 'd', 'e', '.', 'p', 'y');
+}
+
+/*
+ * Who changes the grad mode, as the innermost Python frames tell: the outermost in
+ * torch/autograd/grad_mode.py, as no_grad.__enter__ calls set_grad_enabled.__init__; else the
+ * innermost; both past what handles torch functions (user/model/frames.c looks at the whole stack).
+ */
+__noinline int peek_changer(void)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct gw_interpreter *interpreter = bpf_map_lookup_elem(&interpreters, &pid);
+	__u64 frame, length, name[2], file[2];
+	int changer = CHANGER_UNKNOWN;
+	bool inside = false;
+
+	if (!interpreter || frame_innermost(interpreter, &frame) != GW_STACK_WHOLE)
+		return CHANGER_UNKNOWN;
+	for (int i = 0; i < PEEK_MAX_CHANGERS; i++) {
+		const struct gw_python *python = &interpreter->python;
+		__u64 code = user_word(frame + python->frame_code) & ~FRAME_CODE_TAG;
+
+		peek_tail(python, user_word(code + python->code_filename), &length, file);
+		peek_tail(python, user_word(code + python->code_name), &length, name);
+		if (!is_torch_function(name)) {
+			bool in_grad_mode = is_grad_mode_file(file);
+
+			if (inside && !in_grad_mode)
+				return changer;
+			changer = is_enter(length, name)   ? CHANGER_ENTER
+				  : is_exit(length, name)  ? CHANGER_EXIT
+				  : is_autograd_file(file) ? CHANGER_AUTOGRAD
+							   : CHANGER_UNKNOWN;
+			if (!in_grad_mode)
+				return changer;
+			inside = true;
+		}
+		frame = peek_previous(python, frame);
+	}
+	return CHANGER_UNKNOWN;
 }
 
 /* Which of these the current call comes from. Global: the verifier then checks it on its own. */

@@ -72,7 +72,8 @@ static __always_inline void inherit_enforced(__u32 pid, __u32 child_pid)
 	if (!process)
 		return;
 	copy = *process;
-	bpf_map_update_elem(&enforced, &child_pid, &copy, BPF_ANY);
+	if (bpf_map_update_elem(&enforced, &child_pid, &copy, BPF_ANY))
+		count(GW_PROCESSES_FULL);
 }
 
 /* What is known of a process ends with its address space. */
@@ -96,10 +97,10 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	if (child_pid == pid) /* a thread */
 		return 0;
 	inherit_interpreter(pid, child_pid);
+	inherit_enforced(pid, child_pid); /* with --all nobody is in `processes` */
 	process = bpf_map_lookup_elem(&processes, &pid);
 	if (!process || !process->follow)
 		return 0;
-	inherit_enforced(pid, child_pid);
 	copy = *process;
 	if (bpf_map_update_elem(&processes, &child_pid, &copy, BPF_ANY))
 		count(GW_PROCESSES_FULL);
@@ -134,6 +135,7 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (BPF_CORE_READ(task, signal, live.counter) == 0) { /* the last thread of its process */
 		bpf_map_delete_elem(&processes, &pid);
 		bpf_map_delete_elem(&held, &pid);
+		bpf_map_delete_elem(&answers, &pid);
 		forget_memory(pid);
 	}
 	return 0;

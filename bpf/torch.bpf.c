@@ -140,6 +140,8 @@ PROBE(set_grad_enabled)
 
 	if (!process || thread_get(&thread) == WATCHED_NO || !thread || !plan.certain)
 		return 0;
+	if (thread->asked)
+		enforce_note_question(0);
 	if (tls_read(thread, process->torch_base, &state) != TLS_READ || !state.tracing)
 		return 0;
 	to = binding_value(ctx, process->method_o);

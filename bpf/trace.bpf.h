@@ -99,14 +99,8 @@ static __always_inline void trace_tell(struct change *change, __u64 session,
 	change->to = state_bits(state);
 	change->began = began;
 	change->ask = GW_ASK_NONE;
-	/* Asked after the session is in its map: see user/act/arming.c. */
-	if (mode != GW_MODE_PRE_DISPATCH && enforce_needs_binding(plan.file_id))
-		change->ask = GW_ASK_STOPPED;
-	if (emit(change))
-		enforce_do(NULL, change->ask, 0, true);
-	else
+	if (!emit(change))
 		count(GW_TRACES_LOST);
-	change->ask = GW_ASK_NONE;
 }
 
 /* A trace begins with the mode of a state. */
@@ -330,7 +324,7 @@ static __noinline __u64 trace_ask(struct gw_thread *thread, struct tls_state *st
 	session = trace_session(thread, state, &change);
 	if (!session || enforce_was_let_go(thread))
 		return 0;
-	decision = enforce_decision(session, to);
+	decision = enforce_decision(session, to, true);
 	if (decision == GW_DECISION_LET_BE)
 		return 0;
 	change.ask = GW_ASK_STOPPED;
@@ -342,6 +336,7 @@ static __noinline __u64 trace_ask(struct gw_thread *thread, struct tls_state *st
 	change.stack_pointer = stack_pointer;
 	change.asked = bpf_ktime_get_ns();
 	thread->asked = change.asked;
+	enforce_note_question(change.asked);
 	if (policy.dry_run) /* it is told at the setter what would have been done */
 		return 0;
 	told = emit(&change);

@@ -207,8 +207,19 @@ enum gw_decision { GW_DECISION_LET_BE = 1, GW_DECISION_ACT };
 /* Value of the map of processes that were stopped and not yet let go, keyed by pid. */
 struct gw_held {
 	__u64 start_time; /* of the process, ns since boot */
+	__u64 stopped;    /* ns, when a thread last stopped it */
 };
-_Static_assert(sizeof(struct gw_held) == 8, "held layout");
+_Static_assert(sizeof(struct gw_held) == 16, "held layout");
+
+/*
+ * Value of the map of what user space did about these, keyed by pid. A process stands still because
+ * of gradwatch while gw_held.stopped is later than `gone_on`; from `until` on, nobody needs it to.
+ */
+struct gw_answer {
+	__u64 gone_on; /* ns: gw_held.stopped of the last stop that was ended, 0: none */
+	__u64 until;   /* ns: end of a hold, 0: it is not held */
+};
+_Static_assert(sizeof(struct gw_answer) == 16, "answer layout");
 
 /* What BPF did about a violation when it sent its record. */
 enum gw_ask {

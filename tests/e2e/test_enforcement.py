@@ -146,16 +146,14 @@ def test_raise_threads(target, enforced, gradwatch):
 
 
 def test_raise_after_idle(puppet, gradwatch):
-    """Where nothing is traced the binding is not probed; for a trace it is, in time."""
+    """No trace is stopped to place the probe in the binding: it is there before and after."""
     process = puppet()
     monitor = watch(gradwatch, process, "--on-violation", "raise")
-    wait_until(lambda: probes_of(monitor) == 4)  # after 5 s without a trace
-    process.run("trace")
     assert probes_of(monitor) == 5
+    process.run("trace")
     process.send("set 0")
     assert process.answer()["error"].startswith("RuntimeError: gradwatch")
     process.run("end")
-    wait_until(lambda: probes_of(monitor) == 4)
     process.end()
     monitor.finish()
     assert len(actions(monitor, "performed")) == len(actions(monitor)) == 1
@@ -203,6 +201,7 @@ def test_other_kinds_go_on(enforced, gradwatch):
     process.wait()
     monitor.finish()
     assert actions(monitor) == [] and len(monitor.violations) == 40
+    assert monitor.stderr.count("violations in traces of kind make_fx are not acted on") == 1
 
 
 def test_suppressed_goes_on(enforced, gradwatch, tmp_path):
@@ -248,36 +247,100 @@ def test_ended_before_the_change(target, enforced, gradwatch, action):
     assert trace["violations"] == 1
 
 
-def test_signal_from_bpf(puppet, gradwatch):
-    """Once the kind of the trace is known, nobody needs to be asked."""
-    process = puppet()
-    monitor = watch(gradwatch, process, "--on-violation", "kill")
-    process.run("trace", "operator")
+def paused(enforced, gradwatch, *arguments):
+    """In the middle of a trace, of which user space has told BPF the kind."""
+    process = enforced("pause")
+    monitor = watch(gradwatch, process, *arguments)
+    process.go()
+    assert process.line() == "traced"
     monitor.wait_for("trace_begin")  # what user space tells, BPF knows
-    process.send("set 0")
+    return process, monitor
+
+
+def test_signal_from_bpf(enforced, gradwatch):
+    """A block that is entered, once the kind of the trace is known: nobody needs to be asked."""
+    process, monitor = paused(enforced, gradwatch, "--on-violation", "kill")
+    process.send("")
     assert process.wait() == -signal.SIGKILL
     monitor.finish()
     (event,) = actions(monitor)
     assert (event["action"], event["outcome"]) == ("kill", "performed")
     assert event["by_bpf"]
+    assert event["user"]["file"].endswith("enforced.py")  # also in what comes later
 
 
 @pytest.mark.parametrize("name, outcome", [("INT", "too_late"), ("TERM", "performed")])
-def test_ended_before_it_was_told(puppet, gradwatch, name, outcome):
+def test_ended_before_it_was_told(enforced, gradwatch, name, outcome):
     """The record is read when the process is gone: Python ends by SIGINT after the change."""
-    process = puppet()
-    monitor = watch(gradwatch, process, "--on-violation", f"signal:{name}")
-    process.run("trace", "operator")
-    monitor.wait_for("trace_begin")
+    process, monitor = paused(enforced, gradwatch, "--on-violation", f"signal:{name}")
     monitor.signal(signal.SIGSTOP)
     wait_until(lambda: state_of(monitor.pid) == "T")
-    process.send("set 0")
+    process.send("")
     assert process.wait() != 0
     monitor.signal(signal.SIGCONT)
     monitor.finish()
     (event,) = actions(monitor)
     assert event["outcome"] == outcome
     assert event["signal"] == getattr(signal, "SIG" + name)
+
+
+ACTIONS = ["kill", "signal:TERM", "hold", "raise"]
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_autograd_is_let_be(target, enforced, gradwatch, action):
+    """What autograd does by itself is information."""
+    process = enforced("autograd", on=target)
+    fallback = ("--fallback", "kill") if action == "raise" else ()
+    monitor = watch(gradwatch, process, "--on-violation", action, *fallback)
+    process.go()
+    assert process.attempts() == [{"after": True}]
+    assert process.wait() == 0, process.stderr
+    monitor.finish()
+    assert monitor.violations and actions(monitor) == []
+
+
+def test_backward(target, enforced, gradwatch):
+    """The block in the backward pass is not entered; nothing is done where it would be left."""
+    process = enforced("backward", 2, on=target)
+    monitor = watch(gradwatch, process, "--on-violation", "raise", "--fallback", "kill")
+    process.go()
+    attempts = process.attempts()
+    assert process.wait() == 0, process.stderr
+    monitor.finish()
+    entered = [one for one in attempts if "form" in one]
+    assert len(entered) == 2
+    for one in entered:
+        assert one["error"] == "RuntimeError" and one["before"] is one["after"] is False, one
+    assert [one["after"] for one in attempts if "form" not in one] == [True] * 2
+    assert [(event["from"], event["to"]) for event in actions(monitor)] == [(False, True)] * 2
+    assert {event["outcome"] for event in actions(monitor)} == {"performed"}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_attach_in_a_block(target, enforced, gradwatch, action):
+    """The block began before gradwatch came: its end is the way back, and is made."""
+    process = enforced("inside", on=target)
+    process.go()
+    assert process.line() == "traced"
+    monitor = watch(gradwatch, process, "--on-violation", action)
+    process.send("")
+    assert process.attempts() == [{"after": True}]
+    assert process.wait() == 0, process.stderr
+    monitor.finish()
+    assert actions(monitor) == []
+
+
+def test_attach_between_calls(puppet, gradwatch):
+    """A bare call that may be the way back is made, and that is told."""
+    process = puppet()
+    process.run("trace", "operator", "set 0", "operator")
+    monitor = watch(gradwatch, process, "--on-violation", "raise")
+    process.run("set 1", "operator", "end")
+    process.end()
+    monitor.finish()
+    (event,) = actions(monitor)
+    assert event["outcome"] == "refused" and "way back" in event["detail"]
 
 
 @pytest.mark.parametrize("scene", ["handler", "blocked"])
@@ -387,20 +450,89 @@ def test_gradwatch_ends_while_holding(enforced, gradwatch, number):
     monitor = watch(gradwatch, process, "--on-violation", "hold")
     process.go()
     held(monitor, process)
+    watchdog = watchdog_of(monitor)
     monitor.signal(number)
     assert process.wait(20) == 0, process.stderr
     status = monitor.wait()
     assert status == (-number if number == signal.SIGKILL else 0)
-    wait_until(lambda: not watchdogs())
+    wait_until(lambda: state_of(watchdog) is None)
 
 
-def watchdogs():
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/comm"):
+def watchdog_of(monitor):
+    """The pid of its watchdog, None: it has none at the moment."""
+    children = Path(f"/proc/{monitor.pid}/task/{monitor.pid}/children").read_text().split()
+    for pid in map(int, children):
         with contextlib.suppress(OSError):
-            if stat.read_text() == "gradwatch-dog\n":
-                found.append(stat)
-    return found
+            name = Path(f"/proc/{pid}/comm").read_text()
+            if name == "gradwatch-dog\n" and state_of(pid) != "Z":
+                return pid
+    return None
+
+
+def test_watchdog_killed(enforced, gradwatch):
+    """It is replaced, and the other one does its work."""
+    process = enforced("uncaught")
+    monitor = watch(gradwatch, process, "--on-violation", "hold")
+    process.go()
+    held(monitor, process)
+    first = watchdog_of(monitor)
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: watchdog_of(monitor) not in (None, first))
+    monitor.signal(signal.SIGKILL)
+    assert process.wait(20) == 0, process.stderr
+    assert "the watchdog had ended" in monitor.stderr
+
+
+@pytest.mark.parametrize("action", ["hold", "raise"])
+def test_gradwatch_stopped(enforced, gradwatch, action):
+    """It does not answer: the watchdog continues the process."""
+    process = enforced("uncaught")
+    options = ("--hold-timeout", 1) if action == "hold" else ()
+    monitor = watch(gradwatch, process, "--on-violation", action, *options)
+    if action == "hold":
+        process.go()
+        held(monitor, process)
+    monitor.signal(signal.SIGSTOP)
+    if action == "raise":
+        process.go()
+    assert process.wait(30) == 0, process.stderr
+    monitor.signal(signal.SIGCONT)
+    monitor.finish()
+    over = actions(monitor)[-1]
+    wanted = ("let_go", "its time is over") if action == "hold" else ("too_late", None)
+    assert over["outcome"] == wanted[0] or action == "raise"
+    assert wanted[1] is None or over["detail"] in (wanted[1], "it has ended")
+
+
+def test_hold_without_first_thread(enforced, gradwatch):
+    """The first thread has ended: the process is held all the same, and goes on in time."""
+    process = enforced("leaderless")
+    monitor = watch(gradwatch, process, "--on-violation", "hold", "--hold-timeout", 2)
+    process.go()
+    assert process.line() == "alone"
+    wait_until(lambda: state_of(process.pid) == "Z")
+    process.send("")
+    monitor.wait_for(lambda event: event["type"] == "action")
+    over = monitor.wait_for("action", 2)
+    assert (over["outcome"], over["detail"]) == ("let_go", "its time is over")
+    assert process.line() == "done"
+    monitor.stop()
+
+
+def test_own_stop_is_kept(enforced, gradwatch, binary):
+    """Somebody stops a held process: released, it stays stopped for them."""
+    process = enforced("uncaught")
+    monitor = watch(gradwatch, process, "--on-violation", "hold", "--hold-timeout", 1)
+    process.go()
+    held(monitor, process)
+    process.signal(signal.SIGSTOP)
+    over = monitor.wait_for("action", 2)
+    assert (over["outcome"], over["detail"]) == ("let_go", "its time is over")
+    time.sleep(0.1)
+    assert state_of(process.pid) == "T"
+    process.signal(signal.SIGCONT)
+    assert process.wait() == 0
+    monitor.finish()
 
 
 def test_gradwatch_killed_while_raising(enforced, gradwatch):
@@ -551,13 +683,30 @@ def test_only_in_a_cgroup(enforced, gradwatch):
     process = enforced("many", 2)
     lines = Path(f"/proc/{process.pid}/cgroup").read_text().splitlines()
     (path,) = [line[3:] for line in lines if line.startswith("0::")] or [None]
-    options = ("--on-violation", "raise", "--enforce-cgroup")
-    monitor = watch(gradwatch, process, *options, path or "/none")
+    options = ("--enforce-kinds", "make_fx", "--on-violation", "raise", "--enforce-cgroup")
+    monitor = gradwatch("--pid", process.pid, "--rate", 0, *options, path or "/none")
+    if not path:  # refused, as it could not match
+        assert monitor.wait() == 2 and "no cgroup v2" in monitor.stderr
+        return
+    monitor.armed()
     process.go()
-    raised = "RuntimeError" if path else ""
-    assert [one["error"] for one in process.attempts()] == [raised] * 2
+    assert [one["error"] for one in process.attempts()] == ["RuntimeError"] * 2
     process.wait()
     monitor.finish()
+
+
+def test_children_of_a_host(puppet, gradwatch):
+    """--all: a forked child maps nothing new, and is acted in as its parent is."""
+    name = f"h{os.getpid()}"
+    process = puppet()
+    process.run("name " + name.encode().hex())
+    options = ("--on-violation", "raise", "--enforce-kinds", "make_fx")
+    monitor = gradwatch("--all", *options, "--enforce-command", name).armed()
+    process.tell("fork trace;set 0;operator;end")
+    process.end()
+    monitor.stop()
+    performed = actions(monitor, "performed")
+    assert performed and all(event["pid"] != process.pid for event in performed)
 
 
 @pytest.mark.parametrize(
@@ -572,6 +721,15 @@ def test_only_in_a_cgroup(enforced, gradwatch):
         (["--pid", "1", "--dry-run"], "--dry-run is for an action"),
         (["--pid", "1", "--hold-timeout", "0"], "--hold-timeout wants seconds"),
         (["--pid", "1", "--enforce-kinds", "some"], "--enforce-kinds knows no 'some'"),
+        (["--pid", "1", "--enforce-user", "root"], "--enforce-user is for an action"),
+        (
+            ["--pid", "1", "--on-violation", "kill", "--enforce-user", "no-such-user"],
+            "knows no user 'no-such-user'",
+        ),
+        (
+            ["--pid", "1", "--on-violation", "kill", "--enforce-kinds", "pre_dispatch"],
+            "nothing to act on",
+        ),
     ],
 )
 def test_bad_use(binary, arguments, line):

@@ -11,6 +11,11 @@ what the process calls itself.
   uncaught     one violation, that nobody catches
   many N       N violations in a row, by one thread, in one trace
   threads N    N by each of 8 threads at the same time, each in a trace of its own
+  pause        a no_grad block, once another line of input has come in the middle of a trace
+  inside       the end of a no_grad block, once another line of input has come inside of it
+  backward N   N traces of a backward pass whose own code enters a block of enable_grad
+  autograd     only what autograd does by itself: a custom Function, and a backward pass
+  leaderless   one violation in a thread, after the first thread has ended and a line has come
   own          make_fx of an nn.Module whose forward is decorated
   native       a change that comes by a C++ guard, not by Python's function
   handler      one violation, with a handler of Python for SIGTERM
@@ -179,6 +184,83 @@ def scene_threads(count):
         worker.start()
     for worker in workers:
         worker.join()
+
+
+def scene_pause(_):
+    def body():
+        os.write(1, b"traced\n")
+        sys.stdin.readline()
+        block()
+
+    traced(body)
+
+
+def scene_inside(_):
+    def body():
+        with torch.no_grad():
+            os.write(1, b"traced\n")
+            sys.stdin.readline()
+        attempts.append({"after": torch.is_grad_enabled()})
+
+    traced(body)
+
+
+class Departs(torch.autograd.Function):
+    """Its backward enters a block with grad, in which autograd has turned it off."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, gradient):
+        def enter():
+            with torch.enable_grad():
+                gradient * 2
+
+        attempt("backward", enter)
+        return gradient
+
+
+class Plain(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * 2
+
+
+def backward_of(function):
+    def traced_function(x):
+        y = function.apply(x)
+        (gradient,) = torch.autograd.grad(y, x, torch.ones_like(y))
+        return y + gradient
+
+    make_fx(traced_function)(torch.ones(2, requires_grad=True))
+    attempts.append({"after": torch.is_grad_enabled()})
+
+
+def scene_backward(count):
+    for _ in range(count):
+        backward_of(Departs)
+
+
+def scene_autograd(_):
+    backward_of(Plain)
+
+
+def scene_leaderless(_):
+    def run():
+        os.write(1, b"alone\n")
+        sys.stdin.readline()
+        traced(FORMS["direct"])
+        os.write(1, b"done\n")
+        os._exit(0)
+
+    threading.Thread(target=run).start()
+    ctypes.CDLL(None).syscall(60, 0)  # exit of this thread alone
 
 
 def scene_own(_):

@@ -12,7 +12,7 @@
 struct seen {
 	struct model *model;
 	unsigned int begun, ended, asked, findings, actions;
-	bool info, accepted;
+	enum model_verdict verdict;
 	struct event event; /* last one asked about */
 };
 
@@ -42,14 +42,13 @@ static void on_ended(void *context, uint64_t trace)
 }
 
 static void on_asked(void *context, const struct gw_event_record *record, struct event *event,
-		     bool info, bool accepted)
+		     enum model_verdict verdict)
 {
 	struct seen *seen = context;
 
 	assert_int_equal(record->pid, 4711);
 	seen->asked++;
-	seen->info = info;
-	seen->accepted = accepted;
+	seen->verdict = verdict;
 	seen->event = *event;
 }
 
@@ -116,7 +115,7 @@ static void test_asked(void **state)
 	start(&seen);
 	assert_int_equal(model_record(seen.model, &record, sizeof(record), NULL), 0);
 	assert_int_equal(seen.asked, 1);
-	assert_false(seen.info || seen.accepted);
+	assert_int_equal(seen.verdict, MODEL_VERDICT_UNSURE); /* its session is not known */
 	assert_int_equal(seen.event.type, EVENT_ACTION);
 	assert_int_equal(seen.event.action.trace, 7);
 	assert_true(seen.event.action.from && !seen.event.action.to);

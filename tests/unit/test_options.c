@@ -236,6 +236,49 @@ static void refuses_enforcement(void **state)
 	assert_int_equal(parse("release", "x", NULL), -EINVAL);
 }
 
+static void refuses_what_has_no_effect(void **state)
+{
+	static const char *const alone[][2] = {
+		{"--enforce-kinds", "make_fx"}, {"--hold-timeout", "5"},
+		{"--enforce-user", "root"},     {"--enforce-command", "python3"},
+		{"--enforce-cgroup", "/x"},     {"--fallback", "kill"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(alone) / sizeof(alone[0]); i++) {
+		assert_int_equal(parse("--pid", "5", alone[i][0], alone[i][1], NULL), -EINVAL);
+		refuses(alone[i][0]);
+	}
+	assert_int_equal(parse("--pid", "5", "--on-violation", "kill", "--hold-timeout", "5", NULL),
+			 -EINVAL);
+	assert_int_equal(parse("--pid", "5", "--on-violation", "raise", "--fallback", "hold",
+			       "--hold-timeout", "5", NULL),
+			 0);
+}
+
+/* A kind is acted in, or the options are refused. */
+static void takes_kinds_that_can_be_acted_in(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--pid", "5", "--on-violation", "raise", "--kinds",
+			       "pre_dispatch,make_fx", "--enforce-kinds", "pre_dispatch,make_fx",
+			       NULL),
+			 -EINVAL);
+	refuses("pre_dispatch");
+	assert_int_equal(parse("--pid", "5", "--on-violation", "raise", "--enforce-kinds",
+			       "compile,make_fx", NULL),
+			 -EINVAL);
+	refuses("--enforce-kinds compile");
+	assert_int_equal(parse("--pid", "5", "--on-violation", "raise", "--kinds", "make_fx", NULL),
+			 -EINVAL);
+	refuses("--enforce-kinds");
+	assert_int_equal(parse("--pid", "5", "--on-violation", "raise", "--kinds",
+			       "make_fx,pre_dispatch", "--enforce-kinds", "all", NULL),
+			 0);
+	assert_int_equal(options.act.kinds, 1u << TRACE_KIND_MAKE_FX);
+	assert_int_equal(parse("--all", "--on-violation", "kill", "--dry-run", NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +287,8 @@ int main(void)
 		cmocka_unit_test(help_fits),
 		cmocka_unit_test(takes_enforcement),
 		cmocka_unit_test(refuses_enforcement),
+		cmocka_unit_test(refuses_what_has_no_effect),
+		cmocka_unit_test(takes_kinds_that_can_be_acted_in),
 		cmocka_unit_test(takes_a_command),
 		cmocka_unit_test(takes_what_fails),
 		cmocka_unit_test(takes_doctor),

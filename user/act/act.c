@@ -6,22 +6,27 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 
 #include "act/arming.h"
 #include "act/bindings.h"
 #include "act/holds.h"
 #include "act/pending.h"
 #include "act/raise.h"
+#include "act/stops.h"
 #include "act/target.h"
 #include "act/watchdog.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "watch/procfs.h"
 
 #define MAX_STOPPED    1024         /* processes that wait for an answer at one time */
 #define STOP_NS        500000000ull /* a thread is so long in the kernel without stopping, at most */
+#define CEASE_NS       2000000      /* a program that is under way ends within it */
 
 #define NOT_BY_BINDING "the change is not made by a call of torch._C's function"
+#define UNSURE         "it may be the way back from a change that was not seen"
 
 struct act {
 	const struct act_policy *policy;
@@ -30,8 +35,9 @@ struct act {
 	struct arming *arming;
 	struct holds *holds;
 	struct pending *pending;
+	struct stops stops;
 	struct watchdog watchdog;
-	struct target stopped[MAX_STOPPED];
+	struct target stopped[MAX_STOPPED]; /* without pidfd */
 	size_t stopped_count;
 	size_t still; /* of these, those that are known to stand still */
 };
@@ -139,7 +145,7 @@ static void hold(struct act *act, const struct target *target, struct event *eve
 {
 	bool is_held = holds_has(act->holds, target->pid); /* for another of its threads */
 	struct target own = *target;
-	int code = target_wait_stopped(&own, STOP_NS);
+	int code = target_wait_stopped(&own, (pid_t)event->process.tid, STOP_NS);
 
 	event->action.hold_ns = act->policy->hold_ns;
 	if (!code && !is_held)
@@ -148,11 +154,11 @@ static void hold(struct act *act, const struct target *target, struct event *eve
 		target_close(&own);
 	if (!code)
 		tell_outcome(act, event, ACTION_PERFORMED, "");
-	else if (code == -ENOMEM)
-		tell_outcome(act, event, ACTION_REFUSED, "out of memory");
-	else
+	else if (code == -ETIMEDOUT || code == -ESRCH)
 		tell_outcome(act, event, ACTION_TOO_LATE,
 			     code == -ESRCH ? "it has ended" : "it did not stop");
+	else
+		tell_outcome(act, event, ACTION_REFUSED, strerror(-code));
 }
 
 /* Does what needs no call to be changed, with the process stopped or stopping. */
@@ -167,7 +173,8 @@ static void do_action(struct act *act, const struct question *question, enum gw_
 		return;
 	code = open_target(&target, question->record);
 	if (code)
-		tell_outcome(act, question->event, ACTION_REFUSED, "it has ended");
+		tell_outcome(act, question->event, ACTION_REFUSED,
+			     code == -ESRCH ? "it has ended" : strerror(-code));
 	else if (action == GW_ACTION_HOLD)
 		hold(act, &target, question->event);
 	else
@@ -195,21 +202,38 @@ static void why_not_raised(char *out, size_t size, int code, const struct gw_eve
 		str_format(out, size, "the call had gone on");
 	else if (code == -ESRCH)
 		str_format(out, size, "it has ended");
+	else if (code == -ETIMEDOUT)
+		str_format(out, size, "the thread did not stop");
 	else if (code == -ENOSPC)
 		str_format(out, size, "its libtorch_python has no room for messages");
 	else
 		str_format(out, size, "ptrace: %s", strerror(-code));
 }
 
+struct asked {
+	const struct programs *programs;
+	uint64_t time;
+};
+
+static bool is_current(void *context, const struct raise_call *call)
+{
+	const struct asked *asked = context;
+
+	return programs_is_asking(asked->programs, (uint32_t)call->tid, asked->time);
+}
+
 static void raise_in(struct act *act, const struct question *question)
 {
 	const struct gw_event_record *record = question->record;
+	struct asked asked = {act->discover->programs, record->asked};
 	const struct raise_call call = {
 		.pid = (pid_t)record->pid,
 		.tid = (pid_t)record->tid,
 		.stack_pointer = record->stack_pointer,
 		.trace = record->session,
 		.to = record->to,
+		.is_current = is_current,
+		.context = &asked,
 	};
 	struct raise_place place;
 	char why[160];
@@ -246,13 +270,15 @@ static bool settle(void *context)
 
 	if (act->still < act->stopped_count) {
 		for (; act->still < act->stopped_count; act->still++)
-			target_wait_stopped(&act->stopped[act->still], STOP_NS);
+			target_wait_stopped(&act->stopped[act->still], 0, STOP_NS);
 		return true;
 	}
 	for (size_t i = 0; i < act->stopped_count; i++) {
-		if (!holds_has(act->holds, act->stopped[i].pid))
-			target_signal(&act->stopped[i], SIGCONT);
-		target_close(&act->stopped[i]);
+		const struct target *target = &act->stopped[i];
+
+		/* Where that fails, the watchdog continues it. */
+		if (!holds_has(act->holds, target->pid))
+			stops_continue(&act->stops, target->pid, target->start_time);
 	}
 	act->stopped_count = act->still = 0;
 	return false;
@@ -261,17 +287,14 @@ static bool settle(void *context)
 /* The process is to go on once all is answered. */
 static void note_stopped(struct act *act, const struct gw_event_record *record)
 {
-	struct target *target;
-
 	for (size_t i = 0; i < act->stopped_count; i++)
 		if (act->stopped[i].pid == (pid_t)record->pid)
 			return;
 	if (act->stopped_count == MAX_STOPPED)
 		while (settle(act))
 			;
-	target = &act->stopped[act->stopped_count];
-	if (!open_target(target, record))
-		act->stopped_count++;
+	act->stopped[act->stopped_count++] = (struct target){
+		.pid = (pid_t)record->pid, .pidfd = -1, .start_time = record->start_time};
 }
 
 /* BPF sent the signal, and the process had ended before its record was read. */
@@ -322,22 +345,30 @@ static void act_on(struct act *act, const struct question *question)
 	}
 }
 
+/* It may be the way back: that is not prevented. */
+static void tell_unsure(struct act *act, const struct question *question)
+{
+	question->event->action.action = act->policy->bpf.action;
+	question->event->action.fallback = GW_ACTION_REPORT;
+	tell_outcome(act, question->event, ACTION_REFUSED, UNSURE);
+}
+
 static void on_asked(void *context, const struct gw_event_record *record, struct event *event,
-		     bool info, bool accepted)
+		     enum model_verdict verdict)
 {
 	const struct question question = {record, event};
 	struct act *act = context;
+	bool wanted = act->policy->kinds >> event->action.kind & 1;
 
 	if (record->ask == GW_ASK_STOPPED)
 		note_stopped(act, record);
-	if (record->header.type == GW_RECORD_TRACE) {
-		bindings_arm(act->bindings, record->file_id, clock_monotonic());
+	if (verdict == MODEL_VERDICT_VIOLATION && wanted) {
+		act_on(act, &question);
 		return;
 	}
-	if (!info && !accepted && act->policy->kinds >> event->action.kind & 1)
-		act_on(act, &question);
-	else
-		let_call_go(act, record);
+	let_call_go(act, record);
+	if (verdict == MODEL_VERDICT_UNSURE && wanted && record->ask != GW_ASK_MISSED)
+		tell_unsure(act, &question);
 }
 
 static void on_begun(void *context, const struct gw_event_record *record, enum trace_kind kind,
@@ -367,13 +398,32 @@ static void on_process(void *context, uint32_t pid, const struct library *librar
 	arming_process(((struct act *)context)->arming, pid, library, mapping);
 }
 
+static void check_watchdog(struct act *act)
+{
+	struct err err;
+	int code = watchdog_check(&act->watchdog, &err);
+
+	if (code > 0)
+		log_warn("the watchdog had ended; another one was started");
+	else if (code < 0)
+		log_warn("the watchdog has ended: if gradwatch is killed now, what it has stopped "
+			 "stays so; %s",
+			 err.text);
+}
+
 static void on_tick(void *context, uint64_t now)
 {
 	struct act *act = context;
 
-	bindings_tick(act->bindings, now);
+	check_watchdog(act);
 	holds_tick(act->holds, now);
+	raise_tick();
 	pending_tick(act->pending, now);
+}
+
+static bool is_undecided(void *context, uint32_t pid)
+{
+	return pending_has(((struct act *)context)->pending, (pid_t)pid);
 }
 
 static void on_interrupt(void *context)
@@ -399,16 +449,28 @@ static int start(void *context, struct discover *discover, struct err *err)
 	struct act *act = context;
 
 	allow_many_files();
+	target_reserve();
 	act->discover = discover;
-	/* In a dry run nobody may be stopped to place them. */
-	act->bindings = bindings_new(discover->programs, discover->libraries,
-				     act->policy->bpf.dry_run);
+	act->stops = (struct stops){programs_held_fd(discover->programs),
+				    programs_answers_fd(discover->programs)};
+	act->bindings = bindings_new(discover->libraries);
 	act->arming = act->bindings ? arming_new(act->policy, discover, act->bindings) : NULL;
-	act->holds = holds_new(act->policy->hold_ns, on_let_go, act);
+	act->holds = holds_new(act->policy->hold_ns, &act->stops, on_let_go, act);
 	act->pending = pending_new(&rules);
 	if (!act->arming || !act->holds || !act->pending)
 		return err_set(err, -ENOMEM, "out of memory");
-	return watchdog_start(&act->watchdog, programs_held_fd(discover->programs), err);
+	programs_set_acting(discover->programs, true);
+	return watchdog_start(&act->watchdog, &act->stops, err);
+}
+
+static void cease(void *context)
+{
+	const struct timespec pause = {.tv_nsec = CEASE_NS};
+	struct act *act = context;
+
+	programs_set_acting(act->discover->programs, false);
+	holds_release_all(act->holds, "gradwatch ends", clock_monotonic());
+	nanosleep(&pause, NULL);
 }
 
 static void stop(void *context)
@@ -453,7 +515,9 @@ void act_actor(struct act *act, struct watch_actor *actor)
 		.model = {on_begun, on_ended, on_asked, act},
 		.settle = settle,
 		.tick = on_tick,
+		.is_undecided = is_undecided,
 		.interrupt = on_interrupt,
+		.cease = cease,
 		.stop = stop,
 		.context = act,
 	};

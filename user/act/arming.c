@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 
@@ -113,8 +112,7 @@ void arming_process(struct arming *arming, uint32_t pid, const struct library *l
 		search_binding(arming, pid, &search);
 		if (search.binding) {
 			process.method_o = search.binding->method_o;
-			bindings_belong(arming->bindings, search.binding, library->id);
-			bindings_arm(arming->bindings, library->id, clock_monotonic());
+			bindings_arm(arming->bindings, search.binding, library->id);
 		}
 	}
 	code = programs_enforce(arming->discover->programs, pid, &process);

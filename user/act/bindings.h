@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The files with the Python binding of a setter, and the probes in them. A probe there doubles what
- * a call of the setter costs, so it is only in place while there are traces: BPF stops a process
- * whose trace begins without it, and asks for it.
+ * The files with the Python binding of a setter, and the probes in them. They stay in place while
+ * gradwatch runs: to place one for a trace that begins, its process would have to be stopped.
  */
 #ifndef GRADWATCH_ACT_BINDINGS_H
 #define GRADWATCH_ACT_BINDINGS_H
@@ -13,8 +12,8 @@
 
 struct bindings;
 
-/* keep: the probes stay in place. Both stay the caller's. NULL when out of memory. */
-struct bindings *bindings_new(struct programs *programs, struct libraries *libraries, bool keep);
+/* The libraries stay the caller's. NULL when out of memory. */
+struct bindings *bindings_new(struct libraries *libraries);
 void bindings_free(struct bindings *bindings);
 
 /*
@@ -24,14 +23,8 @@ void bindings_free(struct bindings *bindings);
 const struct inspect_binding *bindings_learn(struct bindings *bindings, int fd, const char *path,
 					     char *reason, size_t reason_size);
 
-/* The binding is that of a library's setter. */
-void bindings_belong(struct bindings *bindings, const struct inspect_binding *binding,
-		     uint32_t library);
-
-/* Places the probes for a library, if they are not. now: ns. */
-void bindings_arm(struct bindings *bindings, uint32_t library, uint64_t now);
-
-/* Removes those that were not asked for in a while, if there is no trace. */
-void bindings_tick(struct bindings *bindings, uint64_t now);
+/* The binding is that of a library's setter: places its probe, if it is not. */
+void bindings_arm(struct bindings *bindings, const struct inspect_binding *binding,
+		  uint32_t library);
 
 #endif

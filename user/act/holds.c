@@ -2,31 +2,36 @@
 #include "act/holds.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 
+#include "act/saved.h"
 #include "base/str.h"
 
 struct hold {
 	struct hold *next;
 	struct target target;
 	struct event event;
-	uint64_t since;
+	void *frames;     /* of event.stack */
+	uint64_t since;   /* ns */
+	uint64_t stopped; /* gw_held.stopped at that time */
 };
 
 struct holds {
 	uint64_t limit;
+	struct stops stops;
 	holds_handler handler;
 	void *context;
 	struct hold *first;
 };
 
-struct holds *holds_new(uint64_t limit, holds_handler handler, void *context)
+struct holds *holds_new(uint64_t limit, const struct stops *stops, holds_handler handler,
+			void *context)
 {
 	struct holds *holds = calloc(1, sizeof(*holds));
 
 	if (holds) {
 		holds->limit = limit;
+		holds->stops = *stops;
 		holds->handler = handler;
 		holds->context = context;
 	}
@@ -39,6 +44,7 @@ static void remove_first(struct hold **at)
 
 	*at = hold->next;
 	target_close(&hold->target);
+	free(hold->frames);
 	free(hold);
 }
 
@@ -53,12 +59,16 @@ int holds_add(struct holds *holds, const struct target *target, const struct eve
 	      uint64_t now)
 {
 	struct hold *hold = malloc(sizeof(*hold));
+	struct gw_answer answer;
+	struct gw_held held;
 
 	if (!hold)
 		return -ENOMEM;
-	*hold = (struct hold){
-		.next = holds->first, .target = *target, .event = *event, .since = now};
-	hold->event.stack = (struct event_stack){.user = -1}; /* the frames are not ours */
+	*hold = (struct hold){.next = holds->first, .target = *target, .since = now};
+	saved_copy(&hold->event, &hold->frames, event);
+	if (stops_get(&holds->stops, target->pid, &held, &answer))
+		hold->stopped = held.stopped;
+	stops_hold(&holds->stops, target->pid, now + holds->limit);
 	holds->first = hold;
 	return 0;
 }
@@ -82,17 +92,30 @@ static void tell(struct holds *holds, struct hold *hold, const char *why, uint64
 	holds->handler(holds->context, &hold->event);
 }
 
+/* Continues a held process. Returns what is told of it, NULL: it could not be, and is held still.
+ */
+static const char *let_go(const struct holds *holds, struct hold *hold, const char *why)
+{
+	const struct target *target = &hold->target;
+	int code = stops_continue(&holds->stops, target->pid, target->start_time);
+
+	if (code && target_has_ended(target))
+		return "it has ended";
+	return code ? NULL : why;
+}
+
 /* Why a process is held no longer; NULL: it is. */
 static const char *why_over(const struct holds *holds, struct hold *hold, uint64_t now)
 {
 	if (target_has_ended(&hold->target))
 		return "it has ended";
-	if (!target_is_stopped(&hold->target))
-		return "released by somebody";
-	if (now - hold->since < holds->limit)
+	/* Also if it runs: then the watchdog has continued it. */
+	if (now - hold->since >= holds->limit)
+		return let_go(holds, hold, "its time is over");
+	if (target_is_stopped(&hold->target))
 		return NULL;
-	target_signal(&hold->target, SIGCONT);
-	return "its time is over";
+	stops_note_continued(&holds->stops, hold->target.pid, hold->stopped);
+	return "released by somebody";
 }
 
 void holds_tick(struct holds *holds, uint64_t now)
@@ -113,9 +136,16 @@ void holds_tick(struct holds *holds, uint64_t now)
 
 void holds_release_all(struct holds *holds, const char *why, uint64_t now)
 {
-	while (holds->first) {
-		target_signal(&holds->first->target, SIGCONT);
-		tell(holds, holds->first, why, now);
-		remove_first(&holds->first);
+	struct hold **at = &holds->first;
+
+	while (*at) {
+		const char *what = let_go(holds, *at, why);
+
+		if (what) {
+			tell(holds, *at, what, now);
+			remove_first(at);
+		} else {
+			at = &(*at)->next;
+		}
 	}
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "act/stops.h"
 #include "act/target.h"
 #include "model/event.h"
 
@@ -15,7 +16,8 @@ struct holds;
 typedef void (*holds_handler)(void *context, struct event *event);
 
 /* limit: ns. NULL when out of memory; free is NULL-safe and lets nobody go. */
-struct holds *holds_new(uint64_t limit, holds_handler handler, void *context);
+struct holds *holds_new(uint64_t limit, const struct stops *stops, holds_handler handler,
+			void *context);
 void holds_free(struct holds *holds);
 
 /* A stopped process is held from now on. Takes the target over. -ENOMEM. */
@@ -28,7 +30,7 @@ bool holds_has(const struct holds *holds, pid_t pid);
 /* Looks who has ended, runs again, or was held for too long. */
 void holds_tick(struct holds *holds, uint64_t now);
 
-/* Lets all go. */
+/* Lets all go. Those that cannot be continued stay, for the watchdog. */
 void holds_release_all(struct holds *holds, const char *why, uint64_t now);
 
 #endif

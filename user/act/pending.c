@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "act/saved.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "watch/procfs.h"
@@ -19,6 +20,7 @@ struct sent {
 	struct sent *next;
 	struct target target;
 	struct event event;
+	void *frames; /* of event.stack */
 	const char *why_not;
 	uint64_t asked, time;
 };
@@ -43,6 +45,7 @@ static void remove_first(struct sent **at)
 
 	*at = sent->next;
 	target_close(&sent->target);
+	free(sent->frames);
 	free(sent);
 }
 
@@ -83,13 +86,21 @@ int pending_add(struct pending *pending, const struct target *target, const stru
 
 	if (!sent)
 		return -ENOMEM;
-	*sent = (struct sent){.target = *target, .event = *event, .asked = asked, .time = now};
+	*sent = (struct sent){.target = *target, .asked = asked, .time = now};
 	sent->why_not = why_not(target, (pid_t)event->process.tid, event->action.signal);
-	sent->event.stack = (struct event_stack){.user = -1}; /* the frames are not ours */
+	saved_copy(&sent->event, &sent->frames, event);
 	while (*at) /* at the end, so that a handler may add to what it is told of */
 		at = &(*at)->next;
 	*at = sent;
 	return 0;
+}
+
+bool pending_has(const struct pending *pending, pid_t pid)
+{
+	for (const struct sent *sent = pending->first; sent; sent = sent->next)
+		if (sent->target.pid == pid)
+			return true;
+	return false;
 }
 
 /* in_time: the process has ended, and not only after the change. */

@@ -31,6 +31,9 @@ void pending_free(struct pending *pending);
 int pending_add(struct pending *pending, const struct target *target, const struct event *event,
 		uint64_t asked, uint64_t now);
 
+/* Whether there is a signal to a process that is not decided. */
+bool pending_has(const struct pending *pending, pid_t pid);
+
 /* Tells of those that are decided; last: of all, after having waited for them. */
 void pending_tick(struct pending *pending, uint64_t now);
 void pending_finish(struct pending *pending);

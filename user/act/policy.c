@@ -2,24 +2,11 @@
 #include "act/policy.h"
 
 #include <fnmatch.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/str.h"
 #include "watch/procfs.h"
-
-static bool is_user(const char *wanted, uint32_t uid)
-{
-	const struct passwd *user;
-	uint64_t number;
-
-	if (!str_to_u64(wanted, 0, UINT32_MAX, &number))
-		return number == uid;
-	user = getpwnam(wanted);
-	return user && user->pw_uid == uid;
-}
 
 /* The line of the unified hierarchy is "0::/path". */
 static bool is_cgroup(const char *wanted, pid_t pid)
@@ -46,7 +33,7 @@ bool act_policy_allows(const struct act_policy *policy, pid_t pid)
 
 	if (pid <= 1 || pid == getpid() || procfs_identity(pid, comm, &uid, &ns_pid))
 		return false;
-	return (!policy->user || is_user(policy->user, uid)) &&
+	return (!policy->user || policy->uid == uid) &&
 	       (!policy->command || !fnmatch(policy->command, comm, 0)) &&
 	       (!policy->cgroup || is_cgroup(policy->cgroup, pid));
 }

@@ -14,8 +14,11 @@ struct act_policy {
 	uint32_t fallback_signal; /* of bpf.fallback */
 	unsigned int kinds;       /* set of model/kinds.h */
 	uint64_t hold_ns;         /* a held process is let go after so long */
+	bool kinds_chosen;        /* kinds, hold_ns: not the default */
+	bool hold_chosen;
 	bool escalate;       /* a signal that does not stop the change is followed by SIGKILL */
 	const char *user;    /* only processes of this user (name or number); NULL: of any */
+	uint32_t uid;        /* of user */
 	const char *command; /* and with this name, a pattern of fnmatch(3) */
 	const char *cgroup;  /* and in this cgroup (v2 path), a pattern */
 };

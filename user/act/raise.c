@@ -28,9 +28,10 @@
 #include "inspect/binding.h"
 #include "watch/procfs.h"
 
-#define MESSAGE_BYTES 256            /* room for one */
-#define PATIENCE_NS   10000000000ull /* it is on its way out of the kernel: it is sure to stop */
+#define MESSAGE_BYTES 256          /* room for one */
+#define PATIENCE_NS   500000000ull /* it is on its way out of the kernel, if nothing freezes it */
 #define LOOK_AGAIN_NS 10000
+#define MAX_LATE      64 /* threads that are traced and have not stopped */
 
 #ifdef __x86_64__
 
@@ -74,10 +75,14 @@ static int wait_for_stop(pid_t tid, int *status)
 	}
 }
 
-static bool is_at_entry(const struct user_regs_struct *registers, const struct raise_place *place)
+/* At most one instruction behind it, which may have pushed a register. */
+static bool is_at_entry(const struct user_regs_struct *registers, const struct raise_place *place,
+			const struct raise_call *call)
 {
 	return registers->rip >= place->entry &&
-	       registers->rip <= place->entry + BINDING_ENTRY_BYTES;
+	       registers->rip <= place->entry + BINDING_ENTRY_BYTES &&
+	       registers->rsp <= call->stack_pointer &&
+	       call->stack_pointer - registers->rsp <= sizeof(registers->rsp);
 }
 
 int raise_prepare(pid_t pid, const struct raise_place *place, struct raise_ready *ready)
@@ -104,7 +109,8 @@ static int redirect(pid_t tid, const struct raise_place *place, const struct rai
 		return code;
 	if (ptrace(PTRACE_GETREGS, tid, NULL, &registers))
 		return -errno;
-	if (!is_at_entry(&registers, place))
+	/* Somebody else may have continued it: then it can be at the entry for another call. */
+	if (!is_at_entry(&registers, place, call) || !call->is_current(call->context, call))
 		return -EALREADY;
 	registers.rip = place->err_format;
 	registers.rsp = call->stack_pointer;
@@ -124,18 +130,39 @@ static void let_loose(pid_t tid, int status)
 	ptrace(PTRACE_DETACH, tid, NULL, (void *)(intptr_t)signal);
 }
 
+static pid_t late[MAX_LATE];
+static size_t late_count;
+
+void raise_tick(void)
+{
+	for (size_t i = 0; i < late_count;) {
+		int status = 0;
+		pid_t got = waitpid(late[i], &status, __WALL | WNOHANG);
+
+		if (!got) {
+			i++;
+			continue;
+		}
+		if (got == late[i] && WIFSTOPPED(status))
+			let_loose(late[i], status);
+		late[i] = late[--late_count];
+	}
+}
+
 int raise_exception(const struct raise_call *call, const struct raise_place *place)
 {
 	pid_t tid = call->tid;
 	int status = 0, code;
 
+	if (late_count == MAX_LATE)
+		return -EAGAIN;
 	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL))
 		return -errno;
 	code = ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) ? -errno : wait_for_stop(tid, &status);
-	if (code) {
-		ptrace(PTRACE_DETACH, tid, NULL, NULL); /* it has ended, or does not stop */
+	if (code == -ETIMEDOUT)
+		late[late_count++] = tid;
+	if (code) /* it has ended, or does not stop */
 		return code;
-	}
 	code = redirect(tid, place, call);
 	let_loose(tid, status);
 	return code;
@@ -156,6 +183,10 @@ int raise_exception(const struct raise_call *call, const struct raise_place *pla
 	(void)call;
 	(void)place;
 	return -ENOTSUP;
+}
+
+void raise_tick(void)
+{
 }
 
 #endif

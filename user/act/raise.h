@@ -35,15 +35,24 @@ struct raise_call {
 	uint64_t stack_pointer; /* at the entry of the binding */
 	uint64_t trace;
 	bool to; /* the mode that it asks for */
+	/* Whether the thread, which is stopped, is in this very call. */
+	bool (*is_current)(void *context, const struct raise_call *call);
+	void *context;
 };
 
 /*
  * The thread is at the entry of the binding, and its process is being stopped. By ptrace.
  *
  * 0: the call raises once the process goes on. -EALREADY: the thread has gone on. -EPERM: somebody
- * else traces it. -ESRCH: it has ended. Or as raise_prepare(), or what another system call said. In
- * each of these nothing was changed.
+ * else traces it. -ESRCH: it has ended. -ETIMEDOUT: it did not stop. Or as raise_prepare(), or what
+ * another system call said. In each of these nothing was changed.
  */
 int raise_exception(const struct raise_call *call, const struct raise_place *place);
+
+/*
+ * Detaches from threads that were asked to stop and did not in time (-ETIMEDOUT): that can only be
+ * done once they have stopped.
+ */
+void raise_tick(void);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -22,6 +23,22 @@ static bool is_held_map(int fd)
 	       info.value_size == sizeof(struct gw_held) && info.max_entries == GW_MAX_HELD;
 }
 
+/* -EALREADY: it runs. */
+static int continue_held(pid_t pid, uint64_t start_time)
+{
+	struct target target;
+	int code = target_open(&target, pid, start_time), stop;
+
+	if (code)
+		return code;
+	stop = target_pending_stop(pid);
+	code = target_is_stopped(&target) ? target_signal(&target, SIGCONT) : -EALREADY;
+	if (!code && stop)
+		code = target_signal(&target, stop);
+	target_close(&target);
+	return code;
+}
+
 /* -ENOENT: it is in no map. */
 static int release_by_maps(pid_t pid)
 {
@@ -35,7 +52,7 @@ static int release_by_maps(pid_t pid)
 		if (fd < 0)
 			continue;
 		if (is_held_map(fd) && !bpf_map_lookup_elem(fd, &key, &held))
-			code = target_continue(pid, held.start_time);
+			code = continue_held(pid, held.start_time);
 		close(fd);
 	}
 	return code;

@@ -1,82 +1,169 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "act/watchdog.h"
 
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "act/target.h"
-#include "base/log.h"
-#include "gradwatch/abi.h"
+#include "base/clock.h"
 
-/* A program that was at a probe when gradwatch died may still stop its process. */
-#define PASSES   5
-#define PAUSE_NS 100000000
+#define CHECK_MS   200           /* how often it looks while gradwatch lives */
+#define PASS_MS    20            /* and while gradwatch is dying */
+#define LATE_NS    500000000ull  /* so long after its time a hold is continued */
+#define ANSWER_NS  3000000000ull /* within which gradwatch answers a question */
+#define QUIET_NS   2000000000ull /* a program that was at a probe may still stop its process */
+#define SETTLED_NS 100000000ull  /* the same, after gradwatch is gone */
+#define LAST_NS    60000000000ull
 
-static void continue_all(int held_fd)
+struct pass {
+	const struct stops *stops;
+	uint64_t now;
+	bool settled; /* gradwatch is gone, and so are its probes: nothing stops a process any more
+		       */
+	bool found;   /* a process that had to be continued */
+};
+
+/* While gradwatch lives. */
+static void continue_late(void *context, pid_t pid, const struct gw_held *held,
+			  const struct gw_answer *answer)
 {
-	uint32_t pid, next;
-	struct gw_held held;
-	bool more = !bpf_map_get_next_key(held_fd, NULL, &pid);
+	struct pass *pass = context;
+	uint64_t end = answer->until ? answer->until + LATE_NS : held->stopped + ANSWER_NS;
 
-	for (int n = 0; more && n < 2 * GW_MAX_HELD; n++) {
-		more = !bpf_map_get_next_key(held_fd, &pid, &next);
-		if (!bpf_map_lookup_elem(held_fd, &pid, &held))
-			target_continue((pid_t)pid, held.start_time);
-		pid = next;
+	if (pass->now > end)
+		stops_continue(pass->stops, pid, held->start_time);
+}
+
+/*
+ * When it is dying. A process that is not found stopped may be about to stop, or still be traced:
+ * it stays for the next pass. At last it is done with: later stops are another gradwatch's.
+ */
+static void continue_stopped(void *context, pid_t pid, const struct gw_held *held,
+			     const struct gw_answer *answer)
+{
+	const struct target target = {.pid = pid, .pidfd = -1, .start_time = held->start_time};
+	struct pass *pass = context;
+
+	(void)answer;
+	if (!target_is_stopped(&target)) {
+		if (pass->settled)
+			stops_note_continued(pass->stops, pid, held->stopped);
+		return;
+	}
+	pass->found = true;
+	/* Not noted as done: a thread that is traced still may stop it once more. */
+	if (target_pending_stop(pid))
+		stops_continue(pass->stops, pid, held->start_time);
+	else
+		kill(pid, SIGCONT);
+}
+
+static void close_others(const int keep[4])
+{
+	int from = 0;
+
+	for (;;) {
+		int next = -1;
+
+		for (int i = 0; i < 4; i++)
+			if (keep[i] >= from && (next < 0 || keep[i] < next))
+				next = keep[i];
+		if (next < 0)
+			break;
+		if (next > from)
+			close_range((unsigned int)from, (unsigned int)next - 1, 0);
+		from = next + 1;
+	}
+	close_range((unsigned int)from, ~0u, 0);
+}
+
+static bool is_readable(int fd, int timeout_ms)
+{
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+
+	return poll(&ready, 1, timeout_ms) == 1;
+}
+
+/* The kernel is to take others first when memory runs out. */
+static void resist_oom(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, "-1000", 5) != 5)
+		(void)0; /* then it is as others are */
+	close(fd);
+}
+
+static void let_all_go(const struct stops *stops, int gradwatch_fd)
+{
+	uint64_t start = clock_monotonic(), last_found = start, gone_since = 0;
+	struct pass pass = {.stops = stops, .now = start};
+
+	while (pass.now - last_found < QUIET_NS && pass.now - start < LAST_NS) {
+		bool gone = is_readable(gradwatch_fd, 0);
+
+		if (gone && !gone_since)
+			gone_since = pass.now;
+		pass.settled = gone && pass.now - gone_since > SETTLED_NS;
+		pass.found = false;
+		stops_each(stops, continue_stopped, &pass);
+		poll(NULL, 0, PASS_MS);
+		pass.now = clock_monotonic();
+		if (pass.found || !gone)
+			last_found = pass.now;
 	}
 }
 
-static void close_others(int first, int second)
+static void run(int pipe_fd, int gradwatch_fd, const struct stops *stops)
 {
-	int low = first < second ? first : second, high = first < second ? second : first;
-
-	if (low > 0)
-		close_range(0, (unsigned int)low - 1, 0);
-	if (high > low + 1)
-		close_range((unsigned int)low + 1, (unsigned int)high - 1, 0);
-	close_range((unsigned int)high + 1, ~0u, 0);
-}
-
-static void run(int pipe_fd, int held_fd)
-{
-	const struct timespec pause = {.tv_nsec = PAUSE_NS};
+	const int keep[4] = {pipe_fd, gradwatch_fd, stops->held_fd, stops->answers_fd};
+	struct pass pass = {.stops = stops};
 	sigset_t all;
-	ssize_t got;
 	char byte;
 
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
 	setsid();
 	prctl(PR_SET_NAME, "gradwatch-dog");
-	close_others(pipe_fd, held_fd);
-	while ((got = read(pipe_fd, &byte, 1)) < 0 && errno == EINTR)
-		;
-	/* Each time for whom the one before did not find stopped yet. */
-	for (int i = 0; got <= 0 && i < PASSES; i++) {
-		continue_all(held_fd);
-		nanosleep(&pause, NULL);
+	close_others(keep);
+	resist_oom();
+	while (!is_readable(pipe_fd, CHECK_MS)) {
+		pass.now = clock_monotonic();
+		stops_each(stops, continue_late, &pass);
 	}
+	if (read(pipe_fd, &byte, 1) != 1)
+		let_all_go(stops, gradwatch_fd);
 	_exit(0);
 }
 
-int watchdog_start(struct watchdog *watchdog, int held_fd, struct err *err)
+int watchdog_start(struct watchdog *watchdog, const struct stops *stops, struct err *err)
 {
+	int own_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	int ends[2];
 
-	if (pipe2(ends, O_CLOEXEC))
-		return err_set(err, -errno, "cannot make a pipe: %s", strerror(errno));
+	watchdog->stops = *stops;
+	if (own_fd < 0 || pipe2(ends, O_CLOEXEC)) {
+		int code = -errno;
+
+		if (own_fd >= 0)
+			close(own_fd);
+		return err_set(err, code, "cannot start the watchdog: %s", strerror(-code));
+	}
 	watchdog->pid = fork();
 	if (watchdog->pid == 0) {
 		close(ends[1]);
-		run(ends[0], held_fd);
+		run(ends[0], own_fd, stops);
 	}
+	close(own_fd);
 	close(ends[0]);
 	watchdog->fd = ends[1];
 	if (watchdog->pid > 0)
@@ -86,12 +173,25 @@ int watchdog_start(struct watchdog *watchdog, int held_fd, struct err *err)
 	return err_set(err, -errno, "cannot start the watchdog: %s", strerror(errno));
 }
 
+int watchdog_check(struct watchdog *watchdog, struct err *err)
+{
+	int code;
+
+	if (watchdog->pid > 0 && !waitpid(watchdog->pid, NULL, WNOHANG))
+		return 0;
+	watchdog->pid = 0;
+	watchdog_stop(watchdog);
+	code = watchdog_start(watchdog, &watchdog->stops, err);
+	return code ? code : 1;
+}
+
 void watchdog_stop(struct watchdog *watchdog)
 {
-	if (watchdog->fd >= 0 && write(watchdog->fd, "q", 1) < 0)
-		log_warn("the watchdog has ended: %s", strerror(errno));
-	if (watchdog->fd >= 0)
+	if (watchdog->fd >= 0) {
+		if (watchdog->pid > 0 && write(watchdog->fd, "q", 1) < 0)
+			watchdog->pid = 0; /* it has ended: nothing to wait for but its status */
 		close(watchdog->fd);
+	}
 	watchdog->fd = -1;
 	if (watchdog->pid > 0)
 		waitpid(watchdog->pid, NULL, 0);

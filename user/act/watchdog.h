@@ -1,23 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Lets go what gradwatch has stopped if gradwatch dies, whatever kills it: a process of its own, in
- * a session of its own. It waits for the end of a pipe whose other end only gradwatch has, and then
- * sends SIGCONT to each process of the map in which BPF notes whom it stops before it does.
+ * Continues what gradwatch has stopped when gradwatch does not: a process of its own, in a session
+ * of its own.
+ *
+ * While gradwatch lives, it continues a process whose hold has been over for a while, or whose
+ * question has not been answered: gradwatch is stopped, or hangs. When gradwatch is dying (the pipe
+ * whose other end only gradwatch has is at its end) it continues all. It goes on with that until
+ * gradwatch is gone, as only then the probes are removed and what it traces is released, and until
+ * nothing has been found stopped for QUIET_NS.
+ *
+ * Not covered: gradwatch and the watchdog killed within the same CHECK_NS, as when a whole cgroup
+ * is killed.
  */
 #ifndef GRADWATCH_ACT_WATCHDOG_H
 #define GRADWATCH_ACT_WATCHDOG_H
 
 #include <sys/types.h>
 
+#include "act/stops.h"
 #include "base/err.h"
 
 struct watchdog {
+	struct stops stops;
 	pid_t pid;
 	int fd; /* its end of file is the signal */
 };
 
-/* Start it before any probe is placed: it must not hold one. */
-int watchdog_start(struct watchdog *watchdog, int held_fd, struct err *err);
+/* It must not keep a probe in place, so it closes all descriptors but those of the maps. */
+int watchdog_start(struct watchdog *watchdog, const struct stops *stops, struct err *err);
+
+/* Starts another one if it has ended. 1: it had; or a negative errno, then *err says why. */
+int watchdog_check(struct watchdog *watchdog, struct err *err);
 
 /* An orderly end: nobody is held any more. Waits for it. */
 void watchdog_stop(struct watchdog *watchdog);

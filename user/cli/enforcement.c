@@ -2,7 +2,9 @@
 #include "cli/enforcement.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -11,6 +13,9 @@
 
 #define HOLD_DEFAULT_NS 60000000000ull
 #define KINDS_ENFORCED  (1u << TRACE_KIND_EXPORT | 1u << TRACE_KIND_DECOMPOSE)
+
+/* BPF does not stop a pre-dispatch trace: it records each change as a node of its graph. */
+#define KINDS_NOT_ACTED (1u << TRACE_KIND_PRE_DISPATCH)
 
 void enforcement_defaults(struct act_policy *policy)
 {
@@ -81,8 +86,10 @@ int enforcement_kinds(struct act_policy *policy, const char *text, struct err *e
 {
 	char word[64], all[KINDS_TEXT_SIZE];
 
-	if (!kinds_parse(text, &policy->kinds, word, sizeof(word)))
+	if (!kinds_parse(text, &policy->kinds, word, sizeof(word))) {
+		policy->kinds_chosen = true;
 		return 0;
+	}
 	kinds_text(all);
 	return err_set(err, -EINVAL, "--enforce-kinds knows no '%s': all, or some of %s", word,
 		       all);
@@ -96,22 +103,123 @@ int enforcement_timeout(struct act_policy *policy, const char *text, struct err 
 		return err_set(err, -EINVAL,
 			       "--hold-timeout wants seconds from 1 to 86400, not '%s'", text);
 	policy->hold_ns = seconds * 1000000000ull;
+	policy->hold_chosen = true;
 	return 0;
 }
 
-int enforcement_check(struct act_policy *policy, bool all, struct err *err)
+/* An option that says how to act, where one does not; NULL: none. */
+static const char *without_action(const struct act_policy *policy)
 {
-	if (policy->bpf.action == GW_ACTION_REPORT && (policy->bpf.dry_run || policy->escalate))
-		return err_set(err, -EINVAL, "%s is for an action: --on-violation says which",
-			       policy->escalate ? "--escalate" : "--dry-run");
+	const struct {
+		bool given;
+		const char *name;
+	} option[] = {
+		{policy->escalate, "--escalate"},
+		{policy->bpf.dry_run, "--dry-run"},
+		{policy->bpf.fallback != GW_ACTION_REPORT, "--fallback"},
+		{policy->kinds_chosen, "--enforce-kinds"},
+		{policy->hold_chosen, "--hold-timeout"},
+		{policy->user != NULL, "--enforce-user"},
+		{policy->command != NULL, "--enforce-command"},
+		{policy->cgroup != NULL, "--enforce-cgroup"},
+	};
+
+	for (size_t i = 0; i < sizeof(option) / sizeof(option[0]); i++)
+		if (option[i].given)
+			return option[i].name;
+	return NULL;
+}
+
+/* The name of the first kind of a set. */
+static const char *first_name(unsigned int kinds)
+{
+	for (int i = 0; i < TRACE_KIND_MAX; i++)
+		if (kinds >> i & 1)
+			return kind_name((enum trace_kind)i);
+	return "";
+}
+
+/* "all" and the default are what can be acted in of the kinds whose changes are violations. */
+static int check_kinds(struct act_policy *policy, unsigned int kinds, struct err *err)
+{
+	bool named = policy->kinds_chosen && policy->kinds != KINDS_ALL;
+
+	if (named && policy->kinds & KINDS_NOT_ACTED)
+		return err_set(
+			err, -EINVAL,
+			"--enforce-kinds %s: such a trace records the change in its graph, so "
+			"there is nothing to act on; leave it out",
+			first_name(policy->kinds & KINDS_NOT_ACTED));
+	if (named && policy->kinds & ~kinds)
+		return err_set(
+			err, -EINVAL,
+			"--enforce-kinds %s: changes in such traces are no violations; add it "
+			"to --kinds, or leave it out",
+			first_name(policy->kinds & ~kinds));
+	policy->kinds &= kinds & ~KINDS_NOT_ACTED;
+	if (!policy->kinds)
+		return err_set(err, -EINVAL,
+			       "--on-violation acts in no kind of trace that --kinds has: say in "
+			       "which by --enforce-kinds");
+	return 0;
+}
+
+int enforcement_check(struct act_policy *policy, bool all, unsigned int kinds, struct err *err)
+{
+	const char *option = without_action(policy);
+
+	if (policy->bpf.action == GW_ACTION_REPORT) {
+		if (option)
+			return err_set(err, -EINVAL,
+				       "%s is for an action: --on-violation says which", option);
+		return 0;
+	}
 	if (policy->bpf.fallback && policy->bpf.action != GW_ACTION_RAISE)
 		return err_set(err, -EINVAL, "--fallback goes with --on-violation raise");
+	if (policy->hold_chosen && policy->bpf.action != GW_ACTION_HOLD &&
+	    policy->bpf.fallback != GW_ACTION_HOLD)
+		return err_set(err, -EINVAL, "--hold-timeout goes with --on-violation hold");
 	if (policy->bpf.action == GW_ACTION_RAISE)
 		policy->bpf.signal = policy->fallback_signal;
-	if (policy->bpf.action != GW_ACTION_REPORT && all && !policy->user && !policy->command &&
-	    !policy->cgroup)
+	if (all && !policy->bpf.dry_run && !policy->user && !policy->command && !policy->cgroup)
 		return err_set(err, -EINVAL,
 			       "to act in processes of the whole host, say in which: "
 			       "--enforce-user, --enforce-command or --enforce-cgroup");
+	return check_kinds(policy, kinds, err);
+}
+
+/* Whether processes have a path in the hierarchy of cgroup v2. */
+static bool has_cgroup_v2(void)
+{
+	FILE *file = fopen("/proc/self/cgroup", "re");
+	bool found = false;
+	char line[4096];
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = !strncmp(line, "0::", 3);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+int enforcement_environment(struct act_policy *policy, struct err *err)
+{
+	uint64_t number;
+
+	if (policy->user && !str_to_u64(policy->user, 0, UINT32_MAX, &number)) {
+		policy->uid = (uint32_t)number;
+	} else if (policy->user) {
+		const struct passwd *user = getpwnam(policy->user);
+
+		if (!user)
+			return err_set(err, -EINVAL,
+				       "--enforce-user: this machine knows no user '%s'",
+				       policy->user);
+		policy->uid = user->pw_uid;
+	}
+	if (policy->cgroup && !has_cgroup_v2())
+		return err_set(err, -EINVAL,
+			       "--enforce-cgroup: this machine has no cgroup v2; use "
+			       "--enforce-user or --enforce-command");
 	return 0;
 }

@@ -17,7 +17,13 @@ int enforcement_fallback(struct act_policy *policy, const char *text, struct err
 int enforcement_kinds(struct act_policy *policy, const char *text, struct err *err);
 int enforcement_timeout(struct act_policy *policy, const char *text, struct err *err);
 
-/* Whether they fit together, and what follows from that. all: --all was given. */
-int enforcement_check(struct act_policy *policy, bool all, struct err *err);
+/*
+ * Whether they fit together, and what follows from that. all: --all was given; kinds: those whose
+ * changes are violations (model/kinds.h).
+ */
+int enforcement_check(struct act_policy *policy, bool all, unsigned int kinds, struct err *err);
+
+/* Whether this machine has what they name: --enforce-user, --enforce-cgroup. */
+int enforcement_environment(struct act_policy *policy, struct err *err);
 
 #endif

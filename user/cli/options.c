@@ -447,7 +447,7 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 	if (!code)
 		code = check_targets(options, err);
 	if (!code)
-		code = enforcement_check(&options->act, options->all, err);
+		code = enforcement_check(&options->act, options->all, options->kinds, err);
 	options->follow = follow >= 0 ? follow : options->child != NULL;
 	return code;
 }

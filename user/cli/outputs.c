@@ -195,11 +195,27 @@ static void put_event(struct outputs *outputs, const struct event *event)
 	}
 }
 
+/* Says once that --on-violation does not act on what is found. */
+static void tell_not_enforced(struct outputs *outputs, const struct event *event)
+{
+	const struct act_policy *policy = &outputs->options->act;
+	const struct event_finding *finding = &event->finding;
+
+	if (policy->bpf.action == GW_ACTION_REPORT || event->type != EVENT_FINDING ||
+	    finding->severity > SEVERITY_LOW || outputs->not_enforced ||
+	    policy->kinds >> finding->kind & 1)
+		return;
+	outputs->not_enforced = true;
+	log_warn("violations in traces of kind %s are not acted on: --enforce-kinds %s",
+		 kind_name(finding->kind), kind_name(finding->kind));
+}
+
 void outputs_event(void *context, const struct event *event)
 {
 	struct outputs *outputs = context;
 	struct event end;
 
+	tell_not_enforced(outputs, event);
 	outputs->skipped += event->type == EVENT_SKIPPED;
 	outputs->too_late += event->type == EVENT_ATTACHED && event->attached.too_late;
 	if (event->type == EVENT_END) {

@@ -25,6 +25,7 @@ struct outputs {
 	size_t count;
 	struct writer *errors; /* standard error: messages, and events with `-- CMD` */
 	struct writer *events; /* the same as errors, or another */
+	bool not_enforced;     /* it was said that some violations are not acted on */
 	bool shared;           /* the command may write to what `events` goes to */
 	uint64_t lost;         /* lines, by all sinks; final after outputs_finish() */
 	uint64_t skipped;      /* libtorch files that cannot be watched */

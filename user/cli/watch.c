@@ -6,6 +6,7 @@
 #include "act/act.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/enforcement.h"
 #include "cli/outputs.h"
 #include "cli/unknown.h"
 #include "model/suppressions.h"
@@ -57,6 +58,11 @@ static int check_environment(const struct options *options, struct err *err)
 			"this is a pid namespace of its own (a container?), where process ids "
 			"are not the kernel's: run on the host, or with the host's pid "
 			"namespace (--pid=host)");
+	if (!diagnose_initial_time_namespace())
+		return err_set(
+			err, -EINVAL,
+			"this is a time namespace of its own, whose clocks are not the kernel's: "
+			"run outside of it (nsenter --time --target 1)");
 	for (size_t i = 0; i < options->pid_count; i++) {
 		int code = check_pid((pid_t)options->pids[i], err);
 
@@ -196,6 +202,8 @@ int command_watch(const struct options *options)
 	}
 	if (!code)
 		code = check_environment(options, &err);
+	if (!code && act)
+		code = enforcement_environment(&policy, &err);
 	if (!code)
 		code = outputs_open(&outputs, options, &err);
 	if (!code)

@@ -18,8 +18,35 @@ static bool is_accepted(const struct model *model, enum trace_kind kind,
 				  place ? place->function : "") >= 0;
 }
 
+/*
+ * from_start: the trace was seen from its start. One that was not may be in a scope that nobody has
+ * seen begin, and a backward pass is in one of autograd's: only a context manager that is entered
+ * is known to be no end of these.
+ */
+static enum model_verdict verdict_of(const struct model *model,
+				     const struct gw_event_record *record, enum trace_kind kind,
+				     const struct event_stack *stack, bool from_start)
+{
+	struct change_role role;
+
+	model_role(model, record, stack, &role);
+	if (model_is_info(model, kind, record->began))
+		return MODEL_VERDICT_INFO;
+	if (record->header.type != GW_RECORD_ASK && role.owner == OWNER_AUTOGRAD)
+		return MODEL_VERDICT_INFO;
+	if (role.kind == CHANGE_LEAVE || frames_is_exit(stack) ||
+	    scopes_ends(model->scopes, record, &role))
+		return MODEL_VERDICT_WAY_BACK;
+	if (is_accepted(model, kind, stack))
+		return MODEL_VERDICT_ACCEPTED;
+	if (role.kind != CHANGE_ENTER &&
+	    (frames_in_backward(stack) || (!from_start && !scopes_knows(model->scopes, record))))
+		return MODEL_VERDICT_UNSURE;
+	return MODEL_VERDICT_VIOLATION;
+}
+
 void model_ask(struct model *model, const struct gw_event_record *record,
-	       const struct event_stack *stack)
+	       const struct gw_session *session, const struct event_stack *stack)
 {
 	struct event event = {.type = EVENT_ACTION, .time = record->header.time};
 	struct event_action *action = &event.action;
@@ -35,8 +62,8 @@ void model_ask(struct model *model, const struct gw_event_record *record,
 	action->to = record->to;
 	action->by_bpf = record->ask == GW_ASK_RAISED || record->ask == GW_ASK_SIGNALLED;
 	model->actor.asked(model->actor.context, record, &event,
-			   model_is_info(model, action->kind, record->began),
-			   is_accepted(model, action->kind, stack));
+			   verdict_of(model, record, action->kind, stack,
+				      session && session->seen_from_start));
 }
 
 void model_set_actor(struct model *model, const struct model_actor *actor)

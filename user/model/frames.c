@@ -216,6 +216,23 @@ void frames_role(const struct event_stack *stack, enum trace_kind kind, struct c
 			   frame->function);
 }
 
+bool frames_is_exit(const struct event_stack *stack)
+{
+	for (size_t i = 0; i < stack->count; i++)
+		if (!is_method(&stack->frame[i], "__torch_function__"))
+			return is_method(&stack->frame[i], "__exit__");
+	return false;
+}
+
+bool frames_in_backward(const struct event_stack *stack)
+{
+	for (size_t i = 0; i < stack->count; i++)
+		if (is_method(&stack->frame[i], "_engine_run_backward") ||
+		    ends_with(stack->frame[i].file, "/torch/autograd/__init__.py"))
+			return true;
+	return false;
+}
+
 bool frames_is_decorator(const struct event_stack *change)
 {
 	return decorator_of(change) >= 0;

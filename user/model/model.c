@@ -386,9 +386,8 @@ static enum trace_kind kind_with_mode(const struct model *model, const struct ev
 	return model_kind(model, record->session, record->mode);
 }
 
-/* What a record's change is; its stack is that of stack_of(). */
-static void role_of(const struct model *model, const struct gw_event_record *record,
-		    const struct event_stack *stack, struct change_role *role)
+void model_role(const struct model *model, const struct gw_event_record *record,
+		const struct event_stack *stack, struct change_role *role)
 {
 	struct event_torch torch = {0};
 
@@ -413,7 +412,7 @@ static void on_scope(void *context, const struct scope *scope)
 	if (scope->operator_data)
 		codes_stack(model->codes, event.torch.file, scope->operator_data,
 			    scope->operator_size, &operator_frames, &at_operator);
-	role_of(model, &scope->record, &event.stack, &role);
+	model_role(model, &scope->record, &event.stack, &role);
 	finding->trace = scope->record.session;
 	finding->kind = model_kind(model, finding->trace, scope->record.mode);
 	finding->category = scope->drift ? FINDING_DRIFT : FINDING_SCOPE;
@@ -448,7 +447,7 @@ static void take_change(struct model *model, const struct gw_event_record *recor
 	struct change_role role;
 	int code = -ENOENT;
 
-	role_of(model, record, stack, &role);
+	model_role(model, record, stack, &role);
 	if (record->session && !is_ended(model, record->session))
 		code = scopes_change(model->scopes, record, data, size, &role, origin);
 	if (code) {
@@ -505,7 +504,7 @@ static void take_event(struct model *model, struct gw_event_record *record, cons
 	if (record->session)
 		begin_of_record(model, record, session, is_trace ? &stack : NULL);
 	if (record->ask)
-		model_ask(model, record, &stack);
+		model_ask(model, record, session, &stack);
 	switch (record->header.type) {
 	case GW_RECORD_VIOLATION:
 		model->totals.stacks[stack.status]++;
@@ -513,7 +512,7 @@ static void take_event(struct model *model, struct gw_event_record *record, cons
 		take_change(model, record, data, size, &stack, &origin);
 		break;
 	case GW_RECORD_DRIFT:
-		role_of(model, record, &stack, &role);
+		model_role(model, record, &stack, &role);
 		if (scopes_undone(model->scopes, record, &role, &origin))
 			break;
 		model->totals.stacks[stack.status]++;

@@ -30,18 +30,26 @@ struct model_options {
 	struct suppressions *suppressions; /* the caller's; NULL: none */
 };
 
+/* What a change is that BPF asks about. */
+enum model_verdict {
+	MODEL_VERDICT_VIOLATION,
+	MODEL_VERDICT_INFO,     /* of a kind that was not chosen, or autograd's own */
+	MODEL_VERDICT_ACCEPTED, /* the finding is a known one */
+	MODEL_VERDICT_WAY_BACK, /* it ends a scope: to prevent it would leave the wrong mode */
+	MODEL_VERDICT_UNSURE,   /* it may end a scope that was not seen to begin */
+};
+
 /*
  * Who acts on violations, told what only the model knows. begun: a trace, by its first record, and
  * its kind; info: its changes are no violations. ended: it is over. asked: a record with a question
- * (gw_ask): *event is an EVENT_ACTION, filled but for what is done; accepted: the finding is a
- * known one.
+ * (gw_ask): *event is an EVENT_ACTION, filled but for what is done.
  */
 struct model_actor {
 	void (*begun)(void *context, const struct gw_event_record *record, enum trace_kind kind,
 		      bool info);
 	void (*ended)(void *context, uint64_t trace);
 	void (*asked)(void *context, const struct gw_event_record *record, struct event *event,
-		      bool info, bool accepted);
+		      enum model_verdict verdict);
 	void *context;
 };
 

@@ -3,6 +3,7 @@
 #ifndef GRADWATCH_MODEL_PRIVATE_H
 #define GRADWATCH_MODEL_PRIVATE_H
 
+#include "model/frames.h"
 #include "model/model.h"
 
 struct model {
@@ -34,6 +35,10 @@ void model_process_of_record(struct event_process *process, const struct gw_even
 /* The kind of a trace. A pre-dispatch one is known by its mode, even if its begin was lost. */
 enum trace_kind model_kind(const struct model *model, uint64_t id, uint64_t mode);
 
+/* What the change of a record is, by its stack. */
+void model_role(const struct model *model, const struct gw_event_record *record,
+		const struct event_stack *stack, struct change_role *role);
+
 /*
  * Whether changes in a trace are no violations. began: GW_STATE_ bits that it began with, or
  * GW_STATE_UNKNOWN.
@@ -42,6 +47,6 @@ bool model_is_info(const struct model *model, enum trace_kind kind, uint8_t bega
 
 /* BPF asks what is to be done about a violation, or tells what it did (asks.c). */
 void model_ask(struct model *model, const struct gw_event_record *record,
-	       const struct event_stack *stack);
+	       const struct gw_session *session, const struct event_stack *stack);
 
 #endif

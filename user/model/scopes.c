@@ -183,7 +183,7 @@ static void end(struct scopes *scopes, struct trace_scopes *trace, const struct 
 }
 
 /* The trace's scopes, NULL when it has had none. */
-static struct trace_scopes *find(struct scopes *scopes, uint64_t id)
+static struct trace_scopes *find(const struct scopes *scopes, uint64_t id)
 {
 	struct lh_entry *entry = lh_table_lookup_entry(scopes->traces, key_of(id));
 
@@ -455,6 +455,43 @@ int scopes_change(struct scopes *scopes, const struct gw_event_record *record, c
 		return 0;
 	}
 	return open_scope(scopes, trace, record, data, size, role);
+}
+
+/* Whether a call undoes one of the open calls that no call since has undone. */
+static bool undoes_call(const struct trace_scopes *trace, const struct gw_event_record *record)
+{
+	const struct open_scope *call[SCOPES_MAX_DEPTH];
+	size_t count = 0;
+
+	for (size_t i = 0; i < trace->depth; i++) {
+		const struct open_scope *open = &trace->open[i];
+
+		if (open->scope.drift || open->role.kind == CHANGE_ENTER)
+			count = 0;
+		else if (count && is_inverse(call[count - 1], open))
+			count--;
+		else
+			call[count++] = open;
+	}
+	return count && call[count - 1]->scope.record.from == record->to;
+}
+
+bool scopes_ends(const struct scopes *scopes, const struct gw_event_record *record,
+		 const struct change_role *role)
+{
+	const struct trace_scopes *trace = find(scopes, record->session);
+
+	if (!trace)
+		return false;
+	if (find_closed(trace, record, role) < trace->depth)
+		return true;
+	return (role->kind == CHANGE_DIRECT || role->kind == CHANGE_CALL) &&
+	       undoes_call(trace, record);
+}
+
+bool scopes_knows(const struct scopes *scopes, const struct gw_event_record *record)
+{
+	return find(scopes, record->session) != NULL;
 }
 
 /* The grad mode that the open scopes leave an operator to see; the begin's where there is none. */

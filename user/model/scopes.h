@@ -65,6 +65,16 @@ int scopes_change(struct scopes *scopes, const struct gw_event_record *record, c
 		  size_t size, const struct change_role *role, const struct scopes_origin *origin);
 
 /*
+ * Whether a change that is about to be made puts back an open scope: it leaves the scope's context
+ * manager, or it is a call that undoes a call which no other one has undone.
+ */
+bool scopes_ends(const struct scopes *scopes, const struct gw_event_record *record,
+		 const struct change_role *role);
+
+/* Whether the record's trace has had a change before. */
+bool scopes_knows(const struct scopes *scopes, const struct gw_event_record *record);
+
+/*
  * A GW_RECORD_DRIFT: returns whether it is none, as the grad mode is what the innermost open scope
  * made of it, or without one that of the trace's begin. Scopes of bare calls that the state
  * contradicts are over: they were undone by other ways than the setter (they were made within

@@ -26,8 +26,12 @@ struct watch_actor {
 	 */
 	bool (*settle)(void *context);
 	void (*tick)(void *context, uint64_t now);
+	/* Whether a process was sent a signal, and it is not known yet what became of it. */
+	bool (*is_undecided)(void *context, uint32_t pid);
 	/* Somebody wants us, or the command, to end: what is held must not stand in the way. */
 	void (*interrupt)(void *context);
+	/* The end is near: nothing is to be asked any more, and what is held goes on. */
+	void (*cease)(void *context);
 	/* The probes are gone. */
 	void (*stop)(void *context);
 	void *context; /* of all but the model's */

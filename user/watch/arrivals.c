@@ -7,7 +7,7 @@
 #include "base/clock.h"
 
 #define ALL_EVERY_NS   2000000000ull /* to look at all processes takes long where there are many */
-#define RETRY_AFTER_NS 500000000ull /* the first time, then twice as long each */
+#define RETRY_AFTER_NS 500000000ull  /* the first time, then twice as long each */
 #define MAX_TRIES      8
 
 void arrivals_lost(struct arrivals *arrivals)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "watch/actor.h"
 #include "watch/procfs.h"
 
 /* A mode is popped and pushed within microseconds: younger pops need no look at the process. */
@@ -28,6 +29,7 @@ struct collect {
 	uint64_t swept;      /* the session after which the next sweep goes on, 0: the first */
 	struct programs *programs;
 	struct model *model;
+	const struct watch_actor *actor;
 	struct gw_session last; /* the session of the last record: records come in bursts */
 };
 
@@ -46,6 +48,14 @@ static const struct gw_session *session_of(struct collect *collect, const void *
 	return &collect->last;
 }
 
+/* Whether it is not known yet if the session's last change was made. */
+static bool is_undecided(const struct collect *collect, const struct gw_session *session)
+{
+	const struct watch_actor *actor = collect->actor;
+
+	return actor && actor->is_undecided(actor->context, session->pid);
+}
+
 /*
  * Takes a session whose thread has ended out of the map: no record of it follows this one. Returns
  * false for other records.
@@ -60,7 +70,8 @@ static bool take_end(struct collect *collect, const void *data, size_t size)
 	memcpy(&record, data, sizeof(record));
 	if (record.header.type != GW_RECORD_END || record.header.version != GW_ABI_VERSION)
 		return false;
-	if (!programs_session(collect->programs, record.session, &session))
+	if (!programs_session(collect->programs, record.session, &session) ||
+	    is_undecided(collect, &session))
 		return true;
 	programs_forget_session(collect->programs, record.session);
 	collect->last.id = 0;
@@ -112,7 +123,7 @@ static void unmap_position(const unsigned long *position)
 }
 
 int collect_open(struct collect **out, struct programs *programs, struct model *model,
-		 struct err *err)
+		 const struct watch_actor *actor, struct err *err)
 {
 	struct collect *collect = calloc(1, sizeof(*collect));
 
@@ -120,6 +131,7 @@ int collect_open(struct collect **out, struct programs *programs, struct model *
 		return err_set(err, -ENOMEM, "out of memory");
 	collect->programs = programs;
 	collect->model = model;
+	collect->actor = actor;
 	collect->ring = ring_buffer__new(programs_ring_fd(programs), on_record, collect, NULL);
 	if (collect->ring) {
 		collect->consumer = map_position(programs_ring_fd(programs), 0);
@@ -189,7 +201,8 @@ static void sweep_session(struct collect *collect, uint64_t id, uint64_t now, bo
 	enum model_mode_state mode = MODEL_MODE_UNKNOWN;
 	struct gw_session session;
 
-	if (!programs_session(collect->programs, id, &session))
+	if (!programs_session(collect->programs, id, &session) ||
+	    (!last && is_undecided(collect, &session)))
 		return;
 	if (!session.end_reason)
 		mode = mode_state(&session, now);

@@ -9,9 +9,14 @@
 
 struct collect;
 
-/* programs and model stay the caller's. */
+struct watch_actor;
+
+/*
+ * All stay the caller's; actor: NULL: nobody acts. While the actor waits for what becomes of a
+ * process, its sessions are not told to be over.
+ */
 int collect_open(struct collect **collect, struct programs *programs, struct model *model,
-		 struct err *err);
+		 const struct watch_actor *actor, struct err *err);
 void collect_close(struct collect *collect);
 
 /* Readable when collect_records() has work. */

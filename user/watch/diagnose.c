@@ -92,6 +92,17 @@ bool diagnose_initial_pid_namespace(void)
 	return !strcmp(target, "pid:[4026531836]");
 }
 
+bool diagnose_initial_time_namespace(void)
+{
+	char target[64];
+	ssize_t length = readlink("/proc/self/ns/time", target, sizeof(target) - 1);
+
+	if (length < 0)
+		return true; /* not told: the kernel has none */
+	target[length] = '\0';
+	return !strcmp(target, "time:[4026531834]");
+}
+
 bool diagnose_uprobes(void)
 {
 	return access("/sys/bus/event_source/devices/uprobe/type", R_OK) == 0;

@@ -70,12 +70,6 @@ int libraries_bind(struct libraries *libraries, uint32_t id, int fd, uint64_t fi
 	return probes_bind(libraries->entry[id]->probes, fd, file_offset, err);
 }
 
-void libraries_unbind(struct libraries *libraries, uint32_t id)
-{
-	if (id < libraries->count && libraries->entry[id]->probes)
-		probes_unbind(libraries->entry[id]->probes);
-}
-
 static struct entry *find(struct libraries *libraries, const struct stat *file)
 {
 	for (uint32_t i = 0; i < libraries->count; i++)

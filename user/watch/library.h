@@ -56,8 +56,6 @@ const struct library *libraries_learn(struct libraries *libraries, pid_t pid,
 int libraries_bind(struct libraries *libraries, uint32_t id, int fd, uint64_t file_offset,
 		   struct err *err);
 
-void libraries_unbind(struct libraries *libraries, uint32_t id);
-
 /* By gw_plan.file_id; NULL for an id that was never given. */
 const struct library *libraries_get(const struct libraries *libraries, uint32_t id);
 

@@ -183,16 +183,18 @@ int procfs_signals(pid_t pid, struct procfs_signals *signals)
 {
 	char status[4096];
 	int code = read_status(pid, status, sizeof(status));
-	const char *blocked, *ignored, *caught, *tracer;
+	const char *pending, *blocked, *ignored, *caught, *tracer;
 
 	if (code)
 		return code;
+	pending = status_field(status, "\nShdPnd:\t");
 	blocked = status_field(status, "\nSigBlk:\t");
 	ignored = status_field(status, "\nSigIgn:\t");
 	caught = status_field(status, "\nSigCgt:\t");
 	tracer = status_field(status, "\nTracerPid:\t");
-	if (!blocked || !ignored || !caught || !tracer)
+	if (!pending || !blocked || !ignored || !caught || !tracer)
 		return -EBADMSG;
+	signals->pending = strtoull(pending, NULL, 16);
 	signals->blocked = strtoull(blocked, NULL, 16);
 	signals->ignored = strtoull(ignored, NULL, 16);
 	signals->caught = strtoull(caught, NULL, 16);

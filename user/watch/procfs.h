@@ -44,6 +44,7 @@ int procfs_state(pid_t tid, char *state);
 
 /* What becomes of signals: bit n - 1 is signal n. Of the thread whose id it is. */
 struct procfs_signals {
+	uint64_t pending; /* sent to the process, not to this thread alone */
 	uint64_t blocked, ignored, caught;
 	pid_t tracer; /* 0: none */
 	bool is_init; /* of its pid namespace: signals with the default action do nothing */

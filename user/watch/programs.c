@@ -164,11 +164,19 @@ void programs_decide(struct programs *programs, uint64_t trace, uint8_t decision
 		bpf_map_delete_elem(fd, &trace);
 }
 
-void programs_set_bound(struct programs *programs, uint32_t file_id, bool bound)
+bool programs_is_asking(const struct programs *programs, uint32_t tid, uint64_t asked)
 {
-	uint32_t value = bound;
+	uint64_t value;
 
-	bpf_map_update_elem(bpf_map__fd(programs->process->maps.bound), &file_id, &value, BPF_ANY);
+	return !bpf_map_lookup_elem(bpf_map__fd(programs->process->maps.asking), &tid, &value) &&
+	       value == asked;
+}
+
+void programs_set_acting(struct programs *programs, bool acting)
+{
+	uint32_t zero = 0, value = acting;
+
+	bpf_map_update_elem(bpf_map__fd(programs->process->maps.acting), &zero, &value, BPF_ANY);
 }
 
 void programs_let_go(struct programs *programs, uint32_t tid, uint64_t asked)
@@ -187,6 +195,11 @@ bool programs_ran_on(const struct programs *programs, uint32_t tid, uint64_t ask
 int programs_held_fd(const struct programs *programs)
 {
 	return bpf_map__fd(programs->process->maps.held);
+}
+
+int programs_answers_fd(const struct programs *programs)
+{
+	return bpf_map__fd(programs->process->maps.answers);
 }
 
 bool programs_next_session(const struct programs *programs, uint64_t previous, uint64_t *next)
@@ -344,7 +357,8 @@ void probes_close(struct probes *probes)
 {
 	if (!probes)
 		return;
-	probes_unbind(probes);
+	while (probes->bindings)
+		bpf_link__destroy(probes->binding[--probes->bindings]);
 	/*
 	 * The setter's goes last: each takes some 100 ms, and a change that it is not there to see
 	 * would be a drift at the next operator.
@@ -355,12 +369,6 @@ void probes_close(struct probes *probes)
 	bpf_link__destroy(probes->link[GW_SITE_SET_ENABLED]);
 	torch_bpf__destroy(probes->torch);
 	free(probes);
-}
-
-void probes_unbind(struct probes *probes)
-{
-	while (probes->bindings)
-		bpf_link__destroy(probes->binding[--probes->bindings]);
 }
 
 int probes_bind(struct probes *probes, int fd, uint64_t file_offset, struct err *err)

@@ -52,8 +52,11 @@ int programs_enforced(const struct programs *programs, uint32_t pid, struct gw_e
 /* What is decided of a trace; 0: forget it. */
 void programs_decide(struct programs *programs, uint64_t trace, uint8_t decision);
 
-/* Tells BPF whether the binding of a libtorch file is probed. */
-void programs_set_bound(struct programs *programs, uint32_t file_id, bool bound);
+/* Whether a thread is still where it put a question. */
+bool programs_is_asking(const struct programs *programs, uint32_t tid, uint64_t asked);
+
+/* Whether BPF acts and asks at all; at first it does not. */
+void programs_set_acting(struct programs *programs, bool acting);
 
 /* Answers a thread's question: its call goes on. */
 void programs_let_go(struct programs *programs, uint32_t tid, uint64_t asked);
@@ -64,8 +67,9 @@ void programs_let_go(struct programs *programs, uint32_t tid, uint64_t asked);
  */
 bool programs_ran_on(const struct programs *programs, uint32_t tid, uint64_t asked);
 
-/* The map of processes that were stopped: struct gw_held by pid. */
+/* The maps of processes that were stopped, by pid: struct gw_held, struct gw_answer. */
 int programs_held_fd(const struct programs *programs);
+int programs_answers_fd(const struct programs *programs);
 
 /* The sessions: next id after `previous` (0: the first); false at the end. */
 bool programs_next_session(const struct programs *programs, uint64_t previous, uint64_t *next);
@@ -85,8 +89,5 @@ void probes_close(struct probes *probes);
 
 /* Places the probe that lets calls raise at an offset of a binding's file. */
 int probes_bind(struct probes *probes, int fd, uint64_t file_offset, struct err *err);
-
-/* Removes these. */
-void probes_unbind(struct probes *probes);
 
 #endif

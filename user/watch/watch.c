@@ -157,7 +157,8 @@ static int open_rooms(struct watch *watch, struct err *err)
 	if (config->actor)
 		code = start_actor(watch, config->actor, err);
 	if (!code)
-		code = collect_open(&watch->collect, watch->programs, discover->model, err);
+		code = collect_open(&watch->collect, watch->programs, discover->model,
+				    watch->acting ? config->actor : NULL, err);
 	if (!code)
 		code = mappings_open(&watch->mappings, &handler, err);
 	return code;
@@ -382,6 +383,10 @@ static void finish(struct watch *watch, struct watch_result *result)
 	struct model *model = watch->discover.model;
 
 	inherited_raise_priority(ENDING_NICE);
+	/* To remove the probes takes long: nobody may stand still for it. */
+	if (watch->acting)
+		watch->config->actor->cease(watch->config->actor->context);
+	take_records(watch, true);
 	libraries_detach(watch->discover.libraries);
 	take_records(watch, true);
 	stop_actor(watch);
