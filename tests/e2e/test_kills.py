@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """gradwatch is killed at random moments of a raise or a hold: no process stays stopped or traced.
 
-GRADWATCH_KILLS is how many times for each action (30).
+GRADWATCH_KILLS is how many times for each action (12).
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pathlib import Path
 import processes
 import pytest
 
-KILLS = int(os.environ.get("GRADWATCH_KILLS", "30"))
+KILLS = int(os.environ.get("GRADWATCH_KILLS", "12"))
 
 
 class Sturdy(processes.Process):
@@ -58,8 +58,8 @@ def runs(process):
 
 def check_goes_on(process, context):
     """
-    Within some seconds it runs, and goes on running: what ended last was no stop of a probe that was
-    about to be removed.
+    Within some seconds it runs, and goes on running: what ended last was no stop of a probe that
+    was about to be removed.
     """
     end = time.monotonic() + 20
     quiet_since = time.monotonic()

@@ -49,10 +49,17 @@ static void forget(struct findings *findings, struct known *known)
 
 void findings_free(struct findings *findings)
 {
+	struct known *known, *next;
+
 	if (!findings)
 		return;
-	while (findings->known)
-		forget(findings, findings->known);
+	known = findings->known;
+	HASH_CLEAR(hh, findings->known); /* the table; the elements stay linked */
+	for (; known; known = next) {
+		next = known->hh.next;
+		free(known->identity);
+		free(known);
+	}
 	free(findings);
 }
 

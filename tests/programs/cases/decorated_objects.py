@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""no_grad() round what is no plain function: a module, a partial, a C function, an object, a hook."""
+"""no_grad() of what is no plain function: a module, a partial, a C function, an object, a hook."""
 
 import functools
 
@@ -32,12 +32,16 @@ frozen = {
     "hook": hooked,
 }
 
-for name, function in frozen.items():
 
+def trace(name, function):
     def traced(x):
         args = (x, x) if name == "partial" else (x,)
         return function(*args) + x  # CULPRIT
 
     make_fx(traced)(torch.ones(3, requires_grad=True))
+
+
+for one in frozen.items():
+    trace(*one)
 
 make_fx(frozen["net"])(torch.ones(3, requires_grad=True))  # DIRECT
