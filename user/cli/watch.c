@@ -200,10 +200,10 @@ int command_watch(const struct options *options)
 		else
 			code = err_set(&err, -ENOMEM, "out of memory");
 	}
-	if (!code)
-		code = check_environment(options, &err);
 	if (!code && act)
 		code = enforcement_environment(&policy, &err);
+	if (!code)
+		code = check_environment(options, &err);
 	if (!code)
 		code = outputs_open(&outputs, options, &err);
 	if (!code)

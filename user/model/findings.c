@@ -40,13 +40,6 @@ struct findings *findings_new(event_handler handler, void *context)
 	return findings;
 }
 
-static void forget(struct findings *findings, struct known *known)
-{
-	HASH_DEL(findings->known, known);
-	free(known->identity);
-	free(known);
-}
-
 void findings_free(struct findings *findings)
 {
 	struct known *known, *next;
@@ -124,21 +117,24 @@ static void report_last(struct findings *findings, struct known *known, uint64_t
 		report_repeats(findings, &event, known);
 }
 
-static void make_room(struct findings *findings, uint64_t time)
+/* An entry for a new finding; the one that has not been used for longest gives up its own. */
+static struct known *take_entry(struct findings *findings, uint64_t time)
 {
 	struct known *oldest = findings->known;
 
 	if (HASH_COUNT(findings->known) < FINDINGS_MAX)
-		return;
+		return calloc(1, sizeof(*oldest));
 	report_last(findings, oldest, time);
-	forget(findings, oldest);
+	HASH_DEL(findings->known, oldest);
+	free(oldest->identity);
 	findings->forgotten++;
+	return oldest;
 }
 
 /* Without memory it is not remembered, and the next occurrence is a new finding. */
 static void remember(struct findings *findings, const struct event *event)
 {
-	struct known *known = calloc(1, sizeof(*known));
+	struct known *known = take_entry(findings, event->time);
 
 	if (!known)
 		return;
@@ -152,7 +148,6 @@ static void remember(struct findings *findings, const struct event *event)
 		.severity = event->finding.severity,
 	};
 	if (known->identity) {
-		make_room(findings, event->time);
 		HASH_ADD_KEYPTR(hh, findings->known, known->identity, strlen(known->identity),
 				known);
 	}
