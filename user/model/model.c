@@ -38,8 +38,6 @@
  */
 #define START_TIME_TICK 10000000
 
-static void on_scope(void *context, const struct scope *scope);
-
 struct model *model_new(const struct model_options *options, const struct model_resolver *resolver,
 			event_handler handler, void *context)
 {
@@ -58,7 +56,7 @@ struct model *model_new(const struct model_options *options, const struct model_
 	model->processes = recent_new(MAX_SEEN);
 	model->begins = begins_new(MAX_OPEN);
 	model->codes = codes_new();
-	model->scopes = scopes_new(on_scope, model);
+	model->scopes = scopes_new(model_on_scope, model);
 	model->findings = findings_new(handler, context);
 	if (!model->open || !model->ended || !model->mixed || !model->processes || !model->begins ||
 	    !model->codes || !model->scopes || !model->findings) {
@@ -114,7 +112,7 @@ static void tell_lost(struct model *model, uint64_t lost, uint64_t time)
 	model->handler(model->context, &event);
 }
 
-static void process_of_session(struct event_process *process, const struct gw_session *session)
+void model_process_of_session(struct event_process *process, const struct gw_session *session)
 {
 	process->pid = session->pid;
 	process->tid = session->tid;
@@ -201,7 +199,7 @@ static void begin_from_session(struct model *model, const struct gw_session *ses
 
 	if (!begin_trace(model, session->id))
 		return;
-	process_of_session(&event.process, session);
+	model_process_of_session(&event.process, session);
 	trace_of_session(&event.trace, session);
 	event.trace.kind = model_kind(model, session->id, session->mode);
 	if (stack)
@@ -270,175 +268,6 @@ static bool read_event(struct gw_event_record *record, const void *data, size_t 
 	       size >= record->header.size;
 }
 
-/* Where a finding is, for those who accept it: the decorated function, or the user's frame. */
-static void suppress(struct model *model, struct event *event)
-{
-	struct suppressions *suppressions = model->options.suppressions;
-	const struct event_frame *place = event_place(event);
-	struct event_finding *finding = &event->finding;
-	int index;
-
-	if (!suppressions)
-		return;
-	index = suppressions_match(suppressions, finding->kind, place ? place->file : "",
-				   place ? place->function : "");
-	if (index < 0)
-		return;
-	suppressions_count(suppressions, index, 1);
-	finding->suppression = suppressions_name_of(suppressions, index);
-}
-
-/*
- * Whether PyTorch makes a region of what a change in a pre-dispatch trace lasts: not where the mode
- * is that in which the trace began, as in a nested scope, nor for a block that began before.
- */
-static bool is_region(const struct event_finding *finding, const struct event_stack *stack,
-		      const struct change_role *role)
-{
-	return finding->kind == TRACE_KIND_PRE_DISPATCH && finding->category == FINDING_SCOPE &&
-	       !(finding->began & GW_STATE_UNKNOWN) &&
-	       (finding->began ^ finding->to) & GW_STATE_GRAD && role->kind != CHANGE_LEAVE &&
-	       frames_makes_region(stack);
-}
-
-static enum severity severity_of(const struct model *model, const struct event_finding *finding,
-				 bool region)
-{
-	if (finding->suppression)
-		return SEVERITY_SUPPRESSED;
-	if (finding->owner == OWNER_AUTOGRAD)
-		return SEVERITY_INFO;
-	if (model_is_info(model, finding->kind, finding->began))
-		return region ? SEVERITY_NOTE : SEVERITY_INFO;
-	if (finding->before_attach)
-		return SEVERITY_LOW;
-	return event_scope_is_empty(finding) ? SEVERITY_LOW : SEVERITY_VIOLATION;
-}
-
-static void count_finding(struct event_totals *totals, const struct event_finding *finding)
-{
-	if (finding->severity == SEVERITY_NOTE)
-		totals->notes++;
-	if (!event_is_alarm(finding))
-		return;
-	totals->findings++;
-	if (finding->category == FINDING_DRIFT)
-		totals->drifts++;
-}
-
-/* Tells of a finding, if it is new. */
-static void tell_finding(struct model *model, struct event *event, const struct change_role *role)
-{
-	struct event_finding *finding = &event->finding;
-	struct advice_case at = {
-		.role = *role,
-		.maker = frames_maker(&event->stack, finding->decorates_torch, finding->kind),
-		.region = is_region(finding, &event->stack, role),
-		.mixed = recent_contains(model->mixed, (struct recent_key){finding->trace, 0}),
-	};
-
-	suppress(model, event);
-	finding->severity = severity_of(model, finding, at.region);
-	finding->advice = advice_for(finding, &at);
-	if (findings_take(model->findings, event))
-		count_finding(&model->totals, finding);
-	if (finding->severity == SEVERITY_SUPPRESSED)
-		model->totals.suppressed++;
-}
-
-static void note_mixed(struct model *model, uint64_t trace)
-{
-	if (trace)
-		recent_add(model->mixed, (struct recent_key){trace, 0});
-}
-
-/* A trace that turns grad off and on again cannot be had without a change from outside. */
-static void note_nested(struct model *model, const struct event_finding *finding)
-{
-	if (finding->category != FINDING_UNBALANCED && finding->owner == OWNER_USER &&
-	    !(finding->began & GW_STATE_UNKNOWN) &&
-	    !((finding->began ^ finding->to) & GW_STATE_GRAD))
-		note_mixed(model, finding->trace);
-}
-
-/* The stack of a record of a process with this libtorch file. */
-static void stack_of(const struct model *model, uint32_t file_id, const void *data, size_t size,
-		     struct codes_frames *frames, struct event_stack *stack)
-{
-	struct event_torch torch = {0};
-
-	if (model->resolver.torch)
-		model->resolver.torch(model->resolver.context, file_id, &torch);
-	codes_stack(model->codes, torch.file, data, size, frames, stack);
-}
-
-/* For frames_role(): older ones have no such mode, and of an unknown one it is not known. */
-static enum trace_kind kind_with_mode(const struct model *model, const struct event_torch *torch,
-				      const struct gw_event_record *record)
-{
-	char *end;
-	unsigned long major = strtoul(torch->version, &end, 10), minor = 0;
-
-	if (*end == '.')
-		minor = strtoul(end + 1, NULL, 10);
-	if (major < 2 || (major == 2 && minor < 6))
-		return TRACE_KIND_UNKNOWN;
-	return model_kind(model, record->session, record->mode);
-}
-
-void model_role(const struct model *model, const struct gw_event_record *record,
-		const struct event_stack *stack, struct change_role *role)
-{
-	struct event_torch torch = {0};
-
-	if (model->resolver.torch)
-		model->resolver.torch(model->resolver.context, record->file_id, &torch);
-	frames_role(stack, kind_with_mode(model, &torch, record), role);
-}
-
-static void on_scope(void *context, const struct scope *scope)
-{
-	struct event event = {.type = EVENT_FINDING, .time = scope->record.header.time};
-	struct event_finding *finding = &event.finding;
-	struct event_stack at_operator = {.user = -1};
-	struct codes_frames frames, operator_frames;
-	struct model *model = context;
-	struct change_role role;
-
-	model_process_of_record(&event.process, &scope->record);
-	model_complete(model, &event, scope->record.file_id);
-	codes_stack(model->codes, event.torch.file, scope->data, scope->size, &frames,
-		    &event.stack);
-	if (scope->operator_data)
-		codes_stack(model->codes, event.torch.file, scope->operator_data,
-			    scope->operator_size, &operator_frames, &at_operator);
-	model_role(model, &scope->record, &event.stack, &role);
-	finding->trace = scope->record.session;
-	finding->kind = model_kind(model, finding->trace, scope->record.mode);
-	finding->category = scope->drift ? FINDING_DRIFT : FINDING_SCOPE;
-	finding->from = scope->record.from;
-	finding->to = scope->record.to;
-	finding->began = scope->record.began;
-	finding->certain = scope->record.certain;
-	finding->restored = scope->restored;
-	finding->duration_ns = scope->end - scope->record.header.time;
-	finding->operators = scope->operators;
-	finding->uncounted = scope->uncounted || finding->kind == TRACE_KIND_PRE_DISPATCH;
-	finding->before_attach = scope->before_attach;
-	memcpy(finding->manager, role.name, sizeof(finding->manager));
-	finding->owner = role.owner;
-	if (scope->drift)
-		finding->owner = scope->engine ? OWNER_AUTOGRAD : OWNER_USER;
-	if (!scope->drift) {
-		finding->decorator = frames_is_decorator(&event.stack);
-		finding->decorated = frames_decorated(&event.stack, &at_operator);
-		finding->decorates_torch = frames_decorates_torch(&event.stack, &at_operator);
-		finding->caller = frames_manager_caller(&event.stack);
-	}
-	note_nested(model, finding);
-	tell_finding(model, &event, &role);
-}
-
 /* A change whose session is not known, or over, is a scope without an end. */
 static void take_change(struct model *model, const struct gw_event_record *record, const void *data,
 			size_t size, const struct event_stack *stack,
@@ -461,7 +290,7 @@ static void take_change(struct model *model, const struct gw_event_record *recor
 			.drift = record->header.type == GW_RECORD_DRIFT,
 		};
 
-		on_scope(model, &scope);
+		model_on_scope(model, &scope);
 	}
 }
 
@@ -496,9 +325,9 @@ static void take_event(struct model *model, struct gw_event_record *record, cons
 	struct change_role role;
 	struct event_stack stack;
 
-	stack_of(model, record->file_id, data, size, &frames, &stack);
+	model_stack(model, record->file_id, data, size, &frames, &stack);
 	if (!is_trace && frames_has_backward(&stack))
-		note_mixed(model, record->session);
+		model_note_mixed(model, record->session);
 	if (is_trace && record->session)
 		note_begin(model, record, &stack, data, size);
 	if (record->session)
@@ -565,33 +394,6 @@ static enum gw_end_reason end_of_session(const struct model *model,
 	return GW_END_NONE;
 }
 
-/* A trace that was left with another grad mode than it was entered with. */
-static void tell_unbalanced(struct model *model, const struct gw_session *session, uint64_t end)
-{
-	const struct begin *begin = begins_get(model->begins, session->id);
-	struct event event = {.type = EVENT_FINDING, .time = end, .stack = {.user = -1}};
-	struct event_finding *finding = &event.finding;
-	struct change_role role = {.kind = CHANGE_DIRECT};
-	struct codes_frames frames;
-
-	process_of_session(&event.process, session);
-	model_complete(model, &event, session->file_id);
-	if (begin)
-		codes_stack(model->codes, event.torch.file, begin->record, begin->size, &frames,
-			    &event.stack);
-	finding->trace = session->id;
-	finding->kind = model_kind(model, session->id, session->mode);
-	finding->category = FINDING_UNBALANCED;
-	finding->from = session->state_begin;
-	finding->to = session->state_end;
-	finding->began = session->began;
-	finding->certain = true;
-	finding->restored = RESTORED_NO;
-	finding->duration_ns = end > session->first_push ? end - session->first_push : 0;
-	finding->operators = session->operators;
-	tell_finding(model, &event, &role);
-}
-
 static void tell_findings_at_end(struct model *model, const struct gw_session *session,
 				 uint64_t end)
 {
@@ -602,7 +404,7 @@ static void tell_findings_at_end(struct model *model, const struct gw_session *s
 	if (session->state_end & GW_STATE_UNKNOWN || session->state_begin & GW_STATE_UNKNOWN)
 		return;
 	if (session->seen_from_start && (session->state_begin ^ session->state_end) & GW_STATE_GRAD)
-		tell_unbalanced(model, session, end);
+		model_tell_unbalanced(model, session, end);
 }
 
 static uint8_t began_of_session(const struct gw_session *session)
@@ -631,7 +433,7 @@ static void end_trace(struct model *model, const struct gw_session *session,
 	begins_forget(model->begins, session->id);
 	if (model->actor.ended)
 		model->actor.ended(model->actor.context, session->id);
-	process_of_session(&event.process, session);
+	model_process_of_session(&event.process, session);
 	trace_of_session(&event.trace, session);
 	event.trace.reason = reason;
 	emit_of_process(model, &event, session->file_id);

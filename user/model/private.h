@@ -3,8 +3,10 @@
 #ifndef GRADWATCH_MODEL_PRIVATE_H
 #define GRADWATCH_MODEL_PRIVATE_H
 
+#include "model/codes.h"
 #include "model/frames.h"
 #include "model/model.h"
+#include "model/scopes.h"
 
 struct model {
 	struct model_options options;
@@ -31,6 +33,21 @@ struct model {
 void model_complete(struct model *model, struct event *event, uint32_t file_id);
 
 void model_process_of_record(struct event_process *process, const struct gw_event_record *record);
+
+void model_process_of_session(struct event_process *process, const struct gw_session *session);
+
+/* The stack of a record of a process with this libtorch file. */
+void model_stack(const struct model *model, uint32_t file_id, const void *data, size_t size,
+		 struct codes_frames *frames, struct event_stack *stack);
+
+/* A scope_handler: reports a scope that is over as a finding (describe.c). */
+void model_on_scope(void *context, const struct scope *scope);
+
+/* Reports a trace that was left with another grad mode than it was entered with. */
+void model_tell_unbalanced(struct model *model, const struct gw_session *session, uint64_t end);
+
+/* Notes that advice for a trace has to reckon with changes in both directions, see advice.h. */
+void model_note_mixed(struct model *model, uint64_t trace);
 
 /* The kind of a trace. A pre-dispatch one is known by its mode, even if its begin was lost. */
 enum trace_kind model_kind(const struct model *model, uint64_t id, uint64_t mode);
