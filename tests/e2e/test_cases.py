@@ -24,6 +24,8 @@ def counts(monitor):
     for event in monitor.of_type("finding"):
         if event["severity"] not in ("violation", "low"):
             continue
+        if event["whose"] == "cpp":  # Function.apply, where it has no frame (2.14)
+            continue
         direction = "on" if event["to"]["grad"] else "off"
         line = (event["user"] or {}).get("line")
         key = (event["severity"], event["category"], direction, line, event["restored"])

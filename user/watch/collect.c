@@ -244,6 +244,9 @@ void collect_sweep(struct collect *collect, bool last)
 	uint64_t counter[GW_COUNTER_MAX];
 
 	sweep_sessions(collect, last);
+	/* A loss is reported where it is in the stream: not before the records that precede it. */
+	if (consumed(collect) < collect->until && !last)
+		return;
 	if (!programs_counters(collect->programs, counter))
 		model_counters(collect->model, counter, clock_monotonic());
 }
