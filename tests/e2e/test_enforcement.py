@@ -109,7 +109,8 @@ def test_raise(target, enforced, gradwatch, binary):
     performed = actions(monitor, "performed")
     assert len(performed) == len(refused) == len(actions(monitor))
     assert {event["action"] for event in performed} == {"raise"}
-    assert {event["by_bpf"] for event in performed} == {bpf_can_raise(binary)}
+    # By itself BPF only raises in a block that is entered: of other calls user space is asked.
+    assert any(event["by_bpf"] for event in performed) == bpf_can_raise(binary)
     assert monitor.violations == [] and monitor.ledger["reported"] == 0
     assert monitor.end_event["actions"]["performed"] == len(refused)
     for event in performed:
