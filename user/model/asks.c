@@ -40,7 +40,7 @@ static enum model_verdict verdict_of(const struct model *model,
 	if (is_accepted(model, kind, stack))
 		return MODEL_VERDICT_ACCEPTED;
 	if (role.kind != CHANGE_ENTER &&
-	    (frames_in_backward(stack) || (!from_start && !scopes_knows(model->scopes, record))))
+	    (frames_has_backward(stack) || (!from_start && !scopes_knows(model->scopes, record))))
 		return MODEL_VERDICT_UNSURE;
 	return MODEL_VERDICT_VIOLATION;
 }

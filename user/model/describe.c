@@ -105,14 +105,21 @@ static void note_nested(struct model *model, const struct event_finding *finding
 		model_note_mixed(model, finding->trace);
 }
 
+/* What is known of a libtorch file; empty fields where nothing is. */
+static void resolve_torch(const struct model *model, uint32_t file_id, struct event_torch *torch)
+{
+	memset(torch, 0, sizeof(*torch));
+	if (model->resolver.torch)
+		model->resolver.torch(model->resolver.context, file_id, torch);
+}
+
 /* The stack of a record of a process with this libtorch file. */
 void model_stack(const struct model *model, uint32_t file_id, const void *data, size_t size,
 		 struct codes_frames *frames, struct event_stack *stack)
 {
-	struct event_torch torch = {0};
+	struct event_torch torch;
 
-	if (model->resolver.torch)
-		model->resolver.torch(model->resolver.context, file_id, &torch);
+	resolve_torch(model, file_id, &torch);
 	codes_stack(model->codes, torch.file, data, size, frames, stack);
 }
 
@@ -133,10 +140,9 @@ static enum trace_kind kind_with_mode(const struct model *model, const struct ev
 void model_role(const struct model *model, const struct gw_event_record *record,
 		const struct event_stack *stack, struct change_role *role)
 {
-	struct event_torch torch = {0};
+	struct event_torch torch;
 
-	if (model->resolver.torch)
-		model->resolver.torch(model->resolver.context, record->file_id, &torch);
+	resolve_torch(model, record->file_id, &torch);
 	frames_role(stack, kind_with_mode(model, &torch, record), role);
 }
 

@@ -224,15 +224,6 @@ bool frames_is_exit(const struct event_stack *stack)
 	return false;
 }
 
-bool frames_in_backward(const struct event_stack *stack)
-{
-	for (size_t i = 0; i < stack->count; i++)
-		if (is_method(&stack->frame[i], "_engine_run_backward") ||
-		    ends_with(stack->frame[i].file, "/torch/autograd/__init__.py"))
-			return true;
-	return false;
-}
-
 bool frames_is_decorator(const struct event_stack *change)
 {
 	return decorator_of(change) >= 0;

@@ -33,9 +33,6 @@ void frames_role(const struct event_stack *stack, enum trace_kind kind, struct c
 /* Whether a context manager's __exit__ makes the change, past what handles torch functions. */
 bool frames_is_exit(const struct event_stack *stack);
 
-/* Whether it is made in a backward pass, which autograd runs in a mode of its own. */
-bool frames_in_backward(const struct event_stack *stack);
-
 /*
  * The innermost frame of the user's own code (ORIGIN_USER) that is no function mode which the call
  * of the setter only went through. -1 when there is none.
