@@ -240,7 +240,7 @@ def test_fail_when_a_library_was_skipped(binary, any_target, tmp_path):
     program.write_text(
         "import mmap, torch\n"
         f"file = open({any_target.path(fake)!r}, 'rb')\n"
-        "mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE,"
+        "kept = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE,"
         " prot=mmap.PROT_READ | mmap.PROT_EXEC)\n"
         "input()\n"
     )
