@@ -26,6 +26,7 @@ struct change {
 	__u8 certain;
 	__u8 inference;
 	__u8 began;
+	__u8 caller; /* enum gw_caller */
 };
 
 static __always_inline void fill_record(struct gw_event_record *record, const struct change *change,
@@ -51,6 +52,7 @@ static __always_inline void fill_record(struct gw_event_record *record, const st
 	record->ask = change->ask;
 	record->inference = change->inference;
 	record->began = change->began;
+	record->caller = change->caller;
 	record->asked = change->asked;
 	record->stack_pointer = change->stack_pointer;
 	bpf_get_current_comm(record->comm, sizeof(record->comm));

@@ -107,13 +107,17 @@ static __always_inline bool enforce_can_raise(void)
 
 /* What is done about a change at the native setter. */
 static __noinline __u32 enforce_setter(struct gw_thread *thread, const struct gw_session *session,
-				       __u8 to)
+				       __u8 to, __u32 caller)
 {
 	__u32 action = policy.action, decision;
 
 	if (!thread || !session || !enforce_process())
 		return GW_ASK_NONE;
-	decision = enforce_decision(session, to, false);
+	decision = caller == GW_CALLER_APPLY ? GW_DECISION_LET_BE
+					     : enforce_decision(session, to, false);
+	/* Of other C++ code, the frames say only whom it works for. */
+	if (caller == GW_CALLER_OTHER && decision == GW_DECISION_ACT)
+		decision = 0;
 	if (action == GW_ACTION_RAISE) {
 		bool came_by_binding = enforce_was_let_go(thread);
 

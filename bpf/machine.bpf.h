@@ -38,6 +38,15 @@ static __always_inline __u64 thread_self(void)
 	return thread_pointer();
 }
 
+/* At the entry of a function, or `frame` bytes of its frame later: the address it returns to. */
+static __always_inline __u64 return_address(struct pt_regs *ctx, __u32 frame)
+{
+	__u64 address = 0;
+
+	bpf_probe_read_user(&address, sizeof(address), (void *)(PT_REGS_SP(ctx) + frame));
+	return address;
+}
+
 /* Makes the thread go on at a variadic function with three arguments, none of them in vectors. */
 static __always_inline void call_instead(struct pt_regs *ctx, __u64 function, __u64 first,
 					 __u64 second, __u64 third)
@@ -74,6 +83,13 @@ static __always_inline __u64 thread_self(void)
 	struct task_struct *task = (void *)bpf_get_current_task();
 
 	return (__u64)BPF_CORE_READ(task, clear_child_tid) - PTHREAD_TID;
+}
+
+/* In the link register, with a signature in the bits that no address needs (pointer
+ * authentication). */
+static __always_inline __u64 return_address(struct pt_regs *ctx, __u32 frame)
+{
+	return PT_REGS_RET(ctx) & ((1ULL << 48) - 1);
 }
 
 static __always_inline void call_instead(struct pt_regs *ctx, __u64 function, __u64 first,

@@ -69,7 +69,7 @@ static __always_inline bool state_get(struct gw_thread *thread, __u64 base, stru
 
 /* In a trace, as it seems: what becomes of this call? */
 static __always_inline enum gw_counter judge(struct gw_thread *thread, struct tls_state *state,
-					     __u8 to, bool certain)
+					     __u8 to, bool certain, struct pt_regs *ctx)
 {
 	if (state->grad == to)
 		return GW_REDUNDANT;
@@ -87,7 +87,7 @@ static __always_inline enum gw_counter judge(struct gw_thread *thread, struct tl
 			break;
 		}
 	}
-	return trace_change(thread, state, to, certain);
+	return trace_change(thread, state, to, certain, ctx);
 }
 
 /* c10::GradMode::set_enabled(bool enabled) */
@@ -111,11 +111,11 @@ PROBE(set_enabled)
 	if (thread)
 		track_grad(thread, to);
 	if (state.tracing) {
-		counters_add(all, judge(thread, &state, to, certain));
+		counters_add(all, judge(thread, &state, to, certain, ctx));
 		return 0;
 	}
 	if (state.pre_dispatch) {
-		counters_add(all, trace_pre_dispatch(thread, &state, to));
+		counters_add(all, trace_pre_dispatch(thread, &state, to, ctx));
 		return 0;
 	}
 	counters_add(all, GW_OUTSIDE);
@@ -151,7 +151,7 @@ PROBE(set_grad_enabled)
 	if (state.unsure || (plan.mode_api == GW_MODES_KEYED &&
 			     mode_is_proxy(thread, state.ref.mode) != PYTHON_PROXY_YES))
 		return 0;
-	trace = trace_ask(thread, &state, to, PT_REGS_SP(ctx));
+	trace = trace_ask(thread, &state, to, ctx);
 	/* A constant that the verifier knows: elsewhere it would refuse to write registers. */
 	if (policy.registers && trace)
 		call_instead(ctx, process->err_format, process->exception, process->message[to & 1],

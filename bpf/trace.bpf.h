@@ -12,6 +12,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 
+#include "caller.bpf.h"
 #include "emit.bpf.h"
 #include "enforce.bpf.h"
 #include "maps.bpf.h"
@@ -248,8 +249,9 @@ change_send(struct gw_thread *thread, struct gw_session *session, struct change 
 
 /* What every record of a call of the setter says of the change. */
 static __always_inline void change_of_call(struct change *change, const struct tls_state *state,
-					   __u8 to)
+					   __u8 to, struct pt_regs *ctx)
 {
+	change->stack_pointer = PT_REGS_SP(ctx);
 	change->from = state->grad;
 	change->to = to;
 	change->inference = state->inference;
@@ -276,7 +278,7 @@ static __always_inline __u8 expected_after(const struct gw_thread *thread,
  * tls_read_block().
  */
 static __noinline enum gw_counter trace_change(struct gw_thread *thread, struct tls_state *state,
-					       __u8 to, bool certain)
+					       __u8 to, bool certain, struct pt_regs *ctx)
 {
 	struct change change = {.certain = certain};
 	struct gw_session *session = NULL;
@@ -289,13 +291,14 @@ static __noinline enum gw_counter trace_change(struct gw_thread *thread, struct 
 		thread->expected = expected_after(thread, session, state, to);
 	}
 	change.type = GW_RECORD_VIOLATION;
-	change_of_call(&change, state, to);
+	change_of_call(&change, state, to, ctx);
+	change.caller = caller_of(ctx);
 	change.session = 0;
 	change.began = GW_STATE_UNKNOWN;
 	change.mode = state->ref.mode;
 	change.file_id = plan.file_id;
 	if (policy.action && certain)
-		change.ask = enforce_setter(thread, session, to);
+		change.ask = enforce_setter(thread, session, to, change.caller);
 	if (change.ask)
 		change.asked = bpf_ktime_get_ns();
 	result = change_send(thread, session, &change);
@@ -308,11 +311,11 @@ static __noinline enum gw_counter trace_change(struct gw_thread *thread, struct 
 
 /*
  * The Python binding is about to change the grad mode in a trace: user space is asked, with the
- * process stopped, whether it is to raise. stack_pointer: at its entry. Returns the trace when the
- * caller is to let it raise by itself, else 0.
+ * process stopped, whether it is to raise. Returns the trace when the caller is to let it raise by
+ * itself, else 0.
  */
 static __noinline __u64 trace_ask(struct gw_thread *thread, struct tls_state *state, __u8 to,
-				  __u64 stack_pointer)
+				  struct pt_regs *ctx)
 {
 	struct change change = {.certain = true};
 	struct gw_session *session;
@@ -332,8 +335,8 @@ static __noinline __u64 trace_ask(struct gw_thread *thread, struct tls_state *st
 		change.ask = GW_ASK_RAISED;
 	change_of_session(&change, session);
 	change.type = GW_RECORD_ASK;
-	change_of_call(&change, state, to);
-	change.stack_pointer = stack_pointer;
+	change_of_call(&change, state, to, ctx);
+	change.caller = GW_CALLER_BINDING;
 	change.asked = bpf_ktime_get_ns();
 	thread->asked = change.asked;
 	enforce_note_question(change.asked);
@@ -373,7 +376,8 @@ pre_dispatch_session(struct gw_thread *thread, const struct tls_state *state, st
 
 /* The setter is called in a pre-dispatch trace, which is told as information. */
 static __noinline enum gw_counter trace_pre_dispatch(struct gw_thread *thread,
-						     const struct tls_state *state, __u8 to)
+						     const struct tls_state *state, __u8 to,
+						     struct pt_regs *ctx)
 {
 	struct change change = {.certain = true};
 	struct gw_session *session;
@@ -386,7 +390,8 @@ static __noinline enum gw_counter trace_pre_dispatch(struct gw_thread *thread,
 	if (state->grad == to)
 		return GW_REDUNDANT;
 	change.type = GW_RECORD_VIOLATION;
-	change_of_call(&change, state, to);
+	change_of_call(&change, state, to, ctx);
+	change.caller = caller_of(ctx);
 	change.session = 0;
 	change.began = GW_STATE_UNKNOWN;
 	change.mode = GW_MODE_PRE_DISPATCH;

@@ -96,7 +96,7 @@ struct gw_plan {
 	__u32 tls_variable; /* block offset of the variable that is described, absent: no descriptor
 			     */
 	__u32 hands_on_in_python; /* STACK: 1: Python code pops and pushes a mode for an operator */
-	__u32 pad;
+	__u32 setter_frame; /* x86: bytes from the stack pointer to the setter's return address */
 };
 _Static_assert(sizeof(struct gw_plan) == 8 * GW_SITE_MAX + 8 + 16 * 4, "plan layout");
 
@@ -157,15 +157,22 @@ struct gw_python {
 };
 _Static_assert(sizeof(struct gw_python) == 36, "python layout");
 
+/* The code of a function in a process. */
+struct gw_range {
+	__u64 start, end; /* 0, 0: not known */
+};
+
 /* Value of the map of processes with a Python, keyed by pid. */
 struct gw_interpreter {
 	__u64 runtime;     /* address of _PyRuntime */
 	__u64 true_object; /* and of the objects True and False, 0: not known */
 	__u64 false_object;
+	struct gw_range binding; /* torch._C._set_grad_enabled */
+	struct gw_range apply;   /* torch._C._FunctionBase.apply */
 	struct gw_python python;
 	__u32 pad;
 };
-_Static_assert(sizeof(struct gw_interpreter) == 64, "interpreter layout");
+_Static_assert(sizeof(struct gw_interpreter) == 96, "interpreter layout");
 
 /* What is done about a violation. */
 enum gw_action {
@@ -175,6 +182,15 @@ enum gw_action {
 	GW_ACTION_SIGNAL, /* the process is sent a signal before the change */
 	GW_ACTION_KILL,   /* that signal is SIGKILL */
 	GW_ACTION_MAX,
+};
+
+/* Which function has called the setter, by the address that the setter returns to. */
+enum gw_caller {
+	GW_CALLER_UNKNOWN,
+	GW_CALLER_BINDING, /* torch._C._set_grad_enabled: Python code */
+	GW_CALLER_APPLY,   /* torch._C._FunctionBase.apply: autograd, by itself */
+	GW_CALLER_OTHER,   /* other C++ code */
+	GW_CALLER_MAX,
 };
 
 /* What the user wants, in the probes' read-only data. */
@@ -306,9 +322,12 @@ struct gw_event_record {
 	__u32 ask;      /* enum gw_ask */
 	__u8 inference; /* at a call of the setter: the inference mode is on */
 	__u8 began;     /* gw_session.began, GW_STATE_UNKNOWN where that was not seen */
-	__u8 pad[2];
-	__u64 asked;         /* ns; names the question of a thread, for GW_RECORD_ASK */
-	__u64 stack_pointer; /* at the entry of the binding, for GW_RECORD_ASK */
+	__u8 caller;    /* at a call of the setter: enum gw_caller */
+	__u8 pad[1];
+	__u64 asked; /* ns; names the question of a thread, for GW_RECORD_ASK */
+	/* At the entry of the binding, for GW_RECORD_ASK; at that of the setter, for a change: two
+	 * calls with one value have one native frame as their caller. */
+	__u64 stack_pointer;
 	char comm[GW_COMM_LEN];
 };
 _Static_assert(sizeof(struct gw_event_record) == 24 + 40 + 24 + 8 + 24 + GW_COMM_LEN,

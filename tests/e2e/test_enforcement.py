@@ -288,16 +288,9 @@ def test_ended_before_it_was_told(enforced, gradwatch, name, outcome):
 ACTIONS = ["kill", "signal:TERM", "hold", "raise"]
 
 
-def needs_frame_of_apply(target):
-    """Where Function.apply has no frame, its change is that of any C++ code (README)."""
-    if target.version >= (2, 14) or target.version < (2, 0):
-        pytest.skip("Function.apply has no Python frame in this PyTorch")
-
-
 @pytest.mark.parametrize("action", ACTIONS)
 def test_autograd_is_let_be(target, enforced, gradwatch, action):
     """What autograd does by itself is information."""
-    needs_frame_of_apply(target)
     process = enforced("autograd", on=target)
     fallback = ("--fallback", "kill") if action == "raise" else ()
     monitor = watch(gradwatch, process, "--on-violation", action, *fallback)
@@ -310,7 +303,6 @@ def test_autograd_is_let_be(target, enforced, gradwatch, action):
 
 def test_backward(target, enforced, gradwatch):
     """The block in the backward pass is not entered; nothing is done where it would be left."""
-    needs_frame_of_apply(target)
     process = enforced("backward", 2, on=target)
     monitor = watch(gradwatch, process, "--on-violation", "raise", "--fallback", "kill")
     process.go()

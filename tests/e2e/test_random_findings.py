@@ -20,10 +20,6 @@ COUNT = int(os.environ.get("GRADWATCH_PROGRAMS", "300"))
 FIRST = int(os.environ.get("GRADWATCH_FIRST_SEED", "1"))
 BATCH = int(os.environ.get("GRADWATCH_BATCH", "150"))  # gradwatch remembers 4096 findings
 
-# gradwatch knows a C++ caller by Python's frames only (README, "What it cannot see"). To be emptied
-# when it knows them by the caller's address: then they are `cpp`.
-OPTIONS = ["--by-frames"]
-
 KEYS = (
     *("kind", "category", "severity", "whose", "before", "after"),
     *("restored", "empty", "file", "line", "function", "caller"),
@@ -66,12 +62,10 @@ def reported_twice(monitor):
 
 
 def as_finding(event):
-    # Where only the frames tell, the reference does not know C++ callers.
-    whose = "user" if event["whose"] == "cpp" else event["whose"]
     user = event["user"] or {"file": None, "line": None, "function": None}
     empty = event["empty"] and event["category"] == "scope"  # says nothing about the others
     return Finding(
-        *(event["kind"], event["category"], event["severity"], whose),
+        *(event["kind"], event["category"], event["severity"], event["whose"]),
         *(event["from"]["grad"], event["to"]["grad"], event["restored"], empty),
         *(user["file"], user["line"], user["function"]),
         event["caller"] and event["caller"]["line"],
@@ -143,7 +137,7 @@ def test_findings_of_random_programs(target, tmp_path, gradwatch, setter_hook, s
     folder.mkdir()
     inside = target.path(tmp_path / setter_hook.name).rsplit("/", 1)[0]
     argv = target.command(
-        *(tmp_path, "random_findings.py", *OPTIONS, f"{inside}/programs", *map(str, seeds)),
+        *(tmp_path, "random_findings.py", f"{inside}/programs", *map(str, seeds)),
         environment={"LD_PRELOAD": f"{inside}/{setter_hook.name}"},
     )
     monitor = gradwatch("--rate", 0, "--", *argv).finish()

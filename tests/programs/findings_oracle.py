@@ -26,8 +26,9 @@ are known. From these events Scopes makes findings, by this definition:
   no operator was traced in the scope; else `violation`.
 * Whose: the address that the setter returns to is the Python binding's (`user`: Python code, also
   that of PyTorch's library), that of Function.apply (`autograd`), or other C++ code (`cpp`). The
-  first two are learnt by a call of each at the start. C++ code that a backward pass runs is
-  autograd's, too, and so is a drift that is seen in a backward pass which began since.
+  first two are learnt by a call of each at the start. C++ code is autograd's, too, where the Python
+  code of Function.apply has called it, or a backward pass runs it; and so is a drift that is seen
+  in a backward pass which began since.
 """
 
 import collections
@@ -104,6 +105,10 @@ class Frames:
         if found is None or "self" not in found.f_locals:
             return None, None
         return found.f_locals["self"], found.f_code.co_name
+
+    def is_apply(self):
+        """Whether Function.apply's own Python code has called C++ code (PyTorch 2.0 - 2.13)."""
+        return self.frames[0].f_code.co_filename == FUNCTION
 
     def in_backward_of_torch(self):
         """Whether torch.autograd.grad or backward was called, and no code of the user's by that."""
@@ -299,9 +304,8 @@ class Session:
 
 
 class Oracle:
-    def __init__(self, is_users, by_frames):
+    def __init__(self, is_users):
         self.is_users = is_users
-        self.by_frames = by_frames
         self.doubtful = set()  # files of programs
         self.findings = collections.Counter()
         self.errors = []
@@ -364,11 +368,9 @@ class Oracle:
 
     def whose_guard(self, return_address, frames):
         in_apply = return_address in self.of_apply
-        if self.by_frames:
-            in_apply = frames.frames[0].f_code.co_filename == FUNCTION
-        if in_apply or frames.in_backward_of_torch():
+        if in_apply or frames.is_apply() or frames.in_backward_of_torch():
             return "autograd"
-        return "user" if self.by_frames else "cpp"
+        return "cpp"
 
     def look(self):
         """The stack of an operator."""
@@ -453,16 +455,13 @@ def _wrap(oracle):
     )
 
 
-def install(is_users, by_frames=False):
-    """
-    is_users: whether a file name is that of a traced program. by_frames: a C++ caller is only known
-    where a Python frame shows that it is autograd's; others count as the user's.
-    """
+def install(is_users):
+    """is_users: whether a file name is that of a traced program."""
     import ctypes
     import gc
 
     gc.disable()  # the collector must not close generators in the middle of the hook
-    oracle = Oracle(is_users, by_frames)
+    oracle = Oracle(is_users)
     hook = ctypes.py_object(oracle.changed)
     oracle.hook = hook  # the library has no reference of its own
     ctypes.PyDLL(None).setter_hook_install(hook)

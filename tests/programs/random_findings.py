@@ -24,7 +24,6 @@ import torch  # noqa: E402
 def parse():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", help="where programs are written to")
-    parser.add_argument("--by-frames", action="store_true", help="see findings_oracle.install")
     parser.add_argument("seeds", nargs="+", type=int)
     return parser.parse_args()
 
@@ -70,7 +69,7 @@ def main():
     options = parse()
     torch.set_num_threads(1)
     runner = Runner(options.folder)
-    oracle = findings_oracle.install(runner.is_users, options.by_frames)
+    oracle = findings_oracle.install(runner.is_users)
     for seed in options.seeds:
         runner.run(seed)
     save(oracle, os.path.join(options.folder, "findings"))

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Stands before c10::GradMode::set_enabled, as native_calls.c does, and calls a Python function
- * after each call. So the function can look at the thread as it is at the change: its Python
- * frames, its dispatch modes.
+ * before each call. So the function can look at the thread as it is at the change: its Python
+ * frames, its dispatch modes. The setter is jumped to, with the stack as it was: it returns to
+ * whoever called, as without the hook.
  *
  * The function gets the old and the new grad mode, the address that the setter returns to and the
  * stack pointer of the caller. The constructor and the destructor of a C++ guard run in one frame,
@@ -90,15 +91,13 @@ void set_enabled(bool enabled) __asm__("_ZN3c108GradMode11set_enabledEb");
 
 void set_enabled(bool enabled)
 {
-	bool before;
-
 	if (!real_set_enabled)
 		resolve();
-	before = is_enabled();
-	real_set_enabled(enabled);
-	if (!callback || inside || !this_thread_state())
-		return;
-	inside = true;
-	call_back(before, enabled, __builtin_return_address(0), __builtin_frame_address(0));
-	inside = false;
+	if (callback && !inside && this_thread_state()) {
+		inside = true;
+		call_back(is_enabled(), enabled, __builtin_return_address(0),
+			  __builtin_frame_address(0));
+		inside = false;
+	}
+	real_set_enabled(enabled); /* a jump, at -O2 */
 }

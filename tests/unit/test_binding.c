@@ -36,11 +36,15 @@ static void write_source(const char *path, const char *flags, bool late)
 		"static void *other(void *a, void *b) { return bss + ((long)a & 7); }\n"
 		"static void *setter(void *a, void *b) { bss[9]++; return b; }\n"
 		"const char *decoy = \"x_set_grad_enabled\";\n"
+		"%s void *apply(void *a, void *b) { bss[7]--; return b; }\n"
+		"static void *behind(void *a, void *b) { bss[8]--; return b; }\n"
 		"static struct method methods[] = {\n"
 		"\t{\"is_grad_enabled\", other, 4, 0},\n"
-		"\t{\"_set_grad_enabled\", %s, %s, 0}, {0}};\n"
+		"\t{\"_set_grad_enabled\", %s, %s, 0},\n"
+		"\t{\"apply\", other, 1, 0}, {\"apply\", %s, 0x13, 0},\n"
+		"\t{\"behind\", behind, 1, 0}, {0}};\n"
 		"struct method *table(void) { return methods; }\n",
-		late ? "0" : "setter", flags);
+		late ? "" : "static", late ? "0" : "setter", flags, "apply");
 	if (late)
 		fputs("__attribute__((constructor)) static void init(void)\n"
 		      "{\n\tmethods[0].function = other;\n\tmethods[1].function = setter;\n}\n",
@@ -69,6 +73,20 @@ static void build(struct library *library, const char *compiler_flags, const cha
 	assert_true(library_build(library, "gcc", compiler_flags, path));
 }
 
+/* A range begins with its function, and no other function is in it. */
+static void check_range(const struct gw_range *range, const struct link_map *map,
+			const struct method *method, const struct method *methods)
+{
+	uint64_t start = map->l_addr + range->start, end = map->l_addr + range->end;
+
+	assert_int_equal(start, (uintptr_t)method->function);
+	assert_in_range(end, start + 4, start + 200);
+	for (size_t i = 0; methods[i].name; i++)
+		assert_true(methods[i].function == method->function ||
+			    (uintptr_t)methods[i].function < start ||
+			    (uintptr_t)methods[i].function >= end);
+}
+
 static void check(const char *compiler_flags, const char *flags, bool late, bool method_o)
 {
 	struct inspect_binding binding;
@@ -87,6 +105,8 @@ static void check(const char *compiler_flags, const char *flags, bool late, bool
 	*(void **)&table = dlsym(map, "table");
 	methods = table();
 	assert_int_equal(map->l_addr + binding.function, (uintptr_t)methods[1].function);
+	check_range(&binding.range, map, &methods[1], methods);
+	check_range(&binding.apply, map, &methods[3], methods);
 	/* Writing to the room harms nobody: it is mapped, and all zero. */
 	assert_true(binding.room_size > 0);
 	room = (uint8_t *)(map->l_addr + binding.room);
@@ -143,7 +163,10 @@ static void test_damage(void **state)
 
 		library.data[at] = (uint8_t)rand();
 		if (!inspect(&library, &binding, reason))
-			assert_true(binding.file_offset < library.size && binding.room_size < 4096);
+			assert_true(binding.file_offset < library.size &&
+				    binding.room_size < 4096 &&
+				    binding.range.end >= binding.range.start &&
+				    binding.apply.end >= binding.apply.start);
 		else
 			assert_true(reason[0]);
 		library.data[at] = old;

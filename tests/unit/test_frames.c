@@ -150,7 +150,7 @@ static void check_role(struct event_stack stack, enum change_kind kind, const ch
 {
 	struct change_role role;
 
-	frames_role(&stack, TRACE_KIND_UNKNOWN, &role);
+	frames_role(&stack, &(struct frames_call){.kind = TRACE_KIND_UNKNOWN}, &role);
 	assert_int_equal(role.kind, kind);
 	assert_string_equal(role.name, name);
 }
@@ -314,6 +314,54 @@ static void test_kinds(void **state)
 	check_kind(none, TRACE_KIND_UNKNOWN);
 }
 
+static enum owner owner_of(const struct event_stack *stack, enum gw_caller caller,
+			   enum trace_kind kind)
+{
+	const struct frames_call call = {caller, 0x1000, kind};
+	struct change_role role;
+
+	frames_role(stack, &call, &role);
+	assert_int_equal(role.guard, caller > GW_CALLER_BINDING ? 0x1000 : 0);
+	return role.owner;
+}
+
+static enum change_maker maker(const struct event_stack *stack, bool decorates_torch,
+			       enum trace_kind kind)
+{
+	return frames_maker(stack, decorates_torch, owner_of(stack, GW_CALLER_UNKNOWN, kind));
+}
+
+/* The caller's address says more than the frames. */
+static void test_owner(void **state)
+{
+	const struct event_stack user = STACK({"/a.py", "f", 1});
+	const struct event_stack block = STACK({GRAD_MODE, "no_grad.__enter__", 1},
+					       {"/a.py", "f", 1});
+	const struct event_stack mode = STACK({"/a.py", "Mine.__torch_function__", 1},
+					      {GRAD_MODE, "no_grad.__enter__", 1},
+					      {"/a.py", "f", 1});
+	const struct event_stack apply =
+		STACK({SITE "torch/autograd/function.py", "Function.apply", 1}, {"/a.py", "f", 1});
+	const enum trace_kind kind = TRACE_KIND_MAKE_FX;
+	const struct frames_call native = {GW_CALLER_OTHER, 0x1000, kind};
+	struct change_role role;
+
+	(void)state;
+	assert_int_equal(owner_of(&user, GW_CALLER_UNKNOWN, kind), OWNER_CPP);
+	assert_int_equal(owner_of(&user, GW_CALLER_BINDING, kind), OWNER_USER);
+	assert_int_equal(owner_of(&user, GW_CALLER_APPLY, kind), OWNER_AUTOGRAD);
+	assert_int_equal(owner_of(&user, GW_CALLER_OTHER, TRACE_KIND_UNKNOWN), OWNER_CPP);
+	assert_int_equal(owner_of(&block, GW_CALLER_BINDING, kind), OWNER_USER);
+	assert_int_equal(owner_of(&mode, GW_CALLER_UNKNOWN, kind), OWNER_USER);
+	assert_int_equal(owner_of(&mode, GW_CALLER_OTHER, kind), OWNER_CPP);
+	assert_int_equal(owner_of(&apply, GW_CALLER_BINDING, kind), OWNER_USER);
+	assert_int_equal(owner_of(&apply, GW_CALLER_OTHER, kind), OWNER_AUTOGRAD);
+	/* A guard in code that handles a block's call is no part of the block. */
+	frames_role(&mode, &native, &role);
+	assert_int_equal(role.kind, CHANGE_DIRECT);
+	assert_string_equal(role.name, "");
+}
+
 /* Who called the setter: the user, torch for itself, or C++ code. */
 static void test_maker(void **state)
 {
@@ -340,16 +388,16 @@ static void test_maker(void **state)
 	(void)state;
 	assert_true(frames_decorates_torch(&decorated, &inside));
 	assert_null(frames_decorated(&decorated, &inside));
-	assert_int_equal(frames_maker(&user, false, TRACE_KIND_MAKE_FX), MAKER_USER);
-	assert_int_equal(frames_maker(&decorated, false, TRACE_KIND_MAKE_FX), MAKER_USER);
-	assert_int_equal(frames_maker(&decorated, true, TRACE_KIND_MAKE_FX), MAKER_TORCH);
-	assert_int_equal(frames_maker(&torch, false, TRACE_KIND_MAKE_FX), MAKER_TORCH);
-	assert_int_equal(frames_maker(&replayed, false, TRACE_KIND_EXPORT), MAKER_USER);
-	assert_int_equal(frames_maker(&native, false, TRACE_KIND_MAKE_FX), MAKER_NATIVE);
-	assert_int_equal(frames_maker(&lambda, false, TRACE_KIND_MAKE_FX), MAKER_NATIVE);
+	assert_int_equal(maker(&user, false, TRACE_KIND_MAKE_FX), MAKER_USER);
+	assert_int_equal(maker(&decorated, false, TRACE_KIND_MAKE_FX), MAKER_USER);
+	assert_int_equal(maker(&decorated, true, TRACE_KIND_MAKE_FX), MAKER_TORCH);
+	assert_int_equal(maker(&torch, false, TRACE_KIND_MAKE_FX), MAKER_TORCH);
+	assert_int_equal(maker(&replayed, false, TRACE_KIND_EXPORT), MAKER_USER);
+	assert_int_equal(maker(&native, false, TRACE_KIND_MAKE_FX), MAKER_NATIVE);
+	assert_int_equal(maker(&lambda, false, TRACE_KIND_MAKE_FX), MAKER_NATIVE);
 	/* without a mode for torch functions a call of Python code looks the same */
-	assert_int_equal(frames_maker(&native, false, TRACE_KIND_OTHER), MAKER_USER);
-	assert_int_equal(frames_maker(&none, false, TRACE_KIND_MAKE_FX), MAKER_USER);
+	assert_int_equal(maker(&native, false, TRACE_KIND_OTHER), MAKER_USER);
+	assert_int_equal(maker(&none, false, TRACE_KIND_MAKE_FX), MAKER_USER);
 }
 
 static void test_backward_and_region(void **state)
@@ -373,6 +421,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_maker),
+		cmocka_unit_test(test_owner),
 		cmocka_unit_test(test_backward_and_region),
 		cmocka_unit_test(test_user_frame),
 		cmocka_unit_test(test_torch_function),

@@ -18,54 +18,59 @@ static const struct {
 	const char *code;
 	int offset; /* of the probed instruction */
 	bool emulated;
+	unsigned int frame; /* bytes of the stack that are taken before it */
 } cases[] = {
 	/* what the kernel emulates */
-	{"pushq %rbx\nret", 0, true},
-	{"pushq %r15\nret", 0, true},
-	{"nop\nret", 0, true},
-	{"jmp 1f\nnop\n1: ret", 0, true},
-	{"jmp f0_@PLT", 0, true},
-	{"call f0_@PLT\nret", 0, true},
-	{"jne 1f\nnop\n1: ret", 0, true},
-	{".byte 0x0f, 0x85, 0, 0, 0, 0\nret", 0, true}, /* jne, 32 bits */
+	{"pushq %rbx\nret", 0, true, 0},
+	{"pushq %r15\nret", 0, true, 0},
+	{"nop\nret", 0, true, 0},
+	{"jmp 1f\nnop\n1: ret", 0, true, 0},
+	{"jmp f0_@PLT", 0, true, 0},
+	{"call f0_@PLT\nret", 0, true, 0},
+	{"jne 1f\nnop\n1: ret", 0, true, 0},
+	{".byte 0x0f, 0x85, 0, 0, 0, 0\nret", 0, true, 0}, /* jne, 32 bits */
 	/* and what it does not */
-	{"ret", 0, false},
-	{"pushq $1\nret", 0, false},
-	{"pushq (%rdi)\nret", 0, false},
-	{"pushw %bx\nret", 0, false},
-	{".byte 0x48, 0x53\nret", 0, false}, /* push %rbx with a prefix too much */
-	{".byte 0xff, 0xf3\nret", 0, false}, /* push %rbx, the long form */
-	{".byte 0x66, 0x90\nret", 0, false},
-	{"nopl (%rax)\nret", 0, false}, /* older kernels do not */
-	{"call *%rax\nret", 0, false},
-	{"jmp *(%rax)", 0, false},
-	{".byte 0x66, 0xe8, 0, 0, 0, 0\nret", 0, false},
-	{"jrcxz 1f\n1: ret", 0, false},
-	{"subq $8, %rsp\nret", 0, false},
-	{".byte 0x06", 0, false}, /* no instruction */
+	{"ret", 0, false, 0},
+	{"pushq $1\nret", 0, false, 0},
+	{"pushq (%rdi)\nret", 0, false, 0},
+	{"pushw %bx\nret", 0, false, 0},
+	{".byte 0x48, 0x53\nret", 0, false, 0}, /* push %rbx with a prefix too much */
+	{".byte 0xff, 0xf3\nret", 0, false, 0}, /* push %rbx, the long form */
+	{".byte 0x66, 0x90\nret", 0, false, 0},
+	{"nopl (%rax)\nret", 0, false, 0}, /* older kernels do not */
+	{"call *%rax\nret", 0, false, 0},
+	{"jmp *(%rax)", 0, false, 0},
+	{".byte 0x66, 0xe8, 0, 0, 0, 0\nret", 0, false, 0},
+	{"jrcxz 1f\n1: ret", 0, false, 0},
+	{"subq $8, %rsp\nret", 0, false, 0},
+	{".byte 0x06", 0, false, 0}, /* no instruction */
 	/* behind what runs once and leaves the arguments alone */
-	{"endbr64\npushq %rbx\nret", 4, true},
-	{"endbr64\nsubq $8, %rsp\ncall f0_@PLT\nret", 8, true},
-	{"pxor %xmm0, %xmm0\npushq %rbp\nret", 4, true},
-	{"movl %edi, %eax\npushq %rbx\nret", 2, true},
-	{"xorl %eax, %eax\njmp f0_@PLT", 2, true},
-	{"endbr64\nmovq (%rdi), %rax\npushq %rbx\nret", 7, true},
+	{"endbr64\npushq %rbx\nret", 4, true, 0},
+	{"endbr64\nsubq $8, %rsp\ncall f0_@PLT\nret", 8, true, 8},
+	{"subq $24, %rsp\nsubq $0x100, %rsp\nnop\nret", 11, true, 280},
+	{"pxor %xmm0, %xmm0\npushq %rbp\nret", 4, true, 0},
+	{"movl %edi, %eax\npushq %rbx\nret", 2, true, 0},
+	{"xorl %eax, %eax\njmp f0_@PLT", 2, true, 0},
+	{"endbr64\nmovq (%rdi), %rax\npushq %rbx\nret", 7, true, 0},
 	/* not behind what does not */
-	{"endbr64\nmovl %esi, %edi\npushq %rbx\nret", 0, false},
-	{"endbr64\nxorl %esi, %esi\npushq %rbx\nret", 0, false},
-	{"endbr64\nleaq 8(%rdi), %rdi\npushq %rbx\nret", 0, false},
-	{"endbr64\nmovq %rbx, -8(%rsp)\npushq %rbx\nret", 0, false},
-	{"endbr64\nret\npushq %rbx", 0, false},
-	{"endbr64\nsyscall\npushq %rbx\nret", 0, false},
-	{"endbr64\nsubq $8, %rdi\npushq %rbx\nret", 0, false},
-	{"endbr64\nxchgq %rdi, %rax\npushq %rbx\nret", 0, false},
+	{"subq %rax, %rsp\npushq %rbx\nret", 0, false, 0},
+	{"subq $8, %rsp\nmovq %rbp, %rsp\npushq %rbx\nret", 0, false, 0},
+	{"subq $8, %rsp\nret", 0, false, 0},
+	{"endbr64\nmovl %esi, %edi\npushq %rbx\nret", 0, false, 0},
+	{"endbr64\nxorl %esi, %esi\npushq %rbx\nret", 0, false, 0},
+	{"endbr64\nleaq 8(%rdi), %rdi\npushq %rbx\nret", 0, false, 0},
+	{"endbr64\nmovq %rbx, -8(%rsp)\npushq %rbx\nret", 0, false, 0},
+	{"endbr64\nret\npushq %rbx", 0, false, 0},
+	{"endbr64\nsyscall\npushq %rbx\nret", 0, false, 0},
+	{"endbr64\nsubq $8, %rdi\npushq %rbx\nret", 0, false, 0},
+	{"endbr64\nxchgq %rdi, %rax\npushq %rbx\nret", 0, false, 0},
 	/* a loop: what is in it runs more than once per call */
-	{"endbr64\n1: jne 1b\nret", 0, false},
-	{"endbr64\n1: movq (%rdi), %rax\ncall f0_@PLT\ntestq %rax, %rax\njne 1b\nret", 0, false},
-	{"endbr64\n2: jmp 1f\nnop\n1: loop 2b\nret", 0, false},
-	{"endbr64\n1: pushq %rbx\nret\n.fill 40, 1, 0x06\njmp 1b", 0, false}, /* behind data */
-	{"1: pushq %rbx\npopq %rbx\njmp 1b", 0, true},
-	{"endbr64\npushq %rbx\n1: jne 1b\nret", 4, true},
+	{"endbr64\n1: jne 1b\nret", 0, false, 0},
+	{"endbr64\n1: movq (%rdi), %rax\ncall f0_@PLT\ntestq %rax, %rax\njne 1b\nret", 0, false, 0},
+	{"endbr64\n2: jmp 1f\nnop\n1: loop 2b\nret", 0, false, 0},
+	{"endbr64\n1: pushq %rbx\nret\n.fill 40, 1, 0x06\njmp 1b", 0, false, 0}, /* behind data */
+	{"1: pushq %rbx\npopq %rbx\njmp 1b", 0, true, 0},
+	{"endbr64\npushq %rbx\n1: jne 1b\nret", 4, true, 0},
 };
 
 static void test_sites(void **state)
@@ -94,6 +99,7 @@ static void test_sites(void **state)
 		    (site.kind == INSPECT_INSN_EMULATED) != cases[i].emulated)
 			fail_msg("%s: +%d, %s", cases[i].code, (int)(site.address - site.function),
 				 site.kind == INSPECT_INSN_EMULATED ? "emulated" : "stepped");
+		assert_int_equal(site.frame, cases[i].frame);
 		assert_string_equal(site.symbol, name);
 		assert_int_equal(elf_image_offset(&image, site.address, &offset), 0);
 		assert_true(site.file_offset == offset);

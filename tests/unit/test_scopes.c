@@ -25,7 +25,8 @@ struct fixture {
 	struct told told[MAX_TOLD];
 	size_t count;
 	uint64_t time, operators, violations;
-	bool inference; /* at the next changes */
+	bool inference;          /* at the next changes */
+	struct change_role role; /* the same: caller, guard, owner, place */
 	struct scopes_origin origin;
 };
 
@@ -74,7 +75,7 @@ static int teardown(void **state)
 static void record(struct fixture *fixture, uint64_t trace, enum gw_record_type type, uint8_t from,
 		   uint8_t to, enum change_kind kind, const char *name)
 {
-	struct change_role role = {.kind = kind};
+	struct change_role role = fixture->role;
 	struct gw_event_record record = {
 		.header = {.type = type, .time = ++fixture->time},
 		.session = trace,
@@ -85,6 +86,7 @@ static void record(struct fixture *fixture, uint64_t trace, enum gw_record_type 
 		.inference = fixture->inference,
 	};
 
+	role.kind = kind;
 	strcpy(role.name, name);
 	if (type == GW_RECORD_VIOLATION)
 		record.violations = ++fixture->violations;
@@ -412,6 +414,56 @@ static void test_without_names(void **state)
 	assert_int_equal(fixture->told[1].begin, 1);
 }
 
+static void guard(struct fixture *fixture, uint8_t to, enum owner owner, uint64_t frame)
+{
+	fixture->role = (struct change_role){.owner = owner, .guard = frame, .place = 1};
+	change(fixture, to, CHANGE_DIRECT, "");
+	fixture->role = (struct change_role){0};
+}
+
+/* A guard's destructor is told by its native frame, whatever was left open since. */
+static void test_guards(void **state)
+{
+	struct fixture *fixture = *state;
+
+	guard(fixture, 0, OWNER_CPP, 0x2000);
+	guard(fixture, 1, OWNER_CPP, 0x1000);
+	change(fixture, 0, CHANGE_DIRECT, "");
+	guard(fixture, 1, OWNER_CPP, 0x2000); /* the outer one's */
+	assert_int_equal(fixture->count, 2);
+	assert_int_equal(fixture->told[0].restored, RESTORED_YES); /* of the inner and the call */
+	assert_int_equal(fixture->told[1].begin, 1);
+	assert_int_equal(fixture->told[1].restored, RESTORED_YES);
+	/* Without frames one place has one guard. */
+	guard(fixture, 0, OWNER_CPP, 0);
+	guard(fixture, 1, OWNER_AUTOGRAD, 0);
+	guard(fixture, 0, OWNER_AUTOGRAD, 0);
+	assert_int_equal(fixture->count, 3);
+	assert_int_equal(fixture->told[2].from, 0);
+}
+
+/* C++ code that Function.apply has called: further down the stack, in the same Python frame. */
+static void test_in_apply(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct gw_event_record at = {.session = TRACE};
+	struct change_role inner = {.place = 5, .guard = 0x7f00};
+
+	assert_false(scopes_in_apply(fixture->scopes, &at, &inner));
+	fixture->role = (struct change_role){
+		.owner = OWNER_AUTOGRAD, .caller = GW_CALLER_APPLY, .place = 5, .guard = 0x8000};
+	change(fixture, 0, CHANGE_DIRECT, "");
+	change(fixture, 1, CHANGE_DIRECT, "");
+	assert_int_equal(fixture->count, 1);
+	assert_true(scopes_in_apply(fixture->scopes, &at, &inner));
+	inner.place = 6;
+	assert_false(scopes_in_apply(fixture->scopes, &at, &inner));
+	inner = (struct change_role){.place = 5, .guard = 0x8100};
+	assert_false(scopes_in_apply(fixture->scopes, &at, &inner));
+	inner.guard = 0;
+	assert_false(scopes_in_apply(fixture->scopes, &at, &inner));
+}
+
 static void test_too_deep(void **state)
 {
 	struct fixture *fixture = *state;
@@ -496,6 +548,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_halves, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_before_attach, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without_names, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_guards, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_in_apply, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_deep, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_many_traces, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_random_programs, setup, teardown),

@@ -9,7 +9,6 @@
 #include <time.h>
 
 #include "act/arming.h"
-#include "act/bindings.h"
 #include "act/holds.h"
 #include "act/pending.h"
 #include "act/raise.h"
@@ -31,7 +30,6 @@
 struct act {
 	const struct act_policy *policy;
 	struct discover *discover;
-	struct bindings *bindings;
 	struct arming *arming;
 	struct holds *holds;
 	struct pending *pending;
@@ -453,8 +451,7 @@ static int start(void *context, struct discover *discover, struct err *err)
 	act->discover = discover;
 	act->stops = (struct stops){programs_held_fd(discover->programs),
 				    programs_answers_fd(discover->programs)};
-	act->bindings = bindings_new(discover->libraries);
-	act->arming = act->bindings ? arming_new(act->policy, discover, act->bindings) : NULL;
+	act->arming = arming_new(act->policy, discover);
 	act->holds = holds_new(act->policy->hold_ns, &act->stops, on_let_go, act);
 	act->pending = pending_new(&rules);
 	if (!act->arming || !act->holds || !act->pending)
@@ -501,7 +498,6 @@ void act_free(struct act *act)
 		return;
 	watchdog_stop(&act->watchdog);
 	arming_free(act->arming);
-	bindings_free(act->bindings);
 	holds_free(act->holds);
 	pending_free(act->pending);
 	free(act);

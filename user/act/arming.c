@@ -20,20 +20,19 @@ struct place {
 struct arming {
 	const struct act_policy *policy;
 	struct discover *discover;
-	struct bindings *bindings;
+	char warned[256];                       /* what was last warned of */
+	bool bound[BINDINGS_MAX][GW_MAX_FILES]; /* by file and library: the probe is in place */
 	struct place place[MAX_PLACES];
 	size_t next_place;
 };
 
-struct arming *arming_new(const struct act_policy *policy, struct discover *discover,
-			  struct bindings *bindings)
+struct arming *arming_new(const struct act_policy *policy, struct discover *discover)
 {
 	struct arming *arming = calloc(1, sizeof(*arming));
 
 	if (arming) {
 		arming->policy = policy;
 		arming->discover = discover;
-		arming->bindings = bindings;
 	}
 	return arming;
 }
@@ -43,43 +42,24 @@ void arming_free(struct arming *arming)
 	free(arming);
 }
 
-/* What is looked for in a process: the binding, and its load address. */
-struct search {
-	struct bindings *bindings;
-	pid_t pid;
-	const struct inspect_binding *binding; /* NULL: reason says why */
-	uint64_t bias;
-	char reason[160];
-};
-
-static int visit_mapping(void *context, const struct procfs_mapping *mapping)
+/*
+ * Places the probe in the binding of a library's setter, once. It stays while gradwatch runs: to
+ * place one for a trace that begins, its process would have to be stopped.
+ */
+static void bind(struct arming *arming, const struct binding_found *found, uint32_t library)
 {
-	struct search *search = context;
-	const struct inspect_binding *binding;
-	int fd;
+	struct discover *discover = arming->discover;
+	struct err err;
 
-	if (!procfs_is_binding(mapping->path))
-		return 0;
-	fd = procfs_open_mapping(search->pid, mapping);
-	if (fd < 0)
-		return 0;
-	binding = bindings_learn(search->bindings, fd, mapping->path, search->reason,
-				 sizeof(search->reason));
-	close(fd);
-	/* Of several executable mappings of the file the one that holds it. */
-	if (!binding || binding->file_offset < mapping->offset ||
-	    binding->file_offset - mapping->offset >= mapping->end - mapping->start)
-		return 0;
-	search->binding = binding;
-	search->bias = mapping->start + (binding->file_offset - mapping->offset) - binding->address;
-	return 1;
-}
-
-static void search_binding(struct arming *arming, uint32_t pid, struct search *search)
-{
-	*search = (struct search){.bindings = arming->bindings, .pid = (pid_t)pid};
-	str_format(search->reason, sizeof(search->reason), "it maps no libtorch_python");
-	procfs_executables((pid_t)pid, visit_mapping, search);
+	if (library >= GW_MAX_FILES || arming->bound[found->file][library])
+		return;
+	arming->bound[found->file][library] =
+		true; /* also when it fails: to say so once is enough */
+	if (libraries_bind(discover->libraries, library,
+			   bindings_fd(discover->bindings, found->file), found->inspect.file_offset,
+			   &err))
+		log_warn("calls cannot be made to raise by way of %s: %s",
+			 bindings_path(discover->bindings, found->file), err.text);
 }
 
 /* The load address of the library with the setter. */
@@ -98,23 +78,34 @@ static void forget_places(struct arming *arming, uint32_t pid)
 			arming->place[i].pid = 0;
 }
 
+/* How the binding of a process takes its arguments; its probe is placed. */
+static void prepare_binding(struct arming *arming, uint32_t pid, const struct library *library,
+			    struct gw_enforced *process)
+{
+	struct binding_found binding;
+	char reason[sizeof(arming->warned)];
+	int code = bindings_find(arming->discover->bindings, pid, &binding, reason, sizeof(reason));
+
+	if (!code) {
+		process->method_o = binding.inspect.method_o;
+		bind(arming, &binding, library->id);
+	} else if (code == -ENOTSUP && strcmp(arming->warned, reason) != 0) {
+		memcpy(arming->warned, reason, sizeof(reason));
+		log_warn("calls cannot be made to raise by way of %s", reason);
+	}
+}
+
 void arming_process(struct arming *arming, uint32_t pid, const struct library *library,
 		    const struct procfs_mapping *mapping)
 {
 	struct gw_enforced process = {.torch_base = library_base(library, mapping)};
-	struct search search;
 	int code;
 
 	forget_places(arming, pid);
 	if (!act_policy_allows(arming->policy, (pid_t)pid))
 		return;
-	if (arming->policy->bpf.action == GW_ACTION_RAISE) {
-		search_binding(arming, pid, &search);
-		if (search.binding) {
-			process.method_o = search.binding->method_o;
-			bindings_arm(arming->bindings, search.binding, library->id);
-		}
-	}
+	if (arming->policy->bpf.action == GW_ACTION_RAISE)
+		prepare_binding(arming, pid, library, &process);
 	code = programs_enforce(arming->discover->programs, pid, &process);
 	if (code)
 		log_warn("cannot act in process %u: %s", pid, strerror(-code));
@@ -124,24 +115,22 @@ static int find_place(struct arming *arming, uint32_t pid, struct raise_place *p
 		      size_t reason_size)
 {
 	struct interpreter_found python;
-	struct search search;
+	struct binding_found binding;
+	int code = bindings_find(arming->discover->bindings, pid, &binding, reason, reason_size);
 
-	search_binding(arming, pid, &search);
-	if (!search.binding) {
-		str_format(reason, reason_size, "%s", search.reason);
-		return -ENOENT;
-	}
+	if (code)
+		return code;
 	if (interpreters_find(arming->discover->interpreters, pid, &python) || !python.err_format ||
 	    !python.runtime_error) {
 		str_format(reason, reason_size, "its Python exports no PyErr_Format");
 		return -ENOENT;
 	}
 	*place = (struct raise_place){
-		.entry = search.bias + search.binding->function,
+		.entry = binding.bias + binding.inspect.function,
 		.err_format = python.err_format,
 		.exception = python.runtime_error,
-		.room = search.bias + search.binding->room,
-		.room_size = search.binding->room_size,
+		.room = binding.bias + binding.inspect.room,
+		.room_size = binding.inspect.room_size,
 	};
 	return 0;
 }

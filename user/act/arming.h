@@ -6,16 +6,14 @@
 #ifndef GRADWATCH_ACT_ARMING_H
 #define GRADWATCH_ACT_ARMING_H
 
-#include "act/bindings.h"
 #include "act/policy.h"
 #include "act/raise.h"
 #include "watch/discover.h"
 
 struct arming;
 
-/* All stay the caller's. NULL when out of memory; free is NULL-safe. */
-struct arming *arming_new(const struct act_policy *policy, struct discover *discover,
-			  struct bindings *bindings);
+/* Both stay the caller's. NULL when out of memory; free is NULL-safe. */
+struct arming *arming_new(const struct act_policy *policy, struct discover *discover);
 void arming_free(struct arming *arming);
 
 /* A watched process maps a probed library. May be called again: then what was missing is looked

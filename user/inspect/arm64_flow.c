@@ -211,12 +211,16 @@ static bool is_argument(arm64_reg name)
 	return arm64_number(name) == 0 || arm64_number(name) == 1;
 }
 
-/* Saving registers, making room, and marks (bti, paciasp): the prologue. Probes read x0 and x1. */
-static bool keeps_arguments(const cs_insn *insn)
+/*
+ * Saving registers, making room, and marks (bti, paciasp): the prologue. Probes read x0, x1 and the
+ * link register, so it does not matter how much of the stack is taken.
+ */
+static bool keeps_arguments(const cs_insn *insn, uint32_t *frame)
 {
 	const cs_arm64 *arm64 = &insn->detail->arm64;
 	const cs_arm64_op *to = &arm64->operands[0], *op;
 
+	(void)frame;
 	if (arm64_is_hint(insn))
 		return true;
 	if (!arm64->op_count || to->type != ARM64_OP_REG)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The binding has no symbol that can be relied on. It is found through its PyMethodDef (CPython
- * Include/methodobject.h: ml_name, ml_meth, ml_flags; torch/csrc/autograd/init.cpp), whose ml_name
- * is relocated to the string "_set_grad_enabled". ml_meth is relocated too (PyTorch 1.13), or
- * stored by a static initialiser, as the function is cast: `lea function(%rip),%r; mov
- * %r,ml_meth(%rip)`.
+ * The bindings have no symbols that can be relied on. They are found through their PyMethodDef
+ * (CPython Include/methodobject.h: ml_name, ml_meth, ml_flags; torch/csrc/autograd/init.cpp and
+ * python_function.cpp), whose ml_name is relocated to the string "_set_grad_enabled" or "apply".
+ * ml_meth is relocated too (PyTorch 1.13; THPFunction_apply where it is exported), or stored by a
+ * static initialiser, as the function is cast: `lea function(%rip),%r; mov %r,ml_meth(%rip)`.
  *
  * The message of the exception needs room in the process. The kernel gives whole pages, so behind
  * the end of a writable segment's .bss there are bytes that are nobody's.
@@ -21,12 +21,14 @@
 #include "inspect/file.h"
 
 #define NAME          "_set_grad_enabled"
+#define APPLY         "apply"
 
 #define METH_OFFSET   8 /* of ml_meth and ml_flags in PyMethodDef */
 #define FLAGS_OFFSET  16
 #define METH_VARARGS  1 /* CPython Include/methodobject.h */
 #define METH_KEYWORDS 2
 #define METH_O        8
+#define METH_CLASS    16
 
 #define MAX_NAMES     64 /* places where the string is */
 #define MAX_SLOTS     16 /* words that point to it */
@@ -38,6 +40,7 @@
  */
 
 struct names {
+	const char *name;
 	uint64_t address[MAX_NAMES];
 	size_t count;
 	uint64_t slot[MAX_SLOTS]; /* one of them is an ml_name */
@@ -47,7 +50,7 @@ struct names {
 /* It may be the end of a longer string, as linkers share them. */
 static void find_names(const struct elf_image *image, struct names *names)
 {
-	static const char name[] = NAME; /* with its NUL */
+	size_t size = strlen(names->name) + 1;
 	GElf_Phdr header;
 
 	for (int i = 0; elf_image_segment(image, i, &header); i++) {
@@ -59,7 +62,7 @@ static void find_names(const struct elf_image *image, struct names *names)
 		start = at = image->data + header.p_offset;
 		end = start + header.p_filesz;
 		while (names->count < MAX_NAMES &&
-		       (at = memmem(at, (size_t)(end - at), name, sizeof(name))))
+		       (at = memmem(at, (size_t)(end - at), names->name, size)))
 			names->address[names->count++] = header.p_vaddr + (uint64_t)(at++ - start);
 	}
 }
@@ -183,14 +186,36 @@ static void find_room(const struct elf_image *image, struct inspect_binding *bin
 /* --- all of it ---------------------------------------------------------------------------------
  */
 
-static int read_flags(const struct elf_image *image, uint64_t slot, bool *method_o)
+/* ml_flags of a PyMethodDef; 0, which none has: it is not in the file. */
+static uint32_t read_flags(const struct elf_image *image, uint64_t slot)
 {
-	uint64_t flags;
+	uint64_t flags = 0;
 
-	if (elf_image_word(image, slot + FLAGS_OFFSET, &flags))
-		return -ENOENT;
-	*method_o = (uint32_t)flags == METH_O;
-	return *method_o || (uint32_t)flags == (METH_VARARGS | METH_KEYWORDS) ? 0 : -ENOENT;
+	elf_image_word(image, slot + FLAGS_OFFSET, &flags);
+	return (uint32_t)flags;
+}
+
+/* ml_meth of a PyMethodDef, 0: not known. */
+static uint64_t read_function(const struct elf_image *image, uint64_t slot)
+{
+	struct target method = {.slot = slot + METH_OFFSET};
+	struct elf_relocation relocation;
+
+	elf_image_each_relative(image, is_target, &method);
+	if (method.value)
+		return method.value;
+	if (!elf_image_relocation(image, method.slot, &relocation) &&
+	    relocation.kind == ELF_RELOCATION_FUNCTION)
+		return relocation.defined ? relocation.value : 0;
+	return find_stored(image, method.slot);
+}
+
+/* The slots that may be the ml_name of a PyMethodDef. */
+static void find_slots(const struct elf_image *image, struct names *names)
+{
+	find_names(image, names);
+	if (names->count)
+		elf_image_each_relative(image, is_name, names);
 }
 
 /* Behind the endbr64, where there is one: it cannot be emulated, what follows mostly can. */
@@ -212,34 +237,59 @@ static int choose_site(const struct elf_image *image, struct inspect_binding *bi
 static const char *read_method(const struct elf_image *image, uint64_t slot,
 			       struct inspect_binding *binding)
 {
-	struct target method = {.slot = slot + METH_OFFSET};
+	uint32_t flags = read_flags(image, slot);
 
-	elf_image_each_relative(image, is_target, &method);
-	binding->function = method.value ? method.value : find_stored(image, method.slot);
+	binding->function = read_function(image, slot);
 	if (!binding->function)
 		return "what puts " NAME " into its table of methods is not of a known form";
-	if (read_flags(image, slot, &binding->method_o))
+	binding->method_o = flags == METH_O;
+	if (!binding->method_o && flags != (METH_VARARGS | METH_KEYWORDS))
 		return NAME " takes its arguments in an unknown way";
 	return choose_site(image, binding) ? NAME " has no code in the file" : NULL;
 }
 
+static struct gw_range range_of(const struct elf_image *image, uint64_t function)
+{
+	uint64_t end;
+
+	if (!function || elf_image_function_end(image, function, &end))
+		return (struct gw_range){0};
+	return (struct gw_range){function, end};
+}
+
+/* Function.apply is the only class method of this name. */
+static void find_apply(const struct elf_image *image, struct inspect_binding *binding)
+{
+	struct names names = {.name = APPLY};
+	uint32_t flags;
+
+	find_slots(image, &names);
+	for (size_t i = 0; !binding->apply.end && i < names.slots; i++) {
+		flags = read_flags(image, names.slot[i]);
+		if ((flags & ~METH_KEYWORDS) == (METH_CLASS | METH_VARARGS))
+			binding->apply = range_of(image, read_function(image, names.slot[i]));
+	}
+}
+
 static const char *read_image(const struct elf_image *image, struct inspect_binding *binding)
 {
-	struct names names = {0};
+	struct names names = {.name = NAME};
 	const char *failed;
 
 	if (image->machine != EM_X86_64)
 		return "it is not for x86_64";
-	find_names(image, &names);
+	find_slots(image, &names);
 	if (!names.count)
 		return "it has no " NAME;
-	elf_image_each_relative(image, is_name, &names);
 	failed = "no table of methods has " NAME;
 	for (size_t i = 0; failed && i < names.slots; i++)
 		failed = read_method(image, names.slot[i], binding);
-	if (!failed)
-		find_room(image, binding);
-	return failed;
+	if (failed)
+		return failed;
+	find_room(image, binding);
+	binding->range = range_of(image, binding->function);
+	find_apply(image, binding);
+	return NULL;
 }
 
 int inspect_binding(const void *data, size_t size, struct inspect_binding *binding, char *reason,

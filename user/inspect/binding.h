@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The Python binding of the setter, torch._C._set_grad_enabled, in libtorch_python: where a call
- * can be made to raise. Pure, like inspect/plan.h.
+ * can be made to raise, and by which return addresses the setter's callers are told apart. Pure,
+ * like inspect/plan.h.
  */
 #ifndef GRADWATCH_INSPECT_BINDING_H
 #define GRADWATCH_INSPECT_BINDING_H
@@ -9,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "gradwatch/abi.h"
 
 #define BINDING_ENTRY_BYTES 16 /* a stopped thread is at most so far behind the entry */
 
@@ -19,6 +22,9 @@ struct inspect_binding {
 	bool method_o;        /* takes its argument as METH_O, else as a tuple and a dict */
 	uint64_t room;        /* link-time address of memory that nobody uses */
 	uint64_t room_size;   /* its bytes */
+	/* Link-time addresses, 0 where they are not known. */
+	struct gw_range range; /* the binding's code */
+	struct gw_range apply; /* that of torch._C._FunctionBase.apply */
 };
 
 /*

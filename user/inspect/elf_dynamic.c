@@ -87,6 +87,7 @@ static enum elf_relocation_kind kind_on_x86(uint32_t type)
 	switch (type) {
 	case R_X86_64_JUMP_SLOT:
 	case R_X86_64_GLOB_DAT:
+	case R_X86_64_64:
 		return ELF_RELOCATION_FUNCTION;
 	case R_X86_64_RELATIVE:
 		return ELF_RELOCATION_RELATIVE;
@@ -104,6 +105,7 @@ static enum elf_relocation_kind kind_on_arm64(uint32_t type)
 	switch (type) {
 	case R_AARCH64_JUMP_SLOT:
 	case R_AARCH64_GLOB_DAT:
+	case R_AARCH64_ABS64:
 		return ELF_RELOCATION_FUNCTION;
 	case R_AARCH64_RELATIVE:
 		return ELF_RELOCATION_RELATIVE;
@@ -136,7 +138,8 @@ static size_t read_table(struct elf_image *image, uint64_t address, uint64_t siz
 	for (uint64_t at = 0; table && size - at >= sizeof(rela); at += sizeof(rela)) {
 		memcpy(&rela, table + at, sizeof(rela));
 		kind = kind_of(image, &rela);
-		if (kind == ELF_RELOCATION_OTHER || kind == ELF_RELOCATION_RELATIVE)
+		if (kind == ELF_RELOCATION_OTHER || kind == ELF_RELOCATION_RELATIVE ||
+		    (kind == ELF_RELOCATION_FUNCTION && rela.r_addend))
 			continue;
 		count++;
 		if (image->slots)

@@ -113,6 +113,12 @@ const uint8_t *elf_image_bytes(const struct elf_image *image, uint64_t address, 
 /* The word that the file holds for an address (0 in .bss). */
 int elf_image_word(const struct elf_image *image, uint64_t address, uint64_t *word);
 
+/*
+ * Where the function ends that begins at an address, exactly: where the next one begins. -ENOENT,
+ * -ENOTSUP or -ENOEXEC when the file does not tell (elf_frames.c).
+ */
+int elf_image_function_end(const struct elf_image *image, uint64_t address, uint64_t *end);
+
 /* Called by elf_image_open: reads the dynamic relocations. -ENOMEM. */
 int elf_image_read_relocations(struct elf_image *image);
 

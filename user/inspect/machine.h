@@ -51,8 +51,11 @@ struct machine {
 	bool (*stub)(struct walker *walker, uint64_t address, uint64_t *slot);
 	/* Whether the kernel's uprobes emulate an instruction. */
 	bool (*is_emulated)(csh capstone, const cs_insn *insn);
-	/* Whether one may probe behind it: it runs once per call, and the arguments stay. */
-	bool (*keeps_arguments)(const cs_insn *insn);
+	/*
+	 * Whether one may probe behind it: it runs once per call, and the arguments stay. *frame
+	 * grows by the bytes of the stack that it takes.
+	 */
+	bool (*keeps_arguments)(const cs_insn *insn, uint32_t *frame);
 	/* Whether it is a jump, or a call, with a known target. */
 	bool (*jump_target)(csh capstone, const cs_insn *insn, uint64_t *target);
 };

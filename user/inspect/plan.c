@@ -99,6 +99,7 @@ static int choose_sites(const struct elf_image *image, struct inspect_plan *plan
 			plan->site[i] = (struct inspect_site){0};
 		plan->abi.site_address[i] = plan->site[i].address;
 	}
+	plan->abi.setter_frame = plan->site[GW_SITE_SET_ENABLED].frame;
 	return plan->abi.site_address[GW_SITE_SET_ENABLED] ? 0 : -ENOEXEC;
 }
 

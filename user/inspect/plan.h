@@ -25,6 +25,7 @@ struct inspect_site {
 	uint64_t function;    /* link-time address of the function */
 	uint64_t address;     /* link-time address of the probed instruction */
 	uint64_t file_offset; /* of that instruction, what the kernel is given */
+	uint32_t frame;       /* bytes of the stack that the instructions before it have taken */
 	char insn[64];        /* disassembly of it, for people */
 	enum inspect_insn kind;
 };

@@ -20,9 +20,11 @@
 #define MAX_BODY     8192 /* bytes of a function that are searched for jumps back */
 #define LONGEST_INSN 15   /* bytes; of fewer at the end, the rest may be out of sight */
 
-static void take(struct inspect_site *site, const cs_insn *insn, enum inspect_insn kind)
+static void take(struct inspect_site *site, const cs_insn *insn, enum inspect_insn kind,
+		 uint32_t frame)
 {
 	site->address = insn->address;
+	site->frame = frame;
 	site->kind = kind;
 	str_format(site->insn, sizeof(site->insn), "%s %s", insn->mnemonic, insn->op_str);
 }
@@ -57,6 +59,7 @@ static void search(const struct body *body, struct inspect_site *site)
 	const uint8_t *code = body->code;
 	uint64_t address = body->entry;
 	size_t size = body->size;
+	uint32_t frame = 0;
 
 	for (int i = 0; i < MAX_PROLOGUE; i++) {
 		struct inspect_site entry = *site;
@@ -64,14 +67,14 @@ static void search(const struct body *body, struct inspect_site *site)
 		if (!cs_disasm_iter(body->capstone, &code, &size, &address, body->insn))
 			return;
 		if (i == 0)
-			take(site, body->insn, INSPECT_INSN_STEPPED);
+			take(site, body->insn, INSPECT_INSN_STEPPED, frame);
 		if (body->machine->is_emulated(body->capstone, body->insn)) {
-			take(site, body->insn, INSPECT_INSN_EMULATED);
+			take(site, body->insn, INSPECT_INSN_EMULATED, frame);
 			if (i && is_looped(body, site->address))
 				*site = entry;
 			return;
 		}
-		if (!body->machine->keeps_arguments(body->insn))
+		if (!body->machine->keeps_arguments(body->insn, &frame))
 			return;
 	}
 }

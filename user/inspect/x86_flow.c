@@ -11,6 +11,8 @@
 
 #include "inspect/x86.h"
 
+#define MAX_FRAME 4096 /* bytes; the setter keeps little */
+
 #if CS_API_MAJOR < 5
 #define X86_INS_UD1_ID X86_INS_UD2B
 #else
@@ -135,7 +137,19 @@ static bool is_emulated(csh capstone, const cs_insn *insn)
 	       x86->opcode[0] >> 4 == 7 || (x86->opcode[0] == 0x0f && x86->opcode[1] >> 4 == 8);
 }
 
-static bool keeps_arguments(const cs_insn *insn)
+/* sub rsp, immediate */
+static bool takes_stack(const cs_x86 *x86, uint32_t *frame)
+{
+	const cs_x86_op *by = &x86->operands[1];
+
+	if (x86->operands[0].reg != X86_REG_RSP || x86->op_count != 2 || by->type != X86_OP_IMM ||
+	    by->imm < 0 || by->imm > MAX_FRAME)
+		return false;
+	*frame += (uint32_t)by->imm;
+	return true;
+}
+
+static bool keeps_arguments(const cs_insn *insn, uint32_t *frame)
 {
 	const cs_x86 *x86 = &insn->detail->x86;
 	const cs_x86_op *to = &x86->operands[0];
@@ -145,7 +159,7 @@ static bool keeps_arguments(const cs_insn *insn)
 	if (x86->op_count < 1 || to->type != X86_OP_REG)
 		return false;
 	if (insn->id == X86_INS_SUB)
-		return to->reg == X86_REG_RSP;
+		return takes_stack(x86, frame);
 	if (insn->id != X86_INS_MOV && insn->id != X86_INS_PXOR && insn->id != X86_INS_XOR)
 		return false;
 	switch (to->reg) {
@@ -157,6 +171,10 @@ static bool keeps_arguments(const cs_insn *insn)
 	case X86_REG_ESI:
 	case X86_REG_SI:
 	case X86_REG_SIL:
+	case X86_REG_RSP: /* what the frame takes is counted */
+	case X86_REG_ESP:
+	case X86_REG_SP:
+	case X86_REG_SPL:
 		return false;
 	default:
 		return true;

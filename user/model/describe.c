@@ -76,7 +76,7 @@ static void tell_finding(struct model *model, struct event *event, const struct 
 	struct event_finding *finding = &event->finding;
 	struct advice_case at = {
 		.role = *role,
-		.maker = frames_maker(&event->stack, finding->decorates_torch, finding->kind),
+		.maker = frames_maker(&event->stack, finding->decorates_torch, role->owner),
 		.region = is_region(finding, &event->stack, role),
 		.mixed = recent_contains(model->mixed, (struct recent_key){finding->trace, 0}),
 	};
@@ -123,7 +123,7 @@ void model_stack(const struct model *model, uint32_t file_id, const void *data, 
 	codes_stack(model->codes, torch.file, data, size, frames, stack);
 }
 
-/* For frames_role(): older ones have no such mode, and of an unknown one it is not known. */
+/* See struct frames_call: older ones have no such mode, and of an unknown one it is not known. */
 static enum trace_kind kind_with_mode(const struct model *model, const struct event_torch *torch,
 				      const struct gw_event_record *record)
 {
@@ -142,8 +142,14 @@ void model_role(const struct model *model, const struct gw_event_record *record,
 {
 	struct event_torch torch;
 
+	struct frames_call call = {.caller = record->caller,
+				   .stack_pointer = record->stack_pointer};
+
 	resolve_torch(model, record->file_id, &torch);
-	frames_role(stack, kind_with_mode(model, &torch, record), role);
+	call.kind = kind_with_mode(model, &torch, record);
+	frames_role(stack, &call, role);
+	if (role->owner == OWNER_CPP && scopes_in_apply(model->scopes, record, role))
+		role->owner = OWNER_AUTOGRAD;
 }
 
 void model_on_scope(void *context, const struct scope *scope)
@@ -153,7 +159,7 @@ void model_on_scope(void *context, const struct scope *scope)
 	struct event_stack at_operator = {.user = -1};
 	struct codes_frames frames, operator_frames;
 	struct model *model = context;
-	struct change_role role;
+	const struct change_role *role = &scope->role;
 
 	model_process_of_record(&event.process, &scope->record);
 	model_complete(model, &event, scope->record.file_id);
@@ -162,7 +168,6 @@ void model_on_scope(void *context, const struct scope *scope)
 	if (scope->operator_data)
 		codes_stack(model->codes, event.torch.file, scope->operator_data,
 			    scope->operator_size, &operator_frames, &at_operator);
-	model_role(model, &scope->record, &event.stack, &role);
 	finding->trace = scope->record.session;
 	finding->kind = model_kind(model, finding->trace, scope->record.mode);
 	finding->category = scope->drift ? FINDING_DRIFT : FINDING_SCOPE;
@@ -175,8 +180,8 @@ void model_on_scope(void *context, const struct scope *scope)
 	finding->operators = scope->operators;
 	finding->uncounted = scope->uncounted || finding->kind == TRACE_KIND_PRE_DISPATCH;
 	finding->before_attach = scope->before_attach;
-	memcpy(finding->manager, role.name, sizeof(finding->manager));
-	finding->owner = role.owner;
+	memcpy(finding->manager, role->name, sizeof(finding->manager));
+	finding->owner = role->owner;
 	if (scope->drift)
 		finding->owner = scope->engine ? OWNER_AUTOGRAD : OWNER_USER;
 	if (!scope->drift) {
@@ -186,7 +191,7 @@ void model_on_scope(void *context, const struct scope *scope)
 		finding->caller = frames_manager_caller(&event.stack);
 	}
 	note_nested(model, finding);
-	tell_finding(model, &event, &role);
+	tell_finding(model, &event, role);
 }
 
 /* A trace that was left with another grad mode than it was entered with. */

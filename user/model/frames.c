@@ -174,10 +174,10 @@ static bool is_go_between(const struct event_stack *change, size_t index)
 }
 
 /*
- * Whether C++ code called the setter: the innermost frame is not that of a function mode, as a call
- * of Python code has. The interpreter of a graph runs without one.
+ * Whether C++ code called the setter, where only the frames tell: the innermost one is not that of
+ * a function mode, as a call of Python code has. The interpreter of a graph runs without one.
  */
-static bool is_cpp(const struct event_stack *stack, enum trace_kind kind)
+static bool looks_native(const struct event_stack *stack, enum trace_kind kind)
 {
 	if (!stack->count || (kind != TRACE_KIND_MAKE_FX && kind != TRACE_KIND_EXPORT &&
 			      kind != TRACE_KIND_PRE_DISPATCH))
@@ -185,35 +185,59 @@ static bool is_cpp(const struct event_stack *stack, enum trace_kind kind)
 	return !is_go_between(stack, 0) && !is_file(stack, 0, "torch/fx/interpreter.py");
 }
 
-static enum owner owner_of(const struct event_stack *stack, enum trace_kind kind)
+static enum owner owner_of(const struct event_stack *stack, const struct frames_call *call)
 {
+	switch (call->caller) {
+	case GW_CALLER_BINDING:
+		return OWNER_USER;
+	case GW_CALLER_APPLY:
+		return OWNER_AUTOGRAD;
+	case GW_CALLER_OTHER:
+		return frames_is_autograd(stack) ? OWNER_AUTOGRAD : OWNER_CPP;
+	default:
+		break;
+	}
+	if (grad_mode_frame(stack))
+		return OWNER_USER;
 	if (frames_is_autograd(stack))
 		return OWNER_AUTOGRAD;
-	return is_cpp(stack, kind) ? OWNER_CPP : OWNER_USER;
+	return looks_native(stack, call->kind) ? OWNER_CPP : OWNER_USER;
 }
 
-void frames_role(const struct event_stack *stack, enum trace_kind kind, struct change_role *role)
+/* Of a call by torch/autograd/grad_mode.py. */
+static void describe_manager(const struct event_stack *stack, const struct event_frame *frame,
+			     struct change_role *role)
 {
-	const struct event_frame *frame = grad_mode_frame(stack);
-	const char *dot;
+	const char *dot = strchr(frame->function, '.');
 
-	*role = (struct change_role){.kind = CHANGE_DIRECT};
-	if (!frame)
-		role->owner = owner_of(stack, kind);
-	role->place = place_of(stack, role->owner != OWNER_USER);
-	role->backward = backward_depth(stack);
-	if (!frame)
-		return;
 	if (is_method(frame, "__enter__"))
 		role->kind = CHANGE_ENTER;
 	else if (is_method(frame, "__exit__"))
 		role->kind = CHANGE_LEAVE;
 	else if (is_method(frame, "__init__"))
 		role->kind = frames_is_decorator(stack) ? CHANGE_ENTER : CHANGE_CALL;
-	dot = strchr(frame->function, '.');
 	if (dot)
 		str_format(role->name, sizeof(role->name), "%.*s", (int)(dot - frame->function),
 			   frame->function);
+}
+
+void frames_role(const struct event_stack *stack, const struct frames_call *call,
+		 struct change_role *role)
+{
+	const struct event_frame *frame = grad_mode_frame(stack);
+	enum owner owner = owner_of(stack, call);
+
+	*role = (struct change_role){
+		.kind = CHANGE_DIRECT,
+		.owner = owner,
+		.place = place_of(stack, owner != OWNER_USER),
+		.backward = backward_depth(stack),
+		.caller = call->caller,
+	};
+	if (owner == OWNER_USER && frame)
+		describe_manager(stack, frame, role);
+	if (call->caller == GW_CALLER_APPLY || call->caller == GW_CALLER_OTHER)
+		role->guard = call->stack_pointer;
 }
 
 bool frames_is_exit(const struct event_stack *stack)
@@ -377,13 +401,13 @@ enum trace_kind frames_kind(const struct event_stack *stack)
 }
 
 enum change_maker frames_maker(const struct event_stack *change, bool decorates_torch,
-			       enum trace_kind kind)
+			       enum owner owner)
 {
 	size_t at = 0;
 
 	if (decorates_torch)
 		return MAKER_TORCH;
-	if (is_cpp(change, kind))
+	if (owner != OWNER_USER)
 		return MAKER_NATIVE;
 	while (at < change->count && is_go_between(change, at))
 		at++;

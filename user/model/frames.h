@@ -20,15 +20,27 @@ struct change_role {
 				  themselves */
 	unsigned int backward; /* how many backward passes, one in the other, it was made in */
 	uint64_t place;        /* equal for the two changes of one block, or of one guard */
+	enum gw_caller caller; /* of the setter */
+	uint64_t guard; /* names the native frame of a guard, 0: not known; its two changes have one
+			 */
 };
 
-/*
- * What the frames at the top of a change's stack say. kind: of its trace, if every call of Python
- * code in such a trace passes by a mode for torch functions (PyTorch 2.6 - 2.14:
- * torch/fx/experimental/proxy_tensor.py, TorchFunctionMetadataMode), so that a call without one is
- * known to be made by C++ code. Else TRACE_KIND_UNKNOWN.
- */
-void frames_role(const struct event_stack *stack, enum trace_kind kind, struct change_role *role);
+/* What is known of a call of the setter besides its stack. */
+struct frames_call {
+	enum gw_caller caller;
+	uint64_t stack_pointer; /* at the setter's entry */
+	/*
+	 * Of its trace, if every call of Python code in such a trace passes by a mode for torch
+	 * functions (PyTorch 2.6 - 2.14: torch/fx/experimental/proxy_tensor.py,
+	 * TorchFunctionMetadataMode), so that a call without one is known to be made by C++ code.
+	 * Else TRACE_KIND_UNKNOWN.
+	 */
+	enum trace_kind kind;
+};
+
+/* What the caller and the frames at the top of a change's stack say. */
+void frames_role(const struct event_stack *stack, const struct frames_call *call,
+		 struct change_role *role);
 
 /* Whether a context manager's __exit__ makes the change, past what handles torch functions. */
 bool frames_is_exit(const struct event_stack *stack);
@@ -83,9 +95,8 @@ enum change_maker {
 	MAKER_NATIVE, /* C++ code that the user's function called */
 };
 
-/* The kind of the trace decides what a call of the setter by Python code looks like. */
 enum change_maker frames_maker(const struct event_stack *change, bool decorates_torch,
-			       enum trace_kind kind);
+			       enum owner owner);
 
 /* Whether a backward pass runs: of autograd.grad(), backward() or torch.func. */
 bool frames_has_backward(const struct event_stack *stack);

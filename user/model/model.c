@@ -262,8 +262,9 @@ static bool read_event(struct gw_event_record *record, const void *data, size_t 
 		record->header.type == GW_RECORD_TRACE ||
 		record->header.type == GW_RECORD_OPERATOR ||
 		record->header.type == GW_RECORD_DRIFT || record->header.type == GW_RECORD_ASK) &&
-	       record->ask < GW_ASK_MAX && record->header.version == GW_ABI_VERSION &&
-	       record->frames <= GW_MAX_FRAMES && record->stack < GW_STACK_MAX &&
+	       record->ask < GW_ASK_MAX && record->caller < GW_CALLER_MAX &&
+	       record->header.version == GW_ABI_VERSION && record->frames <= GW_MAX_FRAMES &&
+	       record->stack < GW_STACK_MAX &&
 	       record->header.size == sizeof(*record) + record->frames * sizeof(struct gw_frame) &&
 	       size >= record->header.size;
 }
@@ -288,6 +289,7 @@ static void take_change(struct model *model, const struct gw_event_record *recor
 			.restored = RESTORED_UNKNOWN,
 			.uncounted = true,
 			.drift = record->header.type == GW_RECORD_DRIFT,
+			.role = role,
 		};
 
 		model_on_scope(model, &scope);

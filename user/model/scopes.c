@@ -10,7 +10,6 @@
 struct open_scope {
 	struct scope scope;
 	void *data, *operator_data; /* owned; scope.data and scope.operator_data */
-	struct change_role role;
 };
 
 /* The open scopes of one trace, outermost first. */
@@ -19,6 +18,7 @@ struct trace_scopes {
 	size_t depth;
 	uint64_t violations; /* sequence number of the last change */
 	bool gap; /* changes before it were not sent, and what they left open is unknown */
+	uint64_t apply_place, apply_guard; /* of the last change by Function.apply; guard 0: none */
 };
 
 struct scopes {
@@ -148,8 +148,8 @@ static bool is_pair(const struct open_scope *first, bool only_bare)
 	const struct open_scope *second = first + 1;
 
 	return !first->scope.drift && is_inverse(first, second) &&
-	       (!only_bare ||
-		(!second->scope.drift && is_bare(&first->role) && is_bare(&second->role)));
+	       (!only_bare || (!second->scope.drift && is_bare(&first->scope.role) &&
+			       is_bare(&second->scope.role)));
 }
 
 static void join_pairs(struct scopes *scopes, struct trace_scopes *trace, size_t index,
@@ -236,8 +236,8 @@ static int open_scope(struct scopes *scopes, struct trace_scopes *trace,
 	open->scope.size = size;
 	open->scope.drift = record->header.type == GW_RECORD_DRIFT;
 	open->scope.engine = open->scope.drift &&
-			     role->backward > (trace->depth ? open[-1].role.backward : 0);
-	open->role = *role;
+			     role->backward > (trace->depth ? open[-1].scope.role.backward : 0);
+	open->scope.role = *role;
 	trace->depth++;
 	return 0;
 }
@@ -247,6 +247,14 @@ static bool is_same_manager(const struct change_role *a, const struct change_rol
 	return !a->name[0] || !b->name[0] || !strcmp(a->name, b->name);
 }
 
+/* A guard's constructor and destructor run in one native frame. */
+static bool is_same_guard(const struct change_role *a, const struct change_role *b)
+{
+	if (a->guard && b->guard)
+		return a->guard == b->guard;
+	return a->owner == b->owner && a->place == b->place;
+}
+
 /* Whether a change may be the one that puts back an open scope, as the end of its block or guard.
  */
 static bool closes(const struct open_scope *open, const struct gw_event_record *record,
@@ -254,14 +262,14 @@ static bool closes(const struct open_scope *open, const struct gw_event_record *
 {
 	if (open->scope.drift || open->scope.record.from != record->to)
 		return false;
-	if (same_place && open->role.place != role->place)
-		return false;
 	if (is_guard(role))
-		return open->role.owner == role->owner && same_place;
+		return same_place && is_same_guard(&open->scope.role, role);
+	if (same_place && open->scope.role.place != role->place)
+		return false;
 	if (role->kind != CHANGE_LEAVE)
 		return false;
-	return (open->role.kind == CHANGE_ENTER || open->role.kind == CHANGE_CALL) &&
-	       is_same_manager(&open->role, role);
+	return (open->scope.role.kind == CHANGE_ENTER || open->scope.role.kind == CHANGE_CALL) &&
+	       is_same_manager(&open->scope.role, role);
 }
 
 /*
@@ -284,7 +292,7 @@ static size_t first_bare(const struct trace_scopes *trace)
 	size_t index = trace->depth;
 
 	while (index && !trace->open[index - 1].scope.drift &&
-	       is_bare(&trace->open[index - 1].role))
+	       is_bare(&trace->open[index - 1].scope.role))
 		index--;
 	return index;
 }
@@ -296,7 +304,7 @@ static size_t first_bare(const struct trace_scopes *trace)
 static bool is_ambiguous(const struct trace_scopes *trace, size_t first)
 {
 	for (size_t i = first; i < trace->depth; i++)
-		if (trace->open[i].role.kind == CHANGE_CALL)
+		if (trace->open[i].scope.role.kind == CHANGE_CALL)
 			return true;
 	return false;
 }
@@ -377,10 +385,11 @@ static bool is_second_part(struct trace_scopes *trace, const struct gw_event_rec
 
 /* The end of a block whose begin gradwatch did not see, as it came later. */
 static void tell_before_attach(struct scopes *scopes, const struct gw_event_record *record,
-			       const void *data, size_t size)
+			       const void *data, size_t size, const struct change_role *role)
 {
 	const struct scope scope = {
 		.record = *record,
+		.role = *role,
 		.data = data,
 		.size = size,
 		.end = record->header.time,
@@ -424,11 +433,28 @@ static void end_undone(struct scopes *scopes, struct trace_scopes *trace, uint8_
 		const struct open_scope *last = &trace->open[trace->depth - 1];
 
 		if (last->scope.drift || !((last->scope.record.to ^ state) & GW_STATE_GRAD) ||
-		    backward > last->role.backward ||
-		    (!is_bare(&last->role) && backward == last->role.backward))
+		    backward > last->scope.role.backward ||
+		    (!is_bare(&last->scope.role) && backward == last->scope.role.backward))
 			return;
 		tell(scopes, trace, trace->depth - 1, at, RESTORED_YES);
 	}
+}
+
+static void note_apply(struct trace_scopes *trace, const struct change_role *role)
+{
+	if (role->caller != GW_CALLER_APPLY)
+		return;
+	trace->apply_place = role->place;
+	trace->apply_guard = role->guard;
+}
+
+bool scopes_in_apply(const struct scopes *scopes, const struct gw_event_record *record,
+		     const struct change_role *role)
+{
+	const struct trace_scopes *trace = find(scopes, record->session);
+
+	return trace && role->guard && role->guard < trace->apply_guard &&
+	       role->place == trace->apply_place;
 }
 
 int scopes_change(struct scopes *scopes, const struct gw_event_record *record, const void *data,
@@ -446,12 +472,13 @@ int scopes_change(struct scopes *scopes, const struct gw_event_record *record, c
 	if (record->violations > trace->violations + !drift)
 		end_at_gap(scopes, trace, at);
 	trace->violations = record->violations;
+	note_apply(trace, role);
 	if (!drift)
 		end_undone(scopes, trace, record->from, role->backward, &at);
 	if (close_scope(scopes, trace, record, role) || is_second_part(trace, record, role, origin))
 		return 0;
 	if (role->kind == CHANGE_LEAVE && !trace->depth && !origin->seen_from_start) {
-		tell_before_attach(scopes, record, data, size);
+		tell_before_attach(scopes, record, data, size, role);
 		return 0;
 	}
 	return open_scope(scopes, trace, record, data, size, role);
@@ -466,7 +493,7 @@ static bool undoes_call(const struct trace_scopes *trace, const struct gw_event_
 	for (size_t i = 0; i < trace->depth; i++) {
 		const struct open_scope *open = &trace->open[i];
 
-		if (open->scope.drift || open->role.kind == CHANGE_ENTER)
+		if (open->scope.drift || open->scope.role.kind == CHANGE_ENTER)
 			count = 0;
 		else if (count && is_inverse(call[count - 1], open))
 			count--;

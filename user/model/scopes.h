@@ -28,7 +28,8 @@
 
 struct scope {
 	struct gw_event_record record; /* of the change */
-	const void *data;              /* the same with its frames, for codes_stack() */
+	struct change_role role;
+	const void *data; /* the same with its frames, for codes_stack() */
 	size_t size;
 	const void *operator_data; /* record of the first operator in it, NULL: none */
 	size_t operator_size;
@@ -70,6 +71,14 @@ int scopes_change(struct scopes *scopes, const struct gw_event_record *record, c
  */
 bool scopes_ends(const struct scopes *scopes, const struct gw_event_record *record,
 		 const struct change_role *role);
+
+/*
+ * Whether C++ code that made a change was called by Function.apply: the last call of the setter by
+ * that was in the same Python frame, and in a native frame that is outside of this one's. It makes
+ * views in other functions, after the forward.
+ */
+bool scopes_in_apply(const struct scopes *scopes, const struct gw_event_record *record,
+		     const struct change_role *role);
 
 /* Whether the record's trace has had a change before. */
 bool scopes_knows(const struct scopes *scopes, const struct gw_event_record *record);

@@ -63,10 +63,33 @@ static void tell_unreadable(struct visit *visit, const struct procfs_mapping *ma
 	visit->discover->handler(visit->discover->context, &event);
 }
 
+static struct gw_range moved(const struct gw_range *range, uint64_t bias)
+{
+	return range->end ? (struct gw_range){range->start + bias, range->end + bias} : *range;
+}
+
+/*
+ * Tells BPF of a process's Python, and of the code in it that calls the setter. What is not mapped
+ * yet is told when it is: each mapping is looked at.
+ */
+static void tell_interpreter(const struct discover *discover, uint32_t pid)
+{
+	struct interpreter_found python;
+	struct binding_found binding;
+	char reason[256];
+
+	if (interpreters_find(discover->interpreters, pid, &python))
+		return;
+	if (!bindings_find(discover->bindings, pid, &binding, reason, sizeof(reason))) {
+		python.interpreter.binding = moved(&binding.inspect.range, binding.bias);
+		python.interpreter.apply = moved(&binding.inspect.apply, binding.bias);
+	}
+	programs_set_interpreter(discover->programs, pid, &python.interpreter);
+}
+
 static int visit_mapping(void *context, const struct procfs_mapping *mapping)
 {
 	struct visit *visit = context;
-	struct interpreter_found python;
 	const struct library *library;
 	const struct event_process *process;
 	bool new_library, new_process;
@@ -79,9 +102,7 @@ static int visit_mapping(void *context, const struct procfs_mapping *mapping)
 	if (!library || library->state == LIBRARY_NOT_TORCH)
 		return 0;
 	/* After the probes: without a Python only stacks are missing. */
-	if (!interpreters_find(visit->discover->interpreters, visit->pid, &python))
-		programs_set_interpreter(visit->discover->programs, visit->pid,
-					 &python.interpreter);
+	tell_interpreter(visit->discover, visit->pid);
 	process = processes_note(visit->discover->processes, visit->pid, &new_process);
 	if (process && (new_process || new_library))
 		tell(visit, process, library, mapping->path, new_library);

@@ -15,6 +15,7 @@
 
 #include "model/event.h"
 #include "model/model.h"
+#include "watch/bindings.h"
 #include "watch/interpreters.h"
 #include "watch/library.h"
 #include "watch/processes.h"
@@ -25,6 +26,7 @@ struct discover {
 	struct libraries *libraries;
 	struct processes *processes;
 	struct interpreters *interpreters;
+	struct bindings *bindings;
 	struct model *model;
 	event_handler handler;
 	void *context;

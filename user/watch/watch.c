@@ -150,9 +150,10 @@ static int open_rooms(struct watch *watch, struct err *err)
 	discover->processes = processes_new();
 	discover->libraries = libraries_new(watch->programs);
 	discover->interpreters = interpreters_new();
+	discover->bindings = bindings_new();
 	discover->model = model_new(&config->model, &resolver, config->handler, config->context);
 	if (!discover->processes || !discover->libraries || !discover->interpreters ||
-	    !discover->model)
+	    !discover->bindings || !discover->model)
 		return err_set(err, -ENOMEM, "out of memory");
 	if (config->actor)
 		code = start_actor(watch, config->actor, err);
@@ -405,6 +406,7 @@ static void close_all(struct watch *watch)
 	stop_actor(watch);
 	libraries_free(watch->discover.libraries);
 	interpreters_free(watch->discover.interpreters);
+	bindings_free(watch->discover.bindings);
 	mappings_close(watch->mappings);
 	collect_close(watch->collect);
 	model_free(watch->discover.model);
