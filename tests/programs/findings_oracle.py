@@ -8,9 +8,10 @@ are known. From these events Scopes makes findings, by this definition:
 
 * A change opens a scope; the scope is over when a later change in the same trace puts it back.
   Which change does that is known by identity where there is one: `__exit__` of the same
-  context manager object, the destructor of the same C++ guard (same stack pointer). A bare call
-  has none: it puts back the innermost open scope, if that was opened by a bare call and is its
-  inverse. torch.set_grad_enabled() is a bare call unless its object is entered next.
+  context manager object, the destructor of the same C++ guard (same stack pointer, and the mode is
+  what it was before). A bare call has none: it puts back the innermost open scope, if that was
+  opened by a bare call and is its inverse. torch.set_grad_enabled() is a bare call unless its
+  object is entered next; `__exit__` of an object whose __enter__ changed nothing is one.
 * The end of a backward pass puts back without the setter what was changed in it. Where a change,
   an operator or the end of the trace finds the mode as it was before such a scope or before a
   bare call, and not in a backward pass that began since, the scope is over.
@@ -18,7 +19,8 @@ are known. From these events Scopes makes findings, by this definition:
   set_grad_enabled() is a call or is entered shows in a call that changes nothing, too. These calls
   are not reported by gradwatch, so programs in which scopes hang on them are named as doubtful.
 * When a scope or the trace is over, what is still open inside it is over, too: neighbours that are
-  inverse are a scope that was put back; the rest was put back if the mode is what it was before.
+  inverse are a scope that was put back, also if a drift does it; the rest was put back if the mode
+  is what it was before.
 * An operator that is traced in another grad mode than the innermost open scope (or the begin of
   the trace) explains is in a drift: the mode was set by something else than the setter.
 * A trace that ends in another grad mode than it began in is unbalanced.
@@ -26,9 +28,10 @@ are known. From these events Scopes makes findings, by this definition:
   no operator was traced in the scope; else `violation`.
 * Whose: the address that the setter returns to is the Python binding's (`user`: Python code, also
   that of PyTorch's library), that of Function.apply (`autograd`), or other C++ code (`cpp`). The
-  first two are learnt by a call of each at the start. C++ code is autograd's, too, where the Python
-  code of Function.apply has called it, or a backward pass runs it; and so is a drift that is seen
-  in a backward pass which began since.
+  first two are learnt by a call of each at the start. C++ code is autograd's, too, where
+  Function.apply has called it (its Python code, or its C++ code: at the same instruction of the same
+  Python frame, further down the native stack), or a backward pass runs it; and so is a drift that
+  is seen in a backward pass which began since.
 """
 
 import collections
@@ -141,8 +144,12 @@ class Change:
         """Whether nobody has to leave what it opens."""
         return self.method not in ("__enter__", "entered", "guard")
 
-    def may_leave(self):
-        return self.method in ("__exit__", "__call__", "guard")
+    def leaves(self, opening):
+        if self.key is None or self.key != opening.key:
+            return False
+        if self.method == "guard":
+            return self.after == opening.before
+        return self.method in ("__exit__", "__call__")
 
     def may_undo(self):
         """Whether it may put back what a bare call has changed."""
@@ -182,7 +189,7 @@ class Scopes:
         at = index
         while at + 1 < len(self.open):
             first, second = self.open[at], self.open[at + 1]
-            if not first.drift and not second.drift and second.opening.undoes(first.opening):
+            if not first.drift and second.opening.undoes(first.opening):
                 self.open.pop(at + 1)
                 if not first.opening.is_bare():
                     self.doubt(first.opening)  # a block that was not left, or without a change
@@ -234,7 +241,7 @@ class Scopes:
         self.end_unseen(change.before, change.backwards)
         for index in reversed(range(len(self.open))):
             opening = self.open[index].opening
-            if change.may_leave() and opening.key is not None and opening.key == change.key:
+            if change.leaves(opening):
                 self.unwind(index + 1, change.before)
                 self.finish(index, True)
                 return
@@ -363,11 +370,17 @@ class Oracle:
             key = manager  # compared by ==, which is identity for these; keeps it alive
         else:
             key, method = (threading.get_ident(), stack_pointer), "guard"
-            whose = self.whose_guard(return_address, frames)
+            whose = self.whose_guard(return_address, stack_pointer, frames)
         return Change(bool(before), bool(after), frames, whose, key, method)
 
-    def whose_guard(self, return_address, frames):
-        in_apply = return_address in self.of_apply
+    def whose_guard(self, return_address, stack_pointer, frames):
+        at = (id(frames.frames[0]), frames.frames[0].f_lasti)
+        if return_address in self.of_apply:
+            self.thread.apply = (*at, stack_pointer)
+        *place, outside = getattr(self.thread, "apply", (*at, 0))
+        in_apply = return_address in self.of_apply or (
+            tuple(place) == at and stack_pointer < outside
+        )
         if in_apply or frames.is_apply() or frames.in_backward_of_torch():
             return "autograd"
         return "cpp"

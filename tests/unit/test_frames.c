@@ -331,6 +331,14 @@ static enum change_maker maker(const struct event_stack *stack, bool decorates_t
 	return frames_maker(stack, decorates_torch, owner_of(stack, GW_CALLER_UNKNOWN, kind));
 }
 
+static void check_own_end(struct event_stack stack, bool direct)
+{
+	struct change_role role;
+
+	frames_role(&stack, &(struct frames_call){.caller = GW_CALLER_BINDING}, &role);
+	assert_int_equal(role.direct, direct);
+}
+
 /* The caller's address says more than the frames. */
 static void test_owner(void **state)
 {
@@ -356,6 +364,15 @@ static void test_owner(void **state)
 	assert_int_equal(owner_of(&mode, GW_CALLER_OTHER, kind), OWNER_CPP);
 	assert_int_equal(owner_of(&apply, GW_CALLER_BINDING, kind), OWNER_USER);
 	assert_int_equal(owner_of(&apply, GW_CALLER_OTHER, kind), OWNER_AUTOGRAD);
+	check_own_end(STACK({GRAD_MODE, "no_grad.__exit__", 1}, {"/a.py", "f", 1}), true);
+	check_own_end(STACK({GRAD_MODE, "no_grad.__exit__", 1}, {DECORATE}, {"/a.py", "f", 1}),
+		      true);
+	check_own_end(STACK({GRAD_MODE, "no_grad.__exit__", 1}, {CONTEXTLIB, "close", 1},
+			    {"/a.py", "f", 1}),
+		      false);
+	check_own_end(STACK({GRAD_MODE, "no_grad.__exit__", 1}, {"/a.py", "Mine.__exit__", 1}),
+		      false);
+	check_own_end(STACK({GRAD_MODE, "no_grad.__enter__", 1}, {"/a.py", "f", 1}), false);
 	/* A guard in code that handles a block's call is no part of the block. */
 	frames_role(&mode, &native, &role);
 	assert_int_equal(role.kind, CHANGE_DIRECT);

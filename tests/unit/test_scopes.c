@@ -421,6 +421,59 @@ static void guard(struct fixture *fixture, uint8_t to, enum owner owner, uint64_
 	fixture->role = (struct change_role){0};
 }
 
+/* The end of a block whose begin changed nothing: nobody has to put that back. */
+static void test_end_that_changes(void **state)
+{
+	struct fixture *fixture = *state;
+
+	change(fixture, 0, CHANGE_LEAVE, "no_grad");
+	change(fixture, 1, CHANGE_DIRECT, "");
+	assert_int_equal(fixture->count, 1);
+	assert_int_equal(fixture->told[0].from, 1);
+	assert_int_equal(fixture->told[0].restored, RESTORED_YES);
+}
+
+/* Bare calls of a backward pass are paired before its end takes back what is left of them. */
+static void test_ended_backward(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->role.backward = 1;
+	record(fixture, TRACE, GW_RECORD_DRIFT, 1, 0, 0, "");
+	change(fixture, 1, CHANGE_CALL, "set_grad_enabled");
+	fixture->operators = 4;
+	change(fixture, 0, CHANGE_CALL, "set_grad_enabled");
+	assert_int_equal(fixture->count, 0);
+	assert_false(undone(fixture, 0, 1)); /* the pass is over: so is the drift */
+	assert_int_equal(fixture->count, 1);
+	assert_int_equal(fixture->told[0].operators, 4);
+	assert_int_equal(fixture->told[0].restored, RESTORED_YES);
+}
+
+/*
+ * set_grad_enabled(True) ... set_grad_enabled(False) are a pair, and what follows is put back by
+ * the end of a block, if that is where its block began; else it may be the end of the first of
+ * them.
+ */
+static void test_own_end(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int direct = 0; direct <= 1; direct++) {
+		fixture->count = 0;
+		fixture->role = (struct change_role){.place = 1};
+		change(fixture, 1, CHANGE_CALL, "set_grad_enabled");
+		change(fixture, 0, CHANGE_CALL, "set_grad_enabled");
+		change(fixture, 1, CHANGE_DIRECT, "");
+		fixture->role = (struct change_role){.place = 2, .direct = direct};
+		change(fixture, 0, CHANGE_LEAVE, "set_grad_enabled");
+		assert_int_equal(fixture->count, 2);
+		assert_int_equal(fixture->told[0].from, direct ? 0 : 1);
+		assert_int_equal(fixture->told[1].from, 0);
+		assert_int_equal(fixture->told[1].restored, RESTORED_YES);
+	}
+}
+
 /* A guard's destructor is told by its native frame, whatever was left open since. */
 static void test_guards(void **state)
 {
@@ -549,6 +602,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_before_attach, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_guards, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_end_that_changes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ended_backward, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_own_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_in_apply, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_deep, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_many_traces, setup, teardown),

@@ -84,6 +84,24 @@ static const struct event_frame *grad_mode_frame(const struct event_stack *stack
 	return found;
 }
 
+/* The wrapper of torch/utils/_contextlib.py (before 2.0: torch/autograd/grad_mode.py). */
+static bool is_decorator(const struct event_stack *stack, size_t index)
+{
+	const struct event_frame *frame = &stack->frame[index];
+
+	return (is_method(frame, "decorate_context") || is_method(frame, "generator_context")) &&
+	       stack->origin[index].package;
+}
+
+/* Whether a block's end is where its begin was: no function closes it for the one that it is in. */
+static bool is_own_end(const struct event_stack *stack, const struct event_frame *frame)
+{
+	size_t outside = (size_t)(frame - stack->frame) + 1;
+
+	return outside < stack->count && !is_method(frame + 1, "__exit__") &&
+	       (is_user(stack, outside) || is_decorator(stack, outside));
+}
+
 bool frames_is_autograd(const struct event_stack *stack)
 {
 	size_t end = stack->user < 0 ? stack->count : (size_t)stack->user;
@@ -97,15 +115,6 @@ bool frames_is_autograd(const struct event_stack *stack)
 		     is_file(stack, i, "torch/autograd/graph.py")))
 			return true;
 	return false;
-}
-
-/* The wrapper of torch/utils/_contextlib.py (before 2.0: torch/autograd/grad_mode.py). */
-static bool is_decorator(const struct event_stack *stack, size_t index)
-{
-	const struct event_frame *frame = &stack->frame[index];
-
-	return (is_method(frame, "decorate_context") || is_method(frame, "generator_context")) &&
-	       stack->origin[index].package;
 }
 
 /* The decorator's frame that made the change: between it and the user's code; -1: none. */
@@ -216,6 +225,7 @@ static void describe_manager(const struct event_stack *stack, const struct event
 		role->kind = CHANGE_LEAVE;
 	else if (is_method(frame, "__init__"))
 		role->kind = frames_is_decorator(stack) ? CHANGE_ENTER : CHANGE_CALL;
+	role->direct = role->kind == CHANGE_LEAVE && is_own_end(stack, frame);
 	if (dot)
 		str_format(role->name, sizeof(role->name), "%.*s", (int)(dot - frame->function),
 			   frame->function);

@@ -16,6 +16,7 @@ enum change_kind {
 struct change_role {
 	enum change_kind kind;
 	char name[32]; /* "no_grad", "enable_grad", ...; "" when not known (CPython before 3.11) */
+	bool direct;   /* CHANGE_LEAVE: by the `with` statement or decorator that has entered it */
 	enum owner owner;      /* other than the user's are C++ guards, which put a change back
 				  themselves */
 	unsigned int backward; /* how many backward passes, one in the other, it was made in */

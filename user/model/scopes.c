@@ -135,11 +135,13 @@ static bool is_guard(const struct change_role *role)
 	return role->owner != OWNER_USER;
 }
 
-/* Whether a call made the change, which nobody has to put back: a bare one, not a block's or
- * guard's. */
+/*
+ * Whether nobody has to put the change back: a call made it, or the end of a block that did not
+ * make a change when it was entered.
+ */
 static bool is_bare(const struct change_role *role)
 {
-	return !is_guard(role) && (role->kind == CHANGE_DIRECT || role->kind == CHANGE_CALL);
+	return !is_guard(role) && role->kind != CHANGE_ENTER;
 }
 
 /* Whether two scopes that lie next to each other can be one, which the second puts back. */
@@ -272,17 +274,13 @@ static bool closes(const struct open_scope *open, const struct gw_event_record *
 	       is_same_manager(&open->scope.role, role);
 }
 
-/*
- * The open scope whose block or guard ends with a change, depth: none. A block ends at the place
- * where it began, unless somebody else ends it, like an ExitStack.
- */
+/* The open scope whose block or guard ends with a change, depth: none. */
 static size_t find_closed(const struct trace_scopes *trace, const struct gw_event_record *record,
-			  const struct change_role *role)
+			  const struct change_role *role, bool same_place)
 {
-	for (int same_place = 1; same_place >= 0; same_place--)
-		for (size_t i = trace->depth; i > 0; i--)
-			if (closes(&trace->open[i - 1], record, role, same_place))
-				return i - 1;
+	for (size_t i = trace->depth; i > 0; i--)
+		if (closes(&trace->open[i - 1], record, role, same_place))
+			return i - 1;
 	return trace->depth;
 }
 
@@ -401,23 +399,69 @@ static void tell_before_attach(struct scopes *scopes, const struct gw_event_reco
 	scopes->handler(scopes->context, &scope);
 }
 
-/* Closes the scope that a change puts back. Returns false when there is none. */
-static bool close_scope(struct scopes *scopes, struct trace_scopes *trace,
-			const struct gw_event_record *record, const struct change_role *role)
+/* Closes the scope of the block or guard that ends with a change. Returns false: there is none. */
+static bool close_block(struct scopes *scopes, struct trace_scopes *trace,
+			const struct gw_event_record *record, const struct change_role *role,
+			bool same_place)
 {
 	struct moment at = {record->header.time, record->operators, false};
-	bool drift = record->header.type == GW_RECORD_DRIFT;
-	size_t index = drift ? trace->depth : find_closed(trace, record, role);
+	size_t index = find_closed(trace, record, role, same_place);
 
-	if (index < trace->depth) {
-		unwind(scopes, trace, index + 1, &at, RESTORED_NO);
-		tell(scopes, trace, index, &at, RESTORED_YES);
-		return true;
-	}
-	if (drift ? !is_drift_end(trace, record) : !is_bare_end(scopes, trace, record, role))
+	if (index == trace->depth)
+		return false;
+	unwind(scopes, trace, index + 1, &at, RESTORED_NO);
+	tell(scopes, trace, index, &at, RESTORED_YES);
+	return true;
+}
+
+static bool close_bare(struct scopes *scopes, struct trace_scopes *trace,
+		       const struct gw_event_record *record, const struct change_role *role)
+{
+	struct moment at = {record->header.time, record->operators, false};
+
+	if (!is_bare_end(scopes, trace, record, role))
 		return false;
 	tell(scopes, trace, trace->depth - 1, &at, RESTORED_YES);
 	return true;
+}
+
+static bool close_drift(struct scopes *scopes, struct trace_scopes *trace,
+			const struct gw_event_record *record)
+{
+	struct moment at = {record->header.time, record->operators, false};
+
+	if (!is_drift_end(trace, record))
+		return false;
+	tell(scopes, trace, trace->depth - 1, &at, RESTORED_YES);
+	return true;
+}
+
+/*
+ * Closes the scope that a change puts back; returns false when there is none. A block ends at the
+ * place where it began, unless somebody else ends it, like an ExitStack.
+ */
+static bool close_scope(struct scopes *scopes, struct trace_scopes *trace,
+			const struct gw_event_record *record, const struct change_role *role)
+{
+	if (record->header.type == GW_RECORD_DRIFT)
+		return close_drift(scopes, trace, record);
+	if (close_block(scopes, trace, record, role, true) ||
+	    (role->direct && close_bare(scopes, trace, record, role)))
+		return true;
+	return close_block(scopes, trace, record, role, false) ||
+	       close_bare(scopes, trace, record, role);
+}
+
+/* Pairs the bare calls of a backward pass that has ended; returns whether there were any. */
+static bool join_ended(struct scopes *scopes, struct trace_scopes *trace, unsigned int backward)
+{
+	size_t index = trace->depth, before = trace->depth;
+
+	while (index && !trace->open[index - 1].scope.drift &&
+	       trace->open[index - 1].scope.role.backward > backward)
+		index--;
+	join_pairs(scopes, trace, index, true);
+	return trace->depth < before;
 }
 
 /*
@@ -436,7 +480,8 @@ static void end_undone(struct scopes *scopes, struct trace_scopes *trace, uint8_
 		    backward > last->scope.role.backward ||
 		    (!is_bare(&last->scope.role) && backward == last->scope.role.backward))
 			return;
-		tell(scopes, trace, trace->depth - 1, at, RESTORED_YES);
+		if (!join_ended(scopes, trace, backward))
+			tell(scopes, trace, trace->depth - 1, at, RESTORED_YES);
 	}
 }
 
@@ -510,7 +555,8 @@ bool scopes_ends(const struct scopes *scopes, const struct gw_event_record *reco
 
 	if (!trace)
 		return false;
-	if (find_closed(trace, record, role) < trace->depth)
+	if (find_closed(trace, record, role, true) < trace->depth ||
+	    find_closed(trace, record, role, false) < trace->depth)
 		return true;
 	return (role->kind == CHANGE_DIRECT || role->kind == CHANGE_CALL) &&
 	       undoes_call(trace, record);
