@@ -29,9 +29,9 @@ are known. From these events Scopes makes findings, by this definition:
 * Whose: the address that the setter returns to is the Python binding's (`user`: Python code, also
   that of PyTorch's library), that of Function.apply (`autograd`), or other C++ code (`cpp`). The
   first two are learnt by a call of each at the start. C++ code is autograd's, too, where
-  Function.apply has called it (its Python code, or its C++ code: at the same instruction of the same
-  Python frame, further down the native stack), or a backward pass runs it; and so is a drift that
-  is seen in a backward pass which began since.
+  Function.apply has called it (its Python code; or its C++ code: at the same instruction of the
+  same Python frame, further down the native stack), or a backward pass runs it; and so is a drift
+  that is seen in a backward pass which began since.
 """
 
 import collections
