@@ -170,7 +170,7 @@ static uint64_t place_of(const struct event_stack *stack, bool guard)
 
 	if (user)
 		hash = hash_frame(hash, user);
-	if (guard && stack->count)
+	if (guard && stack->frame && stack->count)
 		hash = hash_frame(hash, stack->frame);
 	return hash;
 }
