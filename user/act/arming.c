@@ -82,7 +82,7 @@ static void forget_places(struct arming *arming, uint32_t pid)
 static void prepare_binding(struct arming *arming, uint32_t pid, const struct library *library,
 			    struct gw_enforced *process)
 {
-	struct binding_found binding;
+	struct binding_found binding = {0};
 	char reason[sizeof(arming->warned)];
 	int code = bindings_find(arming->discover->bindings, pid, &binding, reason, sizeof(reason));
 
@@ -115,7 +115,7 @@ static int find_place(struct arming *arming, uint32_t pid, struct raise_place *p
 		      size_t reason_size)
 {
 	struct interpreter_found python;
-	struct binding_found binding;
+	struct binding_found binding = {0};
 	int code = bindings_find(arming->discover->bindings, pid, &binding, reason, reason_size);
 
 	if (code)

@@ -144,7 +144,6 @@ int bindings_find(struct bindings *bindings, uint32_t pid, struct binding_found 
 {
 	struct search search = {bindings, (pid_t)pid, found, -ENOENT, reason, reason_size};
 
-	*found = (struct binding_found){0};
 	str_format(reason, reason_size, "it maps no libtorch_python");
 	procfs_executables((pid_t)pid, visit_mapping, &search);
 	return search.code;

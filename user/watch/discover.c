@@ -75,7 +75,7 @@ static struct gw_range moved(const struct gw_range *range, uint64_t bias)
 static void tell_interpreter(const struct discover *discover, uint32_t pid)
 {
 	struct interpreter_found python;
-	struct binding_found binding;
+	struct binding_found binding = {0};
 	char reason[256];
 
 	if (interpreters_find(discover->interpreters, pid, &python))
