@@ -89,6 +89,7 @@ static __always_inline __u64 thread_self(void)
  * authentication). */
 static __always_inline __u64 return_address(struct pt_regs *ctx, __u32 frame)
 {
+	(void)frame;
 	return PT_REGS_RET(ctx) & ((1ULL << 48) - 1);
 }
 
