@@ -167,7 +167,7 @@ coverage: ## write what is seen on which torch build, for doctor and README (lar
 bench: all ## side by side: unprobed, empty probe, gradwatch, bpftrace
 	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) run
 
-fuzz: ## fuzz the ELF reader, the suppression parser and the records' reader, each for FUZZ_SECONDS (60)
+fuzz: ## fuzz the two ELF readers, the suppression parser and the records' reader, each for FUZZ_SECONDS (60)
 	$(Q)tests/fuzz/run.sh $(BUILD)/fuzz $(or $(FUZZ_SECONDS),60)
 
 # --- upkeep --------------------------------------------------------------------------------------

@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* libFuzzer: whatever the bytes, inspect_plan gives a plan that holds together or a reason. */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include "fence.h"
 #include "inspect/plan.h"
-
-#define CHECK(condition)                                                                           \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			abort();                                                                   \
-	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,20 +21,6 @@ static void check_plan(const struct inspect_plan *plan, size_t size)
 	CHECK(abi->tls_span_size && abi->tls_span_size <= GW_SPAN_MAX);
 	CHECK(abi->tls_grad != GW_NO_OFFSET && abi->grad_mask);
 	CHECK(abi->tls_grad - abi->tls_span < abi->tls_span_size);
-}
-
-/* Memory that ends before a page without access: libelf is not instrumented, so ASan is blind. */
-static uint8_t *fenced(size_t size)
-{
-	static const size_t room = 4 << 20;
-	static uint8_t *start;
-
-	if (!start) {
-		start = mmap(NULL, room + 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		CHECK(start != MAP_FAILED && !mprotect(start, room, PROT_READ | PROT_WRITE));
-	}
-	CHECK(size <= room);
-	return start + ((room - size) & ~(size_t)15);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

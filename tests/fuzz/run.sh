@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fuzzes what reads bytes of others: tests/fuzz/run.sh BUILD_DIR SECONDS [inspect|suppressions|records...]
+# Fuzzes what reads bytes of others: tests/fuzz/run.sh BUILD_DIR SECONDS [inspect|binding|suppressions|records...]
 # Each for so many seconds; without names all of them. Seeds of the ELF reader (inspect): small
 # libraries compiled here, and the real ones of GRADWATCH_TEST_LIBS (colon-separated).
 # Fails when there is a finding; it is kept in BUILD_DIR, which also keeps the corpora.
@@ -63,6 +63,16 @@ fuzz_inspect() {
 	run inspect "$build/corpus" -max_len=2000000 -timeout=20
 }
 
+fuzz_binding() {
+	corpus=$build/corpus-binding
+	compile binding "$root"/user/inspect/*.c "$root/user/base/str.c" -lelf -lcapstone
+	mkdir -p "$corpus"
+	gcc -shared -fPIC -nostdlib -s -O2 -DFUNCTION=setter "$here/methods.c" -o "$corpus/relative"
+	gcc -shared -fPIC -nostdlib -s -O2 -DFUNCTION=0 -fcf-protection=full "$here/methods.c" \
+		-o "$corpus/stored"
+	run binding "$corpus" -max_len=2000000 -timeout=20
+}
+
 fuzz_suppressions() {
 	corpus=$build/corpus-suppressions
 	compile suppressions "$root/user/model/suppressions.c" "$root/user/model/kinds.c" \
@@ -123,9 +133,7 @@ END
 
 fuzz_records() {
 	corpus=$build/corpus-records
-	compile records "$root"/user/model/*.c "$root"/user/base/*.c "$root/user/output/json.c" \
-		"$root/user/output/sink.c" "$root"/user/output/text*.c "$root/user/output/logfile.c" \
-		"$root/user/output/totals.c" "$root/user/output/names.c" -ljson-c
+	compile records "$root"/user/model/*.c "$root"/user/base/*.c "$root"/user/output/*.c -ljson-c
 	mkdir -p "$corpus"
 	record_seeds "$corpus"
 	run records "$corpus" -max_len=20000 -timeout=5
@@ -137,10 +145,12 @@ for target in "${@:-}"; do
 	case $target in
 	"")
 		fuzz_inspect
+		fuzz_binding
 		fuzz_suppressions
 		fuzz_records
 		;;
 	inspect) fuzz_inspect ;;
+	binding) fuzz_binding ;;
 	suppressions) fuzz_suppressions ;;
 	records) fuzz_records ;;
 	*)

@@ -375,12 +375,11 @@ class Oracle:
 
     def whose_guard(self, return_address, stack_pointer, frames):
         at = (id(frames.frames[0]), frames.frames[0].f_lasti)
-        if return_address in self.of_apply:
-            self.thread.apply = (*at, stack_pointer)
-        *place, outside = getattr(self.thread, "apply", (*at, 0))
-        in_apply = return_address in self.of_apply or (
-            tuple(place) == at and stack_pointer < outside
-        )
+        place, outside = getattr(self.thread, "apply", (None, 0))
+        in_apply = place == at and stack_pointer < outside
+        if return_address in self.of_apply and not in_apply:
+            self.thread.apply = (at, stack_pointer)
+            in_apply = True
         if in_apply or frames.is_apply() or frames.in_backward_of_torch():
             return "autograd"
         return "cpp"

@@ -31,10 +31,23 @@
 #define METH_CLASS    16
 
 #define MAX_NAMES     64 /* places where the string is */
-#define MAX_SLOTS     16 /* words that point to it */
+#define MAX_SLOTS     4  /* words that point to it: for each the code may be searched */
 #define MAX_BETWEEN   64 /* bytes from the lea to the mov */
 #define PAGE          4096
 #define MAX_ADDRESS   (1ull << 47)
+
+/*
+ * Whether a segment is in the file, and to be searched: of segments that lie over one another only
+ * as much as the file is long. *left: bytes, image->size before the first one.
+ */
+static bool may_search(const struct elf_image *image, const GElf_Phdr *header, size_t *left)
+{
+	if (header->p_type != PT_LOAD || header->p_filesz > *left ||
+	    !elf_image_holds(image, header->p_offset, header->p_filesz))
+		return false;
+	*left -= header->p_filesz;
+	return true;
+}
 
 /* --- the PyMethodDef ---------------------------------------------------------------------------
  */
@@ -50,14 +63,13 @@ struct names {
 /* It may be the end of a longer string, as linkers share them. */
 static void find_names(const struct elf_image *image, struct names *names)
 {
-	size_t size = strlen(names->name) + 1;
+	size_t size = strlen(names->name) + 1, left = image->size;
 	GElf_Phdr header;
 
 	for (int i = 0; elf_image_segment(image, i, &header); i++) {
 		const uint8_t *start, *end, *at;
 
-		if (header.p_type != PT_LOAD ||
-		    !elf_image_holds(image, header.p_offset, header.p_filesz))
+		if (!may_search(image, &header, &left))
 			continue;
 		start = at = image->data + header.p_offset;
 		end = start + header.p_filesz;
@@ -136,12 +148,12 @@ static uint64_t stored(const uint8_t *code, size_t size, uint64_t address, uint6
 
 static uint64_t find_stored(const struct elf_image *image, uint64_t slot)
 {
-	GElf_Phdr header;
+	size_t left = image->size;
 	uint64_t function = 0;
+	GElf_Phdr header;
 
 	for (int i = 0; !function && elf_image_segment(image, i, &header); i++)
-		if (header.p_type == PT_LOAD && header.p_flags & PF_X &&
-		    elf_image_holds(image, header.p_offset, header.p_filesz))
+		if (header.p_flags & PF_X && may_search(image, &header, &left))
 			function = stored(image->data + header.p_offset, header.p_filesz,
 					  header.p_vaddr, slot);
 	return function;
