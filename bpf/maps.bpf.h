@@ -132,6 +132,14 @@ struct {
 	__type(value, __u32);
 } acting SEC(".maps");
 
+/* Whether gradwatch ends: see probe.bpf.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} over SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, GW_MAX_SESSIONS);

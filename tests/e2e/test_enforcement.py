@@ -165,7 +165,7 @@ def probes_of(monitor):
     found = 0
     for fd in Path(f"/proc/{monitor.pid}/fdinfo").iterdir():
         with contextlib.suppress(FileNotFoundError):
-            found += "link_type:\tperf" in fd.read_text()
+            found += bool(re.search(r"^link_type:\t(perf|uprobe_multi)$", fd.read_text(), re.M))
     return found
 
 

@@ -172,7 +172,8 @@ def table(guests):
     yield "| a call is made to raise | " + " | ".join(cells) + " |"
     for part in dict.fromkeys(part for guest in guests for part in guest.newer):
         cells = [guest.newer.get(part, "**no**") for guest in guests]
-        yield f"| has {part} (not used) | " + " | ".join(cells) + " |"
+        use = "removes all probes at once" if part == "uprobe_multi" else "not used"
+        yield f"| has {part} ({use}) | " + " | ".join(cells) + " |"
     most = [
         max(map(int, filter(str.isdigit, guest.counts.values())), default=0) for guest in guests
     ]

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "watch/inherited.h"
 
-#include <errno.h>
+#include <dirent.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 
 static sigset_t blocked, ignored;
@@ -28,8 +29,17 @@ bool inherited_ignores(int signal)
 
 void inherited_raise_priority(int nice)
 {
-	if (nice_value > nice)
-		setpriority(PRIO_PROCESS, 0, nice);
+	const struct dirent *entry;
+	DIR *threads;
+
+	if (nice_value <= nice)
+		return;
+	setpriority(PRIO_PROCESS, 0, nice);
+	threads = opendir("/proc/self/task");
+	while (threads && (entry = readdir(threads)))
+		setpriority(PRIO_PROCESS, (id_t)strtoul(entry->d_name, NULL, 10), nice);
+	if (threads)
+		closedir(threads);
 }
 
 void inherited_restore(void)

@@ -17,7 +17,7 @@ void inherited_take(void);
 /* Whether a signal was ignored when gradwatch was started. */
 bool inherited_ignores(int signal);
 
-/* Sets gradwatch's nice value, if that raises its priority. */
+/* Sets the nice value of all of gradwatch's threads, if that raises their priority. */
 void inherited_raise_priority(int nice);
 
 /* In the child: all as it was given. */

@@ -39,10 +39,15 @@ struct libraries *libraries_new(struct programs *programs)
 
 void libraries_detach(struct libraries *libraries)
 {
+	struct probes *probes[LIBRARY_MAX];
+	size_t count = 0;
+
 	for (uint32_t i = 0; i < libraries->count; i++) {
-		probes_close(libraries->entry[i]->probes);
+		if (libraries->entry[i]->probes)
+			probes[count++] = libraries->entry[i]->probes;
 		libraries->entry[i]->probes = NULL;
 	}
+	probes_close_all(probes, count);
 }
 
 void libraries_free(struct libraries *libraries)

@@ -13,13 +13,16 @@
 #include "skel/torch.skel.h"
 #include "watch/diagnose.h"
 #include "watch/kernel_btf.h"
+#include "watch/uprobes.h"
 
 #define NS_PER_SEC   1000000000ull
 #define MAX_BINDINGS 16 /* files that have a binding for the same setter */
+#define MAX_UPROBES  (GW_SITE_MAX + MAX_BINDINGS) /* of a file */
 
 struct programs {
 	struct process_bpf *process;
 	struct programs_options options;
+	bool multi; /* uprobes are uprobe_multi links */
 	int cpus;
 	struct gw_counters {
 		uint64_t count[GW_COUNTER_MAX];
@@ -28,8 +31,8 @@ struct programs {
 
 struct probes {
 	struct torch_bpf *torch;
-	struct bpf_link *link[GW_SITE_MAX];
-	struct bpf_link *binding[MAX_BINDINGS];
+	struct uprobe *site[GW_SITE_MAX];
+	struct uprobe *binding[MAX_BINDINGS];
 	size_t bindings;
 };
 
@@ -66,6 +69,8 @@ int programs_open(struct programs **out, const struct programs_options *options,
 		return err_set(err, -ENOMEM, "out of memory");
 	libbpf_set_print(print_libbpf);
 	programs->options = *options;
+	/* Programs that write registers have been tried as those of perf events only. */
+	programs->multi = !options->policy.registers && uprobes_have_multi();
 	programs->cpus = libbpf_num_possible_cpus();
 	if (programs->cpus > 0)
 		programs->counters = calloc((size_t)programs->cpus, sizeof(*programs->counters));
@@ -179,6 +184,13 @@ void programs_set_acting(struct programs *programs, bool acting)
 	bpf_map_update_elem(bpf_map__fd(programs->process->maps.acting), &zero, &value, BPF_ANY);
 }
 
+void programs_end_probes(struct programs *programs)
+{
+	uint32_t zero = 0, value = true;
+
+	bpf_map_update_elem(bpf_map__fd(programs->process->maps.over), &zero, &value, BPF_ANY);
+}
+
 void programs_let_go(struct programs *programs, uint32_t tid, uint64_t asked)
 {
 	bpf_map_update_elem(bpf_map__fd(programs->process->maps.let_go), &tid, &asked, BPF_ANY);
@@ -269,7 +281,7 @@ static int load_probes(struct probes *probes, struct programs *programs,
 		       const struct inspect_plan *plan, struct err *err)
 {
 	struct bpf_object_open_opts opts = open_options();
-	struct bpf_program *program[GW_SITE_MAX];
+	struct bpf_program *program[GW_SITE_MAX], *each;
 	int code;
 
 	probes->torch = torch_bpf__open_opts(&opts);
@@ -287,6 +299,10 @@ static int load_probes(struct probes *probes, struct programs *programs,
 		bpf_program__set_autoload(program[site], plan->abi.site_address[site] != 0);
 	bpf_program__set_autoload(probes->torch->progs.set_grad_enabled,
 				  programs->options.policy.action == GW_ACTION_RAISE);
+	bpf_object__for_each_program(each, probes->torch->obj)
+	{
+		uprobes_prepare(each, programs->multi);
+	}
 	code = share_maps(probes->torch, programs->process);
 	if (!code)
 		code = torch_bpf__load(probes->torch);
@@ -308,9 +324,7 @@ static int place_probes(struct probes *probes, const struct inspect_plan *plan, 
 			unsigned int *placed, struct err *err)
 {
 	struct bpf_program *program[GW_SITE_MAX];
-	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	site_programs(probes->torch, program);
 	*placed = 0;
 	for (int i = 0; i < GW_SITE_MAX; i++) {
@@ -318,9 +332,8 @@ static int place_probes(struct probes *probes, const struct inspect_plan *plan, 
 
 		if (!plan->abi.site_address[site])
 			continue;
-		probes->link[site] = bpf_program__attach_uprobe(program[site], false, -1, path,
-								plan->site[site].file_offset);
-		if (!probes->link[site]) {
+		probes->site[site] = uprobes_place(program[site], fd, plan->site[site].file_offset);
+		if (!probes->site[site]) {
 			char what[64];
 			int code = -errno;
 
@@ -353,40 +366,71 @@ int probes_open(struct probes **out, struct programs *programs, const struct ins
 	return 0;
 }
 
-void probes_close(struct probes *probes)
+static void free_probes(struct probes *probes)
 {
-	if (!probes)
-		return;
-	while (probes->bindings)
-		bpf_link__destroy(probes->binding[--probes->bindings]);
-	/*
-	 * The setter's goes last: each takes some 100 ms, and a change that it is not there to see
-	 * would be a drift at the next operator.
-	 */
-	for (int site = 0; site < GW_SITE_MAX; site++)
-		if (site != GW_SITE_SET_ENABLED)
-			bpf_link__destroy(probes->link[site]);
-	bpf_link__destroy(probes->link[GW_SITE_SET_ENABLED]);
 	torch_bpf__destroy(probes->torch);
 	free(probes);
 }
 
+/* Takes the uprobes of a file, the setter's last. Returns how many; at most MAX_UPROBES. */
+static size_t take_uprobes(struct probes *probes, struct uprobe **uprobes)
+{
+	size_t count = 0;
+
+	while (probes->bindings)
+		uprobes[count++] = probes->binding[--probes->bindings];
+	for (int site = 0; site < GW_SITE_MAX; site++)
+		if (site != GW_SITE_SET_ENABLED)
+			uprobes[count++] = probes->site[site];
+	uprobes[count++] = probes->site[GW_SITE_SET_ENABLED];
+	return count;
+}
+
+void probes_close(struct probes *probes)
+{
+	struct uprobe *uprobes[MAX_UPROBES];
+	size_t count;
+
+	if (!probes)
+		return;
+	count = take_uprobes(probes, uprobes);
+	/* A change that the setter's is not there to see would be a drift at the next operator. */
+	uprobes_remove(uprobes, count - 1);
+	uprobes_remove(&uprobes[count - 1], 1);
+	free_probes(probes);
+}
+
+void probes_close_all(struct probes *const *probes, size_t count)
+{
+	struct uprobe **uprobes = calloc(count, MAX_UPROBES * sizeof(struct uprobe *));
+	size_t uprobe_count = 0;
+
+	if (!uprobes) {
+		for (size_t i = 0; i < count; i++)
+			probes_close(probes[i]);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		uprobe_count += take_uprobes(probes[i], uprobes + uprobe_count);
+	uprobes_remove(uprobes, uprobe_count);
+	for (size_t i = 0; i < count; i++)
+		free_probes(probes[i]);
+	free(uprobes);
+}
+
 int probes_bind(struct probes *probes, int fd, uint64_t file_offset, struct err *err)
 {
-	struct bpf_link *link;
-	char path[64];
+	struct uprobe *uprobe;
 	int code;
 
 	if (probes->bindings == MAX_BINDINGS)
 		return err_set(err, -ENOSPC, "more than %d bindings of one libtorch", MAX_BINDINGS);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	link = bpf_program__attach_uprobe(probes->torch->progs.set_grad_enabled, false, -1, path,
-					  file_offset);
-	if (!link) {
+	uprobe = uprobes_place(probes->torch->progs.set_grad_enabled, fd, file_offset);
+	if (!uprobe) {
 		code = -errno;
 		diagnose_bpf(err, code, "placing the probe in the Python binding");
 		return code;
 	}
-	probes->binding[probes->bindings++] = link;
+	probes->binding[probes->bindings++] = uprobe;
 	return 0;
 }

@@ -58,6 +58,12 @@ bool programs_is_asking(const struct programs *programs, uint32_t tid, uint64_t 
 /* Whether BPF acts and asks at all; at first it does not. */
 void programs_set_acting(struct programs *programs, bool acting);
 
+/*
+ * From here on the probes do nothing, so that what they cost is little while they are removed. It
+ * is as if all were removed at the same moment.
+ */
+void programs_end_probes(struct programs *programs);
+
 /* Answers a thread's question: its call goes on. */
 void programs_let_go(struct programs *programs, uint32_t tid, uint64_t asked);
 
@@ -86,6 +92,9 @@ int programs_counters(const struct programs *programs, uint64_t counter[GW_COUNT
 int probes_open(struct probes **probes, struct programs *programs, const struct inspect_plan *plan,
 		int fd, unsigned int *placed, struct err *err);
 void probes_close(struct probes *probes);
+
+/* The same of many files, none of them NULL; after programs_end_probes(). */
+void probes_close_all(struct probes *const *probes, size_t count);
 
 /* Places the probe that lets calls raise at an offset of a binding's file. */
 int probes_bind(struct probes *probes, int fd, uint64_t file_offset, struct err *err);

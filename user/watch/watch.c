@@ -2,6 +2,7 @@
 #include "watch/watch.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -379,16 +380,36 @@ static void stop_actor(struct watch *watch)
 	watch->acting = false;
 }
 
+static void *detach(void *argument)
+{
+	libraries_detach(((struct watch *)argument)->discover.libraries);
+	return NULL;
+}
+
+/* Each of the two takes some 0.3 s where many threads wait for the processors. */
+static void take_records_while_detaching(struct watch *watch)
+{
+	pthread_t thread;
+	bool made = !pthread_create(&thread, NULL, detach, watch);
+
+	take_records(watch, true);
+	if (made)
+		pthread_join(thread, NULL);
+	else
+		detach(watch);
+}
+
 static void finish(struct watch *watch, struct watch_result *result)
 {
+
 	struct model *model = watch->discover.model;
 
 	inherited_raise_priority(ENDING_NICE);
 	/* To remove the probes takes long: nobody may stand still for it. */
 	if (watch->acting)
 		watch->config->actor->cease(watch->config->actor->context);
-	take_records(watch, true);
-	libraries_detach(watch->discover.libraries);
+	programs_end_probes(watch->programs); /* so that records do not come faster than they go */
+	take_records_while_detaching(watch);
 	take_records(watch, true);
 	stop_actor(watch);
 	collect_sweep(watch->collect, true);

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "watch/uprobes.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* enum bpf_attach_type of 6.6, which the headers of Debian 12 do not have. */
+#define ATTACH_UPROBE_MULTI ((enum bpf_attach_type)48)
+
+#define MAX_THREADS         64 /* each removes one uprobe at a time, and only waits */
+
+struct uprobe {
+	struct bpf_link *perf; /* NULL: it is a uprobe_multi link */
+	int fd;                /* that one's */
+};
+
+/* union bpf_attr of 6.6 for BPF_LINK_CREATE; what follows is zero. */
+struct link_create {
+	uint32_t prog_fd, target_fd, attach_type, flags;
+	uint64_t path, offsets, ref_ctr_offsets, cookies;
+	uint32_t count, multi_flags, pid, pad;
+};
+
+/* Returns the link's descriptor, or negative errno. */
+static int create_multi(int program_fd, const char *path, uint64_t offset)
+{
+	struct link_create attr = {
+		.prog_fd = (uint32_t)program_fd,
+		.attach_type = ATTACH_UPROBE_MULTI,
+		.path = (uintptr_t)path,
+		.offsets = (uintptr_t)&offset,
+		.count = 1,
+	};
+	int fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* A kernel that has them refuses a folder, and that as no regular file. */
+bool uprobes_have_multi(void)
+{
+	const struct bpf_insn code[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	const struct bpf_prog_load_opts opts = {
+		.sz = sizeof(opts),
+		.expected_attach_type = ATTACH_UPROBE_MULTI,
+	};
+	int fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "uprobe_multi", "GPL", code,
+			       sizeof(code) / sizeof(code[0]), &opts);
+	int link;
+
+	if (fd < 0)
+		return false;
+	link = create_multi(fd, "/", 0);
+	close(fd);
+	if (link >= 0)
+		close(link);
+	return link == -EBADF;
+}
+
+void uprobes_prepare(struct bpf_program *program, bool multi)
+{
+	if (multi)
+		bpf_program__set_expected_attach_type(program, ATTACH_UPROBE_MULTI);
+}
+
+struct uprobe *uprobes_place(const struct bpf_program *program, int fd, uint64_t offset)
+{
+	struct uprobe *uprobe = calloc(1, sizeof(*uprobe));
+	char path[64];
+
+	if (!uprobe)
+		return NULL;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (bpf_program__expected_attach_type(program) == ATTACH_UPROBE_MULTI) {
+		uprobe->fd = create_multi(bpf_program__fd(program), path, offset);
+		if (uprobe->fd >= 0)
+			return uprobe;
+		errno = -uprobe->fd;
+	} else {
+		uprobe->perf = bpf_program__attach_uprobe(program, false, -1, path, offset);
+		if (uprobe->perf)
+			return uprobe;
+	}
+	free(uprobe);
+	return NULL;
+}
+
+static void remove_one(struct uprobe *uprobe)
+{
+	if (!uprobe)
+		return;
+	if (uprobe->perf)
+		bpf_link__destroy(uprobe->perf);
+	else
+		close(uprobe->fd);
+	free(uprobe);
+}
+
+struct removal {
+	struct uprobe *const *uprobes;
+	size_t count;
+	atomic_size_t next;
+};
+
+static void *run(void *argument)
+{
+	struct removal *removal = argument;
+	size_t i;
+
+	while ((i = atomic_fetch_add(&removal->next, 1)) < removal->count)
+		remove_one(removal->uprobes[i]);
+	return NULL;
+}
+
+void uprobes_remove(struct uprobe *const *uprobes, size_t count)
+{
+	struct removal removal = {.uprobes = uprobes, .count = count};
+	pthread_t thread[MAX_THREADS];
+	size_t started = 0;
+
+	/* This thread is one of them. Where no other can be made, it takes longer. */
+	while (started < MAX_THREADS && started + 1 < count &&
+	       !pthread_create(&thread[started], NULL, run, &removal))
+		started++;
+	run(&removal);
+	while (started)
+		pthread_join(thread[--started], NULL);
+}
