@@ -361,6 +361,31 @@ def test_class_that_cannot_be_read(standin, variant):
     assert end["drifts"] == 0
 
 
+def count(events, kind):
+    return sum(event["type"] == kind for event in events)
+
+
+def check_changes(events):
+    """
+    All calls were changes in traces that were seen from their start: whether a change was told,
+    throttled or lost, no count misses it. Returns how many they were.
+    """
+    end = events[-1]
+    ledger = end["ledger"]
+    assert end["type"] == "end" and end["counters"]["sessions_full"] == 0
+    assert ledger["redundant"] == ledger["outside_trace"] == ledger["filtered"] == 0
+    assert ledger["reported"] + ledger["throttled"] + ledger["lost"] == ledger["hits"]
+    assert end["violations"] == ledger["reported"] + ledger["throttled"]
+    assert end["lost_output"] == 0
+    assert ledger["reported"] == count(events, "violation")
+    assert end["lost"] == ledger["lost"]
+    assert ledger["lost"] == sum(event["count"] for event in events if event["type"] == "lost")
+    ends = [event for event in events if event["type"] == "trace_end"]
+    assert len(ends) == count(events, "trace_begin") == end["traces"]
+    assert sum(event["violations"] for event in ends) == ledger["hits"]
+    return ledger["hits"]
+
+
 def test_many_short_threads(standin, tmp_path):
     """A thread that ends gives its session back at once: more traces than the map has room for."""
     threads = 40_000
@@ -371,12 +396,9 @@ def test_many_short_threads(standin, tmp_path):
     run.driver.stdin.close()
     assert gradwatch.wait(PATIENCE) == 0 and run.copier.wait(PATIENCE) == 0
     events = [json.loads(line) for line in log.read_text().splitlines()]
-    end = events[-1]
-    assert end["ledger"]["hits"] == 2 * threads
-    assert end["counters"]["sessions_full"] == 0 or end["lost"]
-    if not end["lost"] and not end["counters"]["traces_lost"]:
-        assert end["traces"] == threads
-    assert sum(event["type"] == "trace_end" for event in events) == end["traces"]
+    assert check_changes(events) == 2 * threads
+    ends = [event for event in events if event["type"] == "trace_end"]
+    assert len(ends) == threads and {event["violations"] for event in ends} == {2}
 
 
 class Log:
@@ -405,8 +427,20 @@ class Log:
         raise AssertionError(f"no {kind} in {2 * PATIENCE} s")
 
 
-@pytest.mark.parametrize("rate", [[], ["--rate", "0"]], ids=["rate", "no_rate"])
-def test_storm(standin, tmp_path, rate):
+RATES = pytest.mark.parametrize("rate", [[], ["--rate", "0"]], ids=["rate", "no_rate"])
+
+
+def watch_pids(run, log, *options):
+    """Starts gradwatch, with its output in a file, and waits until it is ready."""
+    with log.open("w") as out:
+        gradwatch = run._start([GRADWATCH, "--json", *options], stdout=out)
+    events = Log(log)
+    events.wait_for("start")
+    return gradwatch, events
+
+
+@RATES
+def test_end_in_a_storm(standin, tmp_path, rate):
     """Threads that change without pause keep neither another process nor a signal waiting."""
     log = tmp_path / "log"
     run = standin("keyed", under_gradwatch=False)
@@ -418,10 +452,7 @@ def test_storm(standin, tmp_path, rate):
         stdout=subprocess.DEVNULL,
     )
     pids = ["--pid", str(run.driver.pid), "--pid", str(other.pid)]
-    with log.open("w") as out:
-        gradwatch = run._start([GRADWATCH, "--json", *rate, *pids], stdout=out)
-    events = Log(log)
-    events.wait_for("start")
+    gradwatch, events = watch_pids(run, log, *rate, *pids)
     run.do("storm 64")
     events.wait_for("violation")
     other.stdin.write("go\n")
@@ -433,13 +464,28 @@ def test_storm(standin, tmp_path, rate):
     assert gradwatch.wait(PATIENCE) == 0
     ended = time.monotonic() - asked
     print(f"armed after {armed:.1f} s, ended after {ended:.1f} s")
-    assert armed < 20 * SLOWNESS and ended < 20 * SLOWNESS
-    end = json.loads(log.read_text().splitlines()[-1])
-    assert end["type"] == "end"
-    assert end["ledger"]["hits"] == sum(
-        count for name, count in end["ledger"].items() if name != "hits"
-    )
+    # Alone on a machine 0.5 s and 0.7 s; with probes of perf events it ended after 3.5 to 7 s.
+    assert armed < 3 * SLOWNESS and ended < 3 * SLOWNESS
+    seen = check_changes([json.loads(line) for line in log.read_text().splitlines()])
     run.do("calm")
+    assert 64 <= seen <= run.oracle.of("calm")[0]["calls"]
+
+
+@RATES
+def test_storm(standin, tmp_path, rate):
+    """Of each change that many threads make at the same time it is known what became of it."""
+    log = tmp_path / "log"
+    run = standin("keyed", under_gradwatch=False)
+    gradwatch, events = watch_pids(run, log, *rate, "--pid", str(run.driver.pid))
+    run.do("storm 64")
+    events.wait_for("violation")
+    time.sleep(1)
+    run.do("calm")
+    gradwatch.send_signal(signal.SIGINT)
+    assert gradwatch.wait(PATIENCE) == 0
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert check_changes(events) == run.oracle.of("calm")[0]["calls"]
+    assert events[-1]["traces"] == 64
 
 
 def test_file_is_rewritten_under_the_probes(standin, tmp_path):

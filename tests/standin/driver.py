@@ -18,7 +18,7 @@ Usage: driver.py DIR/VARIANT/libc10.so, then commands on standard input, one a l
   fork N            N calls of set_enabled that change the mode, in a forked child
   short_threads N   N threads, each of which enters a mode, changes the grad mode twice and ends
   storm N           N threads that enter a mode and then change the grad mode without pause
-  calm              have these end
+  calm              have these end: {"type": "calm", "calls"}, all of them changes
   end               end the thread
 
 Each command is answered by {"type": "done", ...}; each set is preceded by
@@ -111,6 +111,7 @@ class Library:
         self.storm = ctypes.CDLL(path).standin_storm
         self.storm.argtypes = [ctypes.py_object, ctypes.c_int, ctypes.c_int]
         self.calm = ctypes.CDLL(path).standin_calm
+        self.calm.restype = ctypes.c_long
 
 
 class Thread:
@@ -222,7 +223,7 @@ class Thread:
         self.library.storm(mode, key, int(count))
 
     def calm(self):
-        self.library.calm()
+        say(type="calm", calls=self.library.calm())
 
     def random(self, count, seed):
         dice = random.Random(int(seed))

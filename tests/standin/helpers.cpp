@@ -132,6 +132,7 @@ void standin_short_threads(_object *object, int key, int count)
 
 /* Threads that change the grad mode in a trace without pause, until standin_calm(). */
 static std::atomic<bool> calm{false};
+static std::atomic<long> storm_calls{0};
 static auto &storming = *new std::vector<std::thread>; /* outlives an exit without calm */
 
 void standin_storm(_object *object, int key, int count)
@@ -143,21 +144,27 @@ void standin_storm(_object *object, int key, int count)
 
 		standin_push(object, key);
 		unlock(state);
-		for (bool on = false; !calm; on = !on)
+		long calls = 0;
+
+		for (bool on = false; !calm; on = !on, calls++)
 			c10::GradMode::set_enabled(on);
+		storm_calls += calls;
 	};
 
 	calm = false;
+	storm_calls = 0;
 	for (int i = 0; i < count; i++)
 		storming.emplace_back(body);
 }
 
-void standin_calm()
+/* Returns how often they have called the setter, each time with another mode. */
+long standin_calm()
 {
 	calm = true;
 	for (auto &thread : storming)
 		thread.join();
 	storming.clear();
+	return storm_calls;
 }
 
 /* The objects that may be the tracing mode, by index; NULL after the last. New reference: none. */
