@@ -15,6 +15,9 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+/* Loaded only where there is a command. User space writes the pids, and reads the rest. */
+struct gw_signals signals;
+
 /*
  * Sends the end of a session. One that does not fit is no loss: user space sweeps the map as well,
  * only later.
@@ -138,5 +141,32 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 		bpf_map_delete_elem(&answers, &pid);
 		forget_memory(pid);
 	}
+	return 0;
+}
+
+/*
+ * signal_generate(signal, info, task, group, result): who has sent a signal to gradwatch and to its
+ * command. What they get does not say whether it was meant for one of them or for their group.
+ */
+SEC("raw_tp/signal_generate")
+int on_signal(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[2];
+	__u64 number = ctx->args[0];
+	__u32 sender = bpf_get_current_pid_tgid() >> 32;
+	struct gw_sent *sent;
+	__u32 pid;
+
+	if (sender == signals.own_pid || number >= GW_MAX_SIGNALS)
+		return 0;
+	pid = BPF_CORE_READ(task, tgid);
+	if (pid == signals.own_pid)
+		sent = &signals.own[number];
+	else if (pid == signals.command_pid)
+		sent = &signals.command[number];
+	else
+		return 0;
+	sent->time = bpf_ktime_get_ns();
+	sent->sender = sender;
 	return 0;
 }

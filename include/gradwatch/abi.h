@@ -33,6 +33,7 @@
 #define GW_RING_BYTES      (4 << 20) /* ring buffer */
 #define GW_MAX_FILES       256       /* libtorch files */
 #define GW_MAX_HELD        4096      /* processes that are stopped at one time */
+#define GW_MAX_SIGNALS     32        /* the standard ones, by number */
 
 /*
  * A TLS descriptor's argument is a distance from the thread pointer, or an address: below this it
@@ -122,6 +123,22 @@ enum gw_counter {
 	GW_ASKS_LOST,      /* action not taken, as the ring buffer was full */
 	GW_COUNTER_MAX,
 };
+
+/* When a signal was last sent to a process, and by which one. */
+struct gw_sent {
+	__u64 time;
+	__u32 sender;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct gw_sent) == 16, "sent layout");
+
+/* What was sent to gradwatch and to its command, but not by gradwatch. 0: no such process. */
+struct gw_signals {
+	__u32 own_pid, command_pid;
+	struct gw_sent own[GW_MAX_SIGNALS];
+	struct gw_sent command[GW_MAX_SIGNALS];
+};
+_Static_assert(sizeof(struct gw_signals) == 8 + 2 * GW_MAX_SIGNALS * 16, "signals layout");
 
 /*
  * How a CPython keeps its stacks: offsets in bytes, GW_NO_FIELD where it has none. Filled by

@@ -115,7 +115,7 @@ static int verify_library(const char *path)
 int main(int argc, char **argv)
 {
 	int failed = verify_process("on_fork") | verify_process("on_exec") |
-		     verify_process("on_exit");
+		     verify_process("on_exit") | verify_process("on_signal");
 
 	for (int i = 1; i < argc; i++)
 		failed |= verify_library(argv[i]);

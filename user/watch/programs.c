@@ -83,6 +83,7 @@ int programs_open(struct programs **out, const struct programs_options *options,
 		code = err_set(err, -errno, "cannot read the BPF programs: %s", strerror(errno));
 		goto fail;
 	}
+	bpf_program__set_autoload(programs->process->progs.on_signal, options->signals);
 	code = process_bpf__load(programs->process);
 	if (!code)
 		code = process_bpf__attach(programs->process);
@@ -133,6 +134,16 @@ bool programs_is_watched(const struct programs *programs, uint32_t pid)
 bool programs_first_watched(const struct programs *programs, uint32_t *pid)
 {
 	return !bpf_map_get_next_key(bpf_map__fd(programs->process->maps.processes), NULL, pid);
+}
+
+const struct gw_signals *programs_signals(struct programs *programs, uint32_t own_pid,
+					  uint32_t command_pid)
+{
+	struct gw_signals *signals = &programs->process->bss->signals;
+
+	signals->own_pid = own_pid;
+	signals->command_pid = command_pid;
+	return signals;
 }
 
 int programs_set_interpreter(struct programs *programs, uint32_t pid,

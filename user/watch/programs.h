@@ -22,6 +22,7 @@ struct programs_options {
 	bool watch_all; /* probes of all processes count */
 	uint32_t rate;  /* changes with their stacks per second and thread, 0: no limit */
 	struct gw_policy policy;
+	bool signals; /* see programs_signals() */
 };
 
 /* Loads the process programs and attaches them. */
@@ -38,6 +39,11 @@ bool programs_is_watched(const struct programs *programs, uint32_t pid);
 
 /* Any process of the map of watched ones (it leaves the map when it ends); false: none is left. */
 bool programs_first_watched(const struct programs *programs, uint32_t *pid);
+
+/* Signals that gradwatch and the command are sent from now on; stays valid while programs are open.
+ */
+const struct gw_signals *programs_signals(struct programs *programs, uint32_t own_pid,
+					  uint32_t command_pid);
 
 /* Tells BPF how to walk the Python stacks of a process; its children inherit it. */
 int programs_set_interpreter(struct programs *programs, uint32_t pid,

@@ -19,6 +19,7 @@
 #include "watch/discover.h"
 #include "watch/inherited.h"
 #include "watch/mappings.h"
+#include "watch/relay.h"
 #include "watch/spawn.h"
 
 #define SWEEP_NS                                                                                   \
@@ -57,6 +58,7 @@ struct watch {
 	struct arrivals arrivals;
 	struct discover discover;
 	struct spawn spawn;
+	struct relay relay;
 	int epoll_fd, signal_fd, timer_fd;
 	bool acting; /* the actor was started */
 	bool done;
@@ -138,7 +140,12 @@ static int open_rooms(struct watch *watch, struct err *err)
 {
 	const struct watch_config *config = watch->config;
 	const struct model_resolver resolver = {resolve_process, resolve_torch, watch};
-	const struct programs_options options = {config->all, config->rate, config->policy};
+	const struct programs_options options = {
+		.watch_all = config->all,
+		.rate = config->rate,
+		.policy = config->policy,
+		.signals = config->command,
+	};
 	const struct mappings_handler handler = {on_mapped, on_forked, on_mappings_lost, watch};
 	struct discover *discover = &watch->discover;
 	int code = programs_open(&watch->programs, &options, err);
@@ -177,6 +184,17 @@ static int watch_pid(struct watch *watch, uint32_t pid, struct err *err)
 	return code;
 }
 
+static int watch_command(struct watch *watch, struct err *err)
+{
+	int code = spawn_prepare(&watch->spawn, watch->config->command, err);
+	uint32_t pid = (uint32_t)watch->spawn.pid;
+
+	if (code)
+		return code;
+	watch->relay.signals = programs_signals(watch->programs, (uint32_t)getpid(), pid);
+	return programs_watch(watch->programs, pid, watch->config->follow, err);
+}
+
 static int watch_targets(struct watch *watch, struct err *err)
 {
 	const struct watch_config *config = watch->config;
@@ -184,12 +202,8 @@ static int watch_targets(struct watch *watch, struct err *err)
 
 	for (size_t i = 0; i < config->pid_count && !code; i++)
 		code = watch_pid(watch, config->pids[i], err);
-	if (!code && config->command) {
-		code = spawn_prepare(&watch->spawn, config->command, err);
-		if (!code)
-			code = programs_watch(watch->programs, (uint32_t)watch->spawn.pid,
-					      config->follow, err);
-	}
+	if (!code && config->command)
+		code = watch_command(watch, err);
 	return code;
 }
 
@@ -235,19 +249,24 @@ static int open_loop(struct watch *watch, struct err *err)
 	return 0;
 }
 
-/*
- * Ctrl-C at the terminal, and its loss, reach the command by themselves, as it is in our process
- * group; a signal that somebody sent to gradwatch alone is passed on to it. It then decides when
- * we end.
- */
+/* The command gets what gradwatch was sent, and decides when we end. */
 static void end_on_signal(struct watch *watch, const struct signalfd_siginfo *info)
 {
 	if (watch->acting)
 		watch->config->actor->interrupt(watch->config->actor->context);
 	if (!watch->config->command)
 		watch->done = true;
-	else if (info->ssi_code != SI_KERNEL)
-		kill(watch->spawn.pid, (int)info->ssi_signo);
+	else
+		relay_take(&watch->relay, info->ssi_signo, clock_monotonic());
+}
+
+static void pass_on_signals(struct watch *watch)
+{
+	uint32_t number;
+
+	while ((number = relay_next(&watch->relay, clock_monotonic())))
+		if (!spawn_ended(&watch->spawn))
+			kill(watch->spawn.pid, (int)number);
 }
 
 /* SIGHUP is for the log file where there is one, and is ignored where nohup wants it to be. */
@@ -334,13 +353,15 @@ static int loop(struct watch *watch, struct err *err)
 	unsigned int ready;
 
 	while (!watch->done) {
-		int code = wait_for_sources(watch, more ? 0 : -1, &ready);
+		int timeout = more ? 0 : relay_timeout(&watch->relay, clock_monotonic());
+		int code = wait_for_sources(watch, timeout, &ready);
 
 		if (code)
 			return err_set(err, code, "cannot wait for events: %s", strerror(-code));
 		for (int source = 0; source < SOURCE_MAX && !watch->done; source++)
 			if (ready & 1u << source)
 				dispatch(watch, (enum source)source);
+		pass_on_signals(watch);
 		if (!watch->done)
 			more = arrivals_look(&watch->arrivals, &watch->discover, LOOK_NS);
 	}
