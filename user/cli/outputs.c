@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "output/buffer.h"
 #include "output/text.h"
 
 #define DRAIN_NS    5000000000ull /* for readers, at the end */
@@ -286,7 +287,8 @@ void outputs_totals(struct outputs *outputs, struct event_totals *totals)
 {
 	char *text = NULL;
 	size_t length = 0;
-	FILE *stream = open_memstream(&text, &length);
+	struct buffer buffer = {0};
+	FILE *stream = buffer_stream(&buffer);
 
 	if (!stream)
 		return;
@@ -294,7 +296,10 @@ void outputs_totals(struct outputs *outputs, struct event_totals *totals)
 	text_totals(stream, totals);
 	if (totals->suppressions)
 		text_suppressions(stream, totals->suppressions);
-	if (!fclose(stream))
+	fclose(stream);
+	if (buffer_take(&buffer, &text, &length))
+		log_error("out of memory: the totals cannot be told");
+	else
 		writer_put(outputs->errors, text, length);
 	free(text);
 	/* The command has ended: what follows begins where this line has ended. */

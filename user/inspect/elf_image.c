@@ -143,7 +143,11 @@ int elf_image_open(struct elf_image *image, const void *data, size_t size, char 
 	elf_version(EV_CURRENT);
 	/* libelf reads only, but its prototype is not const. */
 	image->elf = elf_memory((char *)(uintptr_t)data, size);
-	if (!image->elf || elf_kind(image->elf) != ELF_K_ELF) {
+	if (!image->elf) { /* what is no ELF file gives another kind */
+		str_format(reason, reason_size, "out of memory");
+		return -ENOMEM;
+	}
+	if (elf_kind(image->elf) != ELF_K_ELF) {
 		str_format(reason, reason_size, "a damaged ELF header: %s", elf_errmsg(-1));
 		code = -ENOEXEC;
 	}

@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "model/suppressions.h"
+#include "output/buffer.h"
 #include "output/sink.h"
 
 static int print_line(FILE *stream, const struct event *event)
@@ -24,6 +25,7 @@ static int print_line(FILE *stream, const struct event *event)
 
 static int lines_format(struct sink *sink, const struct event *event, char **text, size_t *length)
 {
+	struct buffer buffer = {0};
 	FILE *stream;
 	int code = 0;
 
@@ -31,14 +33,16 @@ static int lines_format(struct sink *sink, const struct event *event, char **tex
 	if (event->type != EVENT_LOST_OUTPUT &&
 	    (event->type != EVENT_FINDING || !event_is_alarm(&event->finding)))
 		return 0;
-	stream = open_memstream(text, length);
+	stream = buffer_stream(&buffer);
 	if (!stream)
 		return -ENOMEM;
 	if (event->type == EVENT_FINDING)
 		code = print_line(stream, event);
 	else
 		fprintf(stream, "# lines lost here: %" PRIu64 "\n", event->lost.count);
-	return fclose(stream) ? -ENOMEM : code;
+	fclose(stream);
+	buffer.failed |= code != 0;
+	return buffer_take(&buffer, text, length);
 }
 
 static void lines_free(struct sink *sink)

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/str.h"
+#include "output/buffer.h"
 #include "output/common.h"
 #include "output/text_action.h"
 #include "output/text_finding.h"
@@ -279,17 +280,19 @@ static int text_format(struct sink *sink, const struct event *event, char **line
 {
 	struct text_sink *text = (struct text_sink *)sink;
 	void (*print)(const struct text_sink *, const struct event *);
+	struct buffer buffer = {0};
 
 	print = printer_of(text, event);
 	if (!print)
 		return 0;
-	text->stream = open_memstream(lines, length);
+	text->stream = buffer_stream(&buffer);
 	if (!text->stream)
 		return -ENOMEM;
 	print_time(text, event->time);
 	print(text, event);
 	fputc('\n', text->stream);
-	return fclose(text->stream) ? -ENOMEM : 0;
+	fclose(text->stream);
+	return buffer_take(&buffer, lines, length);
 }
 
 static void text_free(struct sink *sink)

@@ -84,8 +84,11 @@ static struct entry *find(struct libraries *libraries, const struct stat *file)
 	return NULL;
 }
 
-/* Inspects and probes a new file; what goes wrong becomes the entry's state and reason. */
-static void probe_file(struct libraries *libraries, struct entry *entry, int fd)
+/*
+ * Inspects and probes a new file; what goes wrong becomes the entry's state and reason. -ENOMEM:
+ * that says nothing about the file.
+ */
+static int probe_file(struct libraries *libraries, struct entry *entry, int fd)
 {
 	struct library *library = &entry->library;
 	struct err err;
@@ -93,35 +96,39 @@ static void probe_file(struct libraries *libraries, struct entry *entry, int fd)
 
 	if (code == -ENOENT) {
 		library->state = LIBRARY_NOT_TORCH;
-		return;
+		return 0;
 	}
 	library->state = LIBRARY_SKIPPED;
 	if (code)
-		return;
+		return code == -ENOMEM ? code : 0;
 	if (library->plan.machine != inspect_own_machine()) {
 		str_format(library->reason, sizeof(library->reason),
 			   "built for %s; this gradwatch is for %s",
 			   inspect_machine_name(library->plan.machine),
 			   inspect_machine_name(inspect_own_machine()));
-		return;
+		return 0;
 	}
 	library->plan.abi.file_id = library->id;
 	code = probes_open(&entry->probes, libraries->programs, &library->plan, fd,
 			   &library->placed, &err);
 	if (code) {
 		str_format(library->reason, sizeof(library->reason), "%s", err.text);
-		return;
+		return code == -ENOMEM ? code : 0;
 	}
 	library->state = LIBRARY_PROBED;
+	return 0;
 }
 
 static struct entry *add(struct libraries *libraries, pid_t pid,
-			 const struct procfs_mapping *mapping, const struct stat *file, int fd)
+			 const struct procfs_mapping *mapping, const struct stat *file, int fd,
+			 int *code)
 {
 	struct entry *entry;
 
+	*code = -ENOSPC;
 	if (libraries->count == LIBRARY_MAX)
 		return NULL;
+	*code = -ENOMEM;
 	entry = calloc(1, sizeof(*entry));
 	if (!entry)
 		return NULL;
@@ -129,9 +136,13 @@ static struct entry *add(struct libraries *libraries, pid_t pid,
 	entry->library.id = libraries->count;
 	str_format(entry->library.path, sizeof(entry->library.path), "%s", mapping->path);
 	entry->library.pid = (uint32_t)pid;
-	libraries->entry[libraries->count++] = entry;
 	entry->watched = rewrites_add(libraries->rewrites_fd, fd); /* before it is inspected */
-	probe_file(libraries, entry, fd);
+	*code = probe_file(libraries, entry, fd);
+	if (*code) { /* the next look at the process tries again */
+		free(entry);
+		return NULL;
+	}
+	libraries->entry[libraries->count++] = entry;
 	torch_version(pid, mapping->path, entry->library.version, sizeof(entry->library.version));
 	return entry;
 }
@@ -154,9 +165,8 @@ const struct library *libraries_learn(struct libraries *libraries, pid_t pid,
 	} else {
 		entry = find(libraries, &file);
 		if (!entry) {
-			entry = add(libraries, pid, mapping, &file, fd);
+			entry = add(libraries, pid, mapping, &file, fd, code);
 			*is_new = entry != NULL;
-			*code = entry ? 0 : -ENOSPC;
 		}
 	}
 	close(fd); /* the probes hold the inode themselves */
