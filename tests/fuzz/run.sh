@@ -133,7 +133,8 @@ END
 
 fuzz_records() {
 	corpus=$build/corpus-records
-	compile records "$root"/user/model/*.c "$root"/user/base/*.c "$root"/user/output/*.c -ljson-c
+	compile records "$root"/user/model/*.c "$root"/user/base/*.c "$root"/user/output/*.c \
+		-ljansson -ljson-c
 	mkdir -p "$corpus"
 	record_seeds "$corpus"
 	run records "$corpus" -max_len=20000 -timeout=5

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A text that grows, and remembers that it could not: open_memstream() and json-c lose bytes in the
- * middle when there is no memory, and say nothing. What is taken from here is whole.
+ * A text that grows, and remembers that it could not: without memory open_memstream() loses bytes
+ * in the middle and says nothing. What is taken from here is whole.
  */
 #ifndef GRADWATCH_OUTPUT_BUFFER_H
 #define GRADWATCH_OUTPUT_BUFFER_H

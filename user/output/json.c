@@ -2,8 +2,7 @@
 #include "output/sink.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,86 +24,35 @@
 #define STRING_MAX 4096
 #define UTF8_MAX   (3 * STRING_MAX + 1)
 
-/* An object or an array that is being written. */
+/*
+ * Jansson's constructors return NULL when out of memory, or for a string that is not UTF-8; to put
+ * NULL into an object fails. So every value goes through put(), which notes that.
+ */
 struct line {
-	struct buffer *to;
-	bool more; /* there is a value already */
+	json_t *object;
+	bool failed;
 };
 
-static void put_text(struct line *line, const char *text)
+static void put(struct line *line, const char *key, json_t *value)
 {
-	buffer_put(line->to, text, strlen(text));
-}
-
-/* The bytes of a string of JSON that are written otherwise: RFC 8259, section 7. */
-static void put_escaped(struct line *line, char byte)
-{
-	char text[8];
-
-	if (byte == '"' || byte == '\\')
-		snprintf(text, sizeof(text), "\\%c", byte);
-	else if (byte == '\n')
-		snprintf(text, sizeof(text), "\\n");
-	else if (byte == '\t')
-		snprintf(text, sizeof(text), "\\t");
-	else
-		snprintf(text, sizeof(text), "\\u%04x", (unsigned char)byte);
-	put_text(line, text);
-}
-
-static bool is_plain(char byte)
-{
-	return (unsigned char)byte >= ' ' && byte != '"' && byte != '\\';
-}
-
-static void put_quoted(struct line *line, const char *utf8, size_t length)
-{
-	size_t i = 0;
-
-	put_text(line, "\"");
-	while (i < length) {
-		size_t first = i;
-
-		while (i < length && is_plain(utf8[i]))
-			i++;
-		buffer_put(line->to, utf8 + first, i - first);
-		if (i < length)
-			put_escaped(line, utf8[i++]);
-	}
-	put_text(line, "\"");
-}
-
-/* What precedes a value. key: NULL in an array. */
-static void put_key(struct line *line, const char *key)
-{
-	if (line->more)
-		put_text(line, ",");
-	line->more = true;
-	if (!key)
-		return;
-	put_quoted(line, key, strlen(key));
-	put_text(line, ":");
+	if (json_object_set_new(line->object, key, value))
+		line->failed = true;
 }
 
 static void put_null(struct line *line, const char *key)
 {
-	put_key(line, key);
-	put_text(line, "null");
+	put(line, key, json_null());
 }
 
+/* Numbers above 2^63 - 1, which many readers do not take and nothing here counts to, are that. */
 static void put_number(struct line *line, const char *key, uint64_t value)
 {
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	put_key(line, key);
-	put_text(line, text);
+	put(line, key, json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value));
 }
 
 static void put_bool(struct line *line, const char *key, bool value)
 {
-	put_key(line, key);
-	put_text(line, value ? "true" : "false");
+	put(line, key, json_boolean(value));
 }
 
 static void put_string(struct line *line, const char *key, const char *value, size_t size)
@@ -112,8 +60,7 @@ static void put_string(struct line *line, const char *key, const char *value, si
 	char utf8[UTF8_MAX];
 	size_t length = str_to_utf8(utf8, sizeof(utf8), value, strnlen(value, size));
 
-	put_key(line, key);
-	put_quoted(line, utf8, length);
+	put(line, key, json_stringn(utf8, length));
 }
 
 /* For strings that are empty when they are unknown. */
@@ -134,43 +81,25 @@ static void put_time(struct line *line, const char *key, const struct sink_conte
 	put_string(line, key, text, sizeof(text));
 }
 
-/* Begins an object within another one or an array (key: NULL); end_object() goes with it. */
+/* Begins an object within the line's; NULL values end up in the same failure. */
 static struct line put_object(struct line *line, const char *key)
 {
-	struct line inner = {.to = line->to};
+	struct line inner = {.object = json_object()};
 
-	put_key(line, key);
-	put_text(line, "{");
+	put(line, key, inner.object);
+	inner.failed = line->failed;
 	return inner;
-}
-
-static void end_object(struct line *line)
-{
-	put_text(line, "}");
-}
-
-/* The same for an array. */
-static struct line put_array(struct line *line, const char *key)
-{
-	struct line inner = {.to = line->to};
-
-	put_key(line, key);
-	put_text(line, "[");
-	return inner;
-}
-
-static void end_array(struct line *line)
-{
-	put_text(line, "]");
 }
 
 static void put_torch(struct line *line, const struct event_torch *torch)
 {
 	struct line inner = put_object(line, "torch");
 
+	if (inner.failed)
+		return;
 	put_known(&inner, "file", torch->file, sizeof(torch->file));
 	put_known(&inner, "version", torch->version, sizeof(torch->version));
-	end_object(&inner);
+	line->failed = inner.failed;
 }
 
 static void put_process(struct line *line, const struct event *event)
@@ -223,20 +152,27 @@ static void put_place(struct line *line, const char *key, const struct event_fra
 		return;
 	}
 	inner = put_object(line, key);
+	if (inner.failed)
+		return;
 	put_frame(&inner, frame);
-	end_object(&inner);
+	line->failed = inner.failed;
 }
 
 static void put_stack(struct line *line, const struct event_stack *stack)
 {
-	struct line frames;
+	json_t *frames = json_array();
 
 	put_string(line, "stack_status", output_stack_status(stack->status), STRING_MAX);
 	put_place(line, "user", event_user_frame(stack));
-	frames = put_array(line, "stack");
-	for (size_t i = 0; i < stack->count; i++)
-		put_place(&frames, NULL, &stack->frame[i]);
-	end_array(&frames);
+	put(line, "stack", frames);
+	for (size_t i = 0; i < stack->count && !line->failed; i++) {
+		struct line frame = {.object = json_object()};
+
+		frame.failed = json_array_append_new(frames, frame.object);
+		if (!frame.failed)
+			put_frame(&frame, &stack->frame[i]);
+		line->failed = frame.failed;
+	}
 }
 
 static void put_trace(struct line *line, const struct sink_context *context,
@@ -272,9 +208,11 @@ static void put_began(struct line *line, uint8_t began)
 		return;
 	}
 	inner = put_object(line, "began");
+	if (inner.failed)
+		return;
 	put_bool(&inner, "grad", began & GW_STATE_GRAD);
 	put_bool(&inner, "inference", began & GW_STATE_INFERENCE);
-	end_object(&inner);
+	line->failed = inner.failed;
 }
 
 static void put_violation(struct line *line, const struct event_violation *violation)
@@ -300,9 +238,11 @@ static void put_state(struct line *line, const char *key, uint8_t state)
 {
 	struct line inner = put_object(line, key);
 
+	if (inner.failed)
+		return;
 	put_bool(&inner, "grad", state & GW_STATE_GRAD);
 	put_bool(&inner, "inference", state & GW_STATE_INFERENCE);
-	end_object(&inner);
+	line->failed = inner.failed;
 }
 
 static void put_finding(struct line *line, const struct event_finding *finding)
@@ -360,9 +300,11 @@ static void put_actions(struct line *line, const uint64_t actions[ACTION_OUTCOME
 {
 	struct line inner = put_object(line, "actions");
 
+	if (inner.failed)
+		return;
 	for (unsigned int i = 0; i < ACTION_OUTCOME_MAX; i++)
 		put_number(&inner, output_outcome(i), actions[i]);
-	end_object(&inner);
+	line->failed = inner.failed;
 }
 
 /* A group of the counters in the totals. */
@@ -392,27 +334,32 @@ static void put_counters(struct line *line, const char *key, const uint64_t *cou
 	struct line inner = put_object(line, key);
 
 	_Static_assert(sizeof(name) / sizeof(name[0]) == GW_COUNTER_MAX, "every counter is named");
+	if (inner.failed)
+		return;
 	for (unsigned int i = first; i <= (unsigned int)last; i++)
 		put_number(&inner, name[i], counter[i]);
-	end_object(&inner);
+	line->failed = inner.failed;
 }
 
 static void put_stacks(struct line *line, const uint64_t stacks[GW_STACK_MAX])
 {
 	struct line inner = put_object(line, "stacks");
 
+	if (inner.failed)
+		return;
 	for (unsigned int i = 0; i < GW_STACK_MAX; i++)
 		put_number(&inner, output_stack_status(i), stacks[i]);
-	end_object(&inner);
+	line->failed = inner.failed;
 }
 
 /* How often each name has accepted a finding, and the lines that never have. */
 static void put_suppressions(struct line *line, const struct suppressions *suppressions)
 {
 	struct line inner = put_object(line, "suppressions");
+	json_t *unused = json_array();
 	unsigned int number = 0;
 
-	for (size_t i = 0; i < suppressions_names(suppressions); i++) {
+	for (size_t i = 0; i < suppressions_names(suppressions) && !inner.failed; i++) {
 		char name[UTF8_MAX];
 		const char *raw;
 		uint64_t count;
@@ -421,11 +368,10 @@ static void put_suppressions(struct line *line, const struct suppressions *suppr
 		str_to_utf8(name, sizeof(name), raw, strnlen(raw, STRING_MAX));
 		put_number(&inner, name, count);
 	}
-	end_object(&inner);
-	inner = put_array(line, "unused_suppressions");
-	while ((number = suppressions_next_unused(suppressions, number)))
-		put_number(&inner, NULL, number);
-	end_array(&inner);
+	line->failed |= inner.failed;
+	put(line, "unused_suppressions", unused);
+	while ((number = suppressions_next_unused(suppressions, number)) && !line->failed)
+		line->failed = json_array_append_new(unused, json_integer(number));
 }
 
 static void put_totals(struct line *line, const struct event_totals *totals)
@@ -538,21 +484,43 @@ static void put_body(struct line *line, const struct sink_context *context,
 	}
 }
 
-char *event_to_json(const struct sink_context *context, const struct event *event, size_t *length)
+/* A json_dump_callback_t. Jansson 2.14 does not look what becomes of a key: the buffer remembers. */
+static int put_bytes(const char *bytes, size_t length, void *buffer)
+{
+	buffer_put(buffer, bytes, length);
+	return 0;
+}
+
+/* The text of the line's object and a newline, malloc'ed. NULL: out of memory. */
+static char *line_to_text(const struct line *line, size_t *length)
 {
 	struct buffer buffer = {0};
-	struct line line = {.to = &buffer};
 	char *text = NULL;
 
-	put_text(&line, "{");
+	if (json_dump_callback(line->object, put_bytes, &buffer, JSON_COMPACT))
+		buffer.failed = true;
+	buffer_put(&buffer, "\n", 1);
+	return buffer_take(&buffer, &text, length) ? NULL : text;
+}
+
+char *event_to_json(const struct sink_context *context, const struct event *event, size_t *length)
+{
+	struct line line = {.object = json_object()};
+	const char *type = type_name(event->type);
+	char *text = NULL;
+
+	if (!line.object)
+		return NULL;
 	put_number(&line, "v", SCHEMA_VERSION);
-	put_string(&line, "type", type_name(event->type), STRING_MAX);
+	put_string(&line, "type", type, STRING_MAX);
 	put_time(&line, "time", context, event->time);
 	put_number(&line, "mono_ns", event->time);
 	put_string(&line, "host", context->host, sizeof(context->host));
 	put_body(&line, context, event);
-	put_text(&line, "}\n");
-	return buffer_take(&buffer, &text, length) ? NULL : text;
+	if (!line.failed)
+		text = line_to_text(&line, length);
+	json_decref(line.object);
+	return text;
 }
 
 struct json_sink {
