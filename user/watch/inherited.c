@@ -8,6 +8,9 @@
 
 static sigset_t blocked, ignored;
 static int nice_value;
+static int own_nice; /* gradwatch's, at present */
+
+#define HIGHEST_PRIORITY (-20)
 
 void inherited_take(void)
 {
@@ -18,7 +21,7 @@ void inherited_take(void)
 	for (int number = 1; number < NSIG; number++)
 		if (!sigaction(number, NULL, &action) && action.sa_handler == SIG_IGN)
 			sigaddset(&ignored, number);
-	nice_value = getpriority(PRIO_PROCESS, 0);
+	own_nice = nice_value = getpriority(PRIO_PROCESS, 0);
 	signal(SIGCHLD, SIG_DFL);
 }
 
@@ -34,12 +37,19 @@ void inherited_raise_priority(int nice)
 
 	if (nice_value <= nice)
 		return;
+	own_nice = nice;
 	setpriority(PRIO_PROCESS, 0, nice);
 	threads = opendir("/proc/self/task");
 	while (threads && (entry = readdir(threads)))
 		setpriority(PRIO_PROCESS, (id_t)strtoul(entry->d_name, NULL, 10), nice);
 	if (threads)
 		closedir(threads);
+}
+
+void inherited_hurry(bool hurry)
+{
+	if (own_nice > HIGHEST_PRIORITY)
+		setpriority(PRIO_PROCESS, 0, hurry ? HIGHEST_PRIORITY : own_nice);
 }
 
 void inherited_restore(void)

@@ -20,6 +20,9 @@ bool inherited_ignores(int signal);
 /* Sets the nice value of all of gradwatch's threads, if that raises their priority. */
 void inherited_raise_priority(int nice);
 
+/* The calling thread has the highest priority for a short time, until it is called with false. */
+void inherited_hurry(bool hurry);
+
 /* In the child: all as it was given. */
 void inherited_restore(void);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "watch/inherited.h"
 #include "watch/rewrites.h"
 #include "watch/torch_version.h"
 
@@ -137,7 +138,10 @@ static struct entry *add(struct libraries *libraries, pid_t pid,
 	str_format(entry->library.path, sizeof(entry->library.path), "%s", mapping->path);
 	entry->library.pid = (uint32_t)pid;
 	entry->watched = rewrites_add(libraries->rewrites_fd, fd); /* before it is inspected */
+	/* The verifier wants 0.2 s of a processor, and what is called meanwhile is not seen. */
+	inherited_hurry(true);
 	*code = probe_file(libraries, entry, fd);
+	inherited_hurry(false);
 	if (*code) { /* the next look at the process tries again */
 		free(entry);
 		return NULL;
