@@ -142,6 +142,46 @@ def fork_with_violations(process):
     return answers
 
 
+def start_family(target, tmp_path, kind):
+    folder = tmp_path / "family"
+    folder.mkdir()
+    return Process(target.command(tmp_path, "family.py", kind, target.path(folder)))
+
+
+def pids_of(family, tmp_path):
+    """Lets a family (tests/programs/family.py) make their traces; returns who they are."""
+    (tmp_path / "family" / "grown").touch()
+    (tmp_path / "family" / "go").touch()
+    family.wait()
+    return {json.loads(line)["pid"] for line in family.rest()} - {0}
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_descendants_that_exist(any_target, gradwatch, tmp_path, follow):
+    family = start_family(any_target, tmp_path, "tree")
+    pids = {json.loads(family.line())["pid"] for _ in range(5)}
+    option = "--follow" if follow else "--no-follow"
+    monitor = gradwatch("--pid", family.pid, option).armed()
+    assert pids_of(family, tmp_path) == set()
+    monitor.finish()
+    told = {event["pid"] for event in monitor.violations}
+    assert told == (pids if follow else {family.pid})
+    assert len(monitor.violations) == 2 * len(told)
+    assert monitor.end_event["processes"] == len(told)
+
+
+def test_descendants_that_are_being_forked(any_target, gradwatch, tmp_path):
+    """Each process forks another one, before, while and after gradwatch looks for them."""
+    family = start_family(any_target, tmp_path, "chain")
+    assert json.loads(family.line())["pid"] == 0
+    monitor = gradwatch("--pid", family.pid, "--follow").armed()
+    pids = pids_of(family, tmp_path)
+    monitor.finish()
+    assert len(pids) > 5
+    assert {event["pid"] for event in monitor.violations} == pids
+    assert len(monitor.violations) == 2 * len(pids)
+
+
 def test_fork_inside_a_trace(puppet, gradwatch):
     """The child goes on inside a trace of which it has seen no push."""
     process = puppet()

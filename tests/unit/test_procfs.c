@@ -211,6 +211,16 @@ static void test_long_paths(void **state)
 	}
 }
 
+static void test_parent(void **state)
+{
+	pid_t parent = 0;
+
+	(void)state;
+	assert_int_equal(procfs_parent(getpid(), &parent), 0);
+	assert_int_equal(parent, getppid());
+	assert_int_equal(procfs_parent(INT32_MAX, &parent), -ESRCH);
+}
+
 static void *live_on(void *unused)
 {
 	(void)unused;
@@ -282,6 +292,7 @@ static void test_many_groups(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parent),
 		cmocka_unit_test(test_first_thread_has_ended),
 		cmocka_unit_test(test_many_groups),
 		cmocka_unit_test(test_odd_names),

@@ -83,6 +83,21 @@ int procfs_start_time(pid_t pid, uint64_t *ns)
 	return 0;
 }
 
+int procfs_parent(pid_t pid, pid_t *parent)
+{
+	char stat[1024];
+	const char *at = "";
+	int code = read_stat(pid, stat, sizeof(stat), &at);
+
+	if (code)
+		return code;
+	at = strchr(at, ' ');
+	if (!at)
+		return -EBADMSG;
+	*parent = (pid_t)strtol(at + 1, NULL, 10);
+	return 0;
+}
+
 bool procfs_same_start(uint64_t a, uint64_t b)
 {
 	return a / tick_ns() == b / tick_ns();

@@ -32,6 +32,8 @@ int procfs_start_time(pid_t pid, uint64_t *ns);
 /* Whether two start times, one exact and one in clock ticks, are the same. */
 bool procfs_same_start(uint64_t a, uint64_t b);
 
+int procfs_parent(pid_t pid, pid_t *parent);
+
 /* The process that a process or thread id belongs to. -ESRCH for one that only waits to be reaped.
  */
 int procfs_tgid(pid_t pid, pid_t *tgid);

@@ -123,6 +123,11 @@ int programs_watch(struct programs *programs, uint32_t pid, bool follow, struct 
 	return 0;
 }
 
+void programs_unwatch(struct programs *programs, uint32_t pid)
+{
+	bpf_map_delete_elem(bpf_map__fd(programs->process->maps.processes), &pid);
+}
+
 bool programs_is_watched(const struct programs *programs, uint32_t pid)
 {
 	struct gw_process process;

@@ -35,6 +35,7 @@ int programs_ring_fd(const struct programs *programs);
 
 /* Adds a process to the watched ones; follow: its children too. */
 int programs_watch(struct programs *programs, uint32_t pid, bool follow, struct err *err);
+void programs_unwatch(struct programs *programs, uint32_t pid);
 bool programs_is_watched(const struct programs *programs, uint32_t pid);
 
 /* Any process of the map of watched ones (it leaves the map when it ends); false: none is left. */

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "watch/arrivals.h"
 #include "watch/collect.h"
+#include "watch/descendants.h"
 #include "watch/discover.h"
 #include "watch/inherited.h"
 #include "watch/mappings.h"
@@ -173,6 +174,11 @@ static int open_rooms(struct watch *watch, struct err *err)
 	return code;
 }
 
+static void on_descendant(void *context, uint32_t pid)
+{
+	arrivals_add(&((struct watch *)context)->arrivals, pid, 0);
+}
+
 /* A process that ended before it was in the map would never leave it. */
 static int watch_pid(struct watch *watch, uint32_t pid, struct err *err)
 {
@@ -202,6 +208,8 @@ static int watch_targets(struct watch *watch, struct err *err)
 
 	for (size_t i = 0; i < config->pid_count && !code; i++)
 		code = watch_pid(watch, config->pids[i], err);
+	if (!code && config->pid_count && config->follow && !config->all)
+		code = descendants_watch(watch->programs, on_descendant, watch, err);
 	if (!code && config->command)
 		code = watch_command(watch, err);
 	return code;
@@ -288,9 +296,17 @@ static void on_signal(struct watch *watch)
 static bool targets_gone(const struct watch *watch)
 {
 	uint32_t any;
+	pid_t tgid;
 
-	return watch->config->pid_count && !watch->config->all && !watch->config->command &&
-	       !programs_first_watched(watch->programs, &any);
+	if (!watch->config->pid_count || watch->config->all || watch->config->command)
+		return false;
+	while (programs_first_watched(watch->programs, &any)) {
+		if (procfs_tgid((pid_t)any, &tgid) != -ESRCH)
+			return false;
+		/* It was ending when it was put into the map. */
+		programs_unwatch(watch->programs, any);
+	}
+	return true;
 }
 
 static void on_timer(struct watch *watch)
