@@ -5,6 +5,7 @@
 #include <time.h>
 
 #define NS_PER_SEC 1000000000ull
+#define NS_PER_MS  1000000
 
 static uint64_t read_clock(clockid_t id)
 {
@@ -40,6 +41,15 @@ int64_t clock_utc_offset(void)
 		}
 	}
 	return offset;
+}
+
+void clock_follow_utc(int64_t *offset)
+{
+	uint64_t monotonic = read_clock(CLOCK_MONOTONIC);
+	int64_t error = (int64_t)(read_clock(CLOCK_REALTIME) - monotonic) - *offset;
+
+	if (error > NS_PER_MS || error < -NS_PER_MS)
+		*offset = clock_utc_offset();
 }
 
 void clock_rfc3339(char out[CLOCK_RFC3339_SIZE], uint64_t utc_ns)

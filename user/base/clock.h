@@ -14,6 +14,12 @@ uint64_t clock_monotonic(void);
 /* CLOCK_REALTIME - CLOCK_MONOTONIC now, ns. Add it to an event's time to get its place in UTC. */
 int64_t clock_utc_offset(void);
 
+/*
+ * The same, taken again only if the clock has been set since *offset was taken, or has drifted by
+ * a millisecond: so it does not jitter, and costs two readings.
+ */
+void clock_follow_utc(int64_t *offset);
+
 /* ns since 1970 as RFC 3339 in UTC with nanoseconds: 2026-01-02T03:04:05.000000006Z. */
 void clock_rfc3339(char out[CLOCK_RFC3339_SIZE], uint64_t utc_ns);
 

@@ -216,6 +216,7 @@ void outputs_event(void *context, const struct event *event)
 	struct outputs *outputs = context;
 	struct event end;
 
+	clock_follow_utc(&outputs->context.utc_offset);
 	tell_not_enforced(outputs, event);
 	outputs->skipped += event->type == EVENT_SKIPPED;
 	outputs->too_late += event->type == EVENT_ATTACHED && event->attached.too_late;

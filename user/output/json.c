@@ -525,14 +525,14 @@ char *event_to_json(const struct sink_context *context, const struct event *even
 
 struct json_sink {
 	struct sink sink;
-	struct sink_context context;
+	const struct sink_context *context;
 };
 
 static int json_format(struct sink *sink, const struct event *event, char **text, size_t *length)
 {
 	struct json_sink *json = (struct json_sink *)sink;
 
-	*text = event_to_json(&json->context, event, length);
+	*text = event_to_json(json->context, event, length);
 	return *text ? 0 : -ENOMEM;
 }
 
@@ -550,6 +550,6 @@ struct sink *sink_json(const struct sink_context *context, struct writer *writer
 		return NULL;
 	json->sink.ops = &ops;
 	json->sink.writer = writer;
-	json->context = *context;
+	json->context = context;
 	return &json->sink;
 }

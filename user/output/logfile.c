@@ -12,7 +12,7 @@
 
 struct log_sink {
 	struct sink sink;
-	struct sink_context context;
+	const struct sink_context *context;
 	char *path;
 };
 
@@ -47,7 +47,7 @@ static int log_format(struct sink *sink, const struct event *event, char **text,
 {
 	struct log_sink *log = (struct log_sink *)sink;
 
-	*text = event_to_json(&log->context, event, length);
+	*text = event_to_json(log->context, event, length);
 	return *text ? 0 : -ENOMEM;
 }
 
@@ -85,7 +85,7 @@ struct sink *sink_log(const struct sink_context *context, const char *path, int 
 	*error = fd < 0 ? fd : -ENOMEM;
 	if (log && fd >= 0) {
 		log->sink.ops = &ops;
-		log->context = *context;
+		log->context = context;
 		log->path = strdup(path);
 		log->sink.writer = log->path ? writer_new(fd, true, WRITER_LIMIT) : NULL;
 		if (log->sink.writer) {

@@ -18,7 +18,7 @@
 
 struct text_sink {
 	struct sink sink;
-	struct sink_context context;
+	const struct sink_context *context;
 	FILE *stream; /* while an event is formatted */
 	bool colour;
 	int verbosity;
@@ -45,7 +45,7 @@ static void print_tinted(const struct text_sink *text, enum tint tint, const cha
 /* Local time, since a person compares it with the clock on the wall. */
 static void print_time(const struct text_sink *text, uint64_t monotonic)
 {
-	uint64_t utc = output_utc(&text->context, monotonic);
+	uint64_t utc = output_utc(text->context, monotonic);
 	time_t seconds = (time_t)(utc / NS_PER_SEC);
 	char clock[16], stamp[32];
 	struct tm tm = {0};
@@ -309,7 +309,7 @@ struct sink *sink_text(const struct sink_context *context, struct writer *writer
 	if (!text)
 		return NULL;
 	text->sink.ops = &ops;
-	text->context = *context;
+	text->context = context;
 	text->sink.writer = writer;
 	text->colour = colour;
 	text->verbosity = verbosity;
