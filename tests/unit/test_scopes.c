@@ -450,6 +450,22 @@ static void test_ended_backward(void **state)
 	assert_int_equal(fixture->told[0].restored, RESTORED_YES);
 }
 
+/* What a backward pass has left over hides that its drift is over, too. */
+static void test_uncovered_drift(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->role.backward = 1;
+	record(fixture, TRACE, GW_RECORD_DRIFT, 1, 0, 0, "");
+	change(fixture, 1, CHANGE_CALL, "set_grad_enabled");
+	change(fixture, 0, CHANGE_CALL, "set_grad_enabled");
+	fixture->role.backward = 0;
+	change(fixture, 0, CHANGE_ENTER, "no_grad");
+	assert_int_equal(fixture->count, 2);
+	assert_true(fixture->told[1].drift);
+	assert_int_equal(fixture->told[1].restored, RESTORED_YES);
+}
+
 /*
  * set_grad_enabled(True) ... set_grad_enabled(False) are a pair, and what follows is put back by
  * the end of a block, if that is where its block began; else it may be the end of the first of
@@ -605,6 +621,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_end_that_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ended_backward, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_own_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_uncovered_drift, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_in_apply, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_deep, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_many_traces, setup, teardown),

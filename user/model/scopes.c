@@ -502,6 +502,19 @@ bool scopes_in_apply(const struct scopes *scopes, const struct gw_event_record *
 	       role->place == trace->apply_place;
 }
 
+/* What is over without a change, as the state shows: each that ends may uncover another. */
+static void end_unseen(struct scopes *scopes, struct trace_scopes *trace, uint8_t state,
+		       unsigned int backward, const struct moment *at)
+{
+	size_t depth;
+
+	do {
+		depth = trace->depth;
+		end_drifts(scopes, trace, state, at);
+		end_undone(scopes, trace, state, backward, at);
+	} while (trace->depth < depth);
+}
+
 int scopes_change(struct scopes *scopes, const struct gw_event_record *record, const void *data,
 		  size_t size, const struct change_role *role, const struct scopes_origin *origin)
 {
@@ -519,7 +532,7 @@ int scopes_change(struct scopes *scopes, const struct gw_event_record *record, c
 	trace->violations = record->violations;
 	note_apply(trace, role);
 	if (!drift)
-		end_undone(scopes, trace, record->from, role->backward, &at);
+		end_unseen(scopes, trace, state_before(record), role->backward, &at);
 	if (close_scope(scopes, trace, record, role) || is_second_part(trace, record, role, origin))
 		return 0;
 	if (role->kind == CHANGE_LEAVE && !trace->depth && !origin->seen_from_start) {
@@ -626,10 +639,8 @@ void scopes_end(struct scopes *scopes, uint64_t id, const struct scopes_trace_en
 	if (!entry)
 		return;
 	trace = scopes_of(entry);
-	if (!(trace_end->state & GW_STATE_UNKNOWN)) {
-		end_drifts(scopes, trace, trace_end->state, &at);
-		end_undone(scopes, trace, trace_end->state, 0, &at);
-	}
+	if (!(trace_end->state & GW_STATE_UNKNOWN))
+		end_unseen(scopes, trace, trace_end->state, 0, &at);
 	end(scopes, trace, &at,
 	    trace_end->violations > trace->violations ? RESTORED_UNKNOWN : RESTORED_NO);
 	lh_table_delete_entry(scopes->traces, entry);
