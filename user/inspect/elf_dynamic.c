@@ -29,8 +29,10 @@ struct dynamic {
 	uint64_t name; /* DT_SONAME, in strings */
 };
 
-static void keep_entry(struct dynamic *dynamic, const Elf64_Dyn *entry)
+static void keep_entry(void *context, const Elf64_Dyn *entry)
 {
+	struct dynamic *dynamic = context;
+
 	switch (entry->d_tag) {
 	case DT_RELA:
 		dynamic->rela = entry->d_un.d_ptr;
@@ -58,14 +60,14 @@ static void keep_entry(struct dynamic *dynamic, const Elf64_Dyn *entry)
 	}
 }
 
-/* All zero where there is no dynamic section. */
-static void read_dynamic(const struct elf_image *image, struct dynamic *dynamic)
+/* Calls visit() for each entry; not once where there is no dynamic section. */
+static void each_entry(const struct elf_image *image,
+		       void (*visit)(void *context, const Elf64_Dyn *entry), void *context)
 {
 	GElf_Phdr header;
 	Elf64_Dyn entry;
 	int number = 0;
 
-	*dynamic = (struct dynamic){0};
 	while (elf_image_segment(image, number, &header) && header.p_type != PT_DYNAMIC)
 		number++;
 	if (!elf_image_segment(image, number, &header) ||
@@ -75,8 +77,15 @@ static void read_dynamic(const struct elf_image *image, struct dynamic *dynamic)
 		memcpy(&entry, image->data + header.p_offset + i * sizeof(entry), sizeof(entry));
 		if (entry.d_tag == DT_NULL)
 			return;
-		keep_entry(dynamic, &entry);
+		visit(context, &entry);
 	}
+}
+
+/* All zero where there is no dynamic section. */
+static void read_dynamic(const struct elf_image *image, struct dynamic *dynamic)
+{
+	*dynamic = (struct dynamic){0};
+	each_entry(image, keep_entry, dynamic);
 }
 
 /* --- relocations -------------------------------------------------------------------------------
@@ -224,20 +233,55 @@ void elf_image_each_relative(const struct elf_image *image, elf_relative_visitor
 /* --- names -------------------------------------------------------------------------------------
  */
 
+/* A string of the dynamic section that ends within it; NULL: there is none. */
+static const char *string_at(const struct elf_image *image, const struct dynamic *dynamic,
+			     uint64_t offset)
+{
+	const char *strings = (const char *)elf_image_bytes(image, dynamic->strings,
+							    dynamic->strings_size);
+
+	if (!strings || !offset || offset >= dynamic->strings_size ||
+	    !memchr(strings + offset, '\0', dynamic->strings_size - offset))
+		return NULL;
+	return strings + offset;
+}
+
 void elf_image_soname(const struct elf_image *image, char *out, size_t size)
 {
 	struct dynamic dynamic;
-	const char *strings;
-	size_t room;
+	const char *name;
 
-	out[0] = '\0';
 	read_dynamic(image, &dynamic);
-	strings = (const char *)elf_image_bytes(image, dynamic.strings, dynamic.strings_size);
-	if (!strings || !dynamic.name || dynamic.name >= dynamic.strings_size)
+	name = string_at(image, &dynamic, dynamic.name);
+	str_format(out, size, "%s", name ? name : "");
+}
+
+struct search {
+	const struct elf_image *image;
+	struct dynamic dynamic;
+	bool (*fits)(const char *name);
+	const char *found;
+};
+
+static void look_at_needed(void *context, const Elf64_Dyn *entry)
+{
+	struct search *search = context;
+	const char *name;
+
+	if (entry->d_tag != DT_NEEDED || search->found)
 		return;
-	room = dynamic.strings_size - dynamic.name;
-	if (memchr(strings + dynamic.name, '\0', room))
-		str_format(out, size, "%s", strings + dynamic.name);
+	name = string_at(search->image, &search->dynamic, entry->d_un.d_val);
+	if (name && search->fits(name))
+		search->found = name;
+}
+
+const char *elf_image_needed(const struct elf_image *image, bool (*fits)(const char *name))
+{
+	struct search search = {.image = image, .fits = fits};
+
+	read_dynamic(image, &search.dynamic);
+	each_entry(image, look_at_needed, &search);
+	return search.found;
 }
 
 /* Looks for NT_GNU_BUILD_ID in the notes of one segment. */

@@ -134,6 +134,9 @@ typedef bool (*elf_relative_visitor)(void *context, uint64_t address, uint64_t a
 void elf_image_each_relative(const struct elf_image *image, elf_relative_visitor visit,
 			     void *context);
 
+/* The first library that is needed and fits (DT_NEEDED; the image's); NULL: none. */
+const char *elf_image_needed(const struct elf_image *image, bool (*fits)(const char *name));
+
 /* DT_SONAME and the GNU build id in hex; "" when absent. */
 void elf_image_soname(const struct elf_image *image, char *out, size_t size);
 void elf_image_build_id(const struct elf_image *image, char *out, size_t size);

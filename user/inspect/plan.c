@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "inspect/elf_image.h"
 #include "inspect/file.h"
+#include "inspect/libc.h"
 #include "inspect/offsets.h"
 #include "inspect/site.h"
 
@@ -103,6 +104,14 @@ static int choose_sites(const struct elf_image *image, struct inspect_plan *plan
 	return plan->abi.site_address[GW_SITE_SET_ENABLED] ? 0 : -ENOEXEC;
 }
 
+static void check_libc(const struct elf_image *image, struct inspect_plan *plan)
+{
+	const char *libc = elf_image_needed(image, libc_is_another);
+
+	if (libc)
+		libc_doubt(plan, libc);
+}
+
 static int make_plan(const struct elf_image *image, struct inspect_plan *plan, char *reason,
 		     size_t reason_size)
 {
@@ -124,6 +133,8 @@ static int make_plan(const struct elf_image *image, struct inspect_plan *plan, c
 		code = offsets_find(image, plan);
 	if (code == -ENOMEM)
 		str_format(reason, reason_size, "out of memory");
+	if (!code)
+		check_libc(image, plan);
 	return code;
 }
 

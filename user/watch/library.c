@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "watch/inherited.h"
+#include "inspect/libc.h"
 #include "watch/rewrites.h"
 #include "watch/torch_version.h"
 
@@ -85,6 +86,32 @@ static struct entry *find(struct libraries *libraries, const struct stat *file)
 	return NULL;
 }
 
+struct libc {
+	bool is_glibc;
+	char another[64];
+};
+
+static int look_for_libc(void *context, const struct procfs_mapping *mapping)
+{
+	struct libc *libc = context;
+	const char *slash = strrchr(mapping->path, '/');
+	const char *name = slash ? slash + 1 : mapping->path;
+
+	libc->is_glibc = libc_is_glibc(name);
+	if (libc_is_another(name))
+		str_format(libc->another, sizeof(libc->another), "%s", name);
+	return libc->is_glibc;
+}
+
+/* Of the process that maps the file: files that are for glibc run with others, too (gcompat). */
+static void check_libc(pid_t pid, struct inspect_plan *plan)
+{
+	struct libc libc = {.another = "its file is not known"};
+
+	if (procfs_executables(pid, look_for_libc, &libc) >= 0 && !libc.is_glibc)
+		libc_doubt(plan, libc.another);
+}
+
 /*
  * Inspects and probes a new file; what goes wrong becomes the entry's state and reason. -ENOMEM:
  * that says nothing about the file.
@@ -110,6 +137,7 @@ static int probe_file(struct libraries *libraries, struct entry *entry, int fd)
 		return 0;
 	}
 	library->plan.abi.file_id = library->id;
+	check_libc((pid_t)library->pid, &library->plan);
 	code = probes_open(&entry->probes, libraries->programs, &library->plan, fd,
 			   &library->placed, &err);
 	if (code) {
