@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "watch/inherited.h"
 #include "inspect/libc.h"
+#include "watch/inherited.h"
 #include "watch/rewrites.h"
 #include "watch/torch_version.h"
 
