@@ -165,23 +165,34 @@ static void join_pairs(struct scopes *scopes, struct trace_scopes *trace, size_t
 	}
 }
 
+/* Whether a state is what it was before a scope, in what the scope changed. */
+static enum restored is_restored(const struct scope *scope, uint8_t state)
+{
+	const struct gw_event_record *record = &scope->record;
+
+	if (state & GW_STATE_UNKNOWN)
+		return RESTORED_UNKNOWN;
+	return (record->from ^ state) & (record->from ^ record->to) ? RESTORED_NO : RESTORED_YES;
+}
+
 /*
  * Ends the scopes from an index on: bare calls that undo each other are pairs, of the others it is
- * said whether the state at the end is what it was before.
+ * said whether the state is what it was before.
  */
 static void unwind(struct scopes *scopes, struct trace_scopes *trace, size_t index,
-		   const struct moment *at, enum restored rest)
+		   const struct moment *at, uint8_t state)
 {
 	join_pairs(scopes, trace, index, true);
 	join_pairs(scopes, trace, index, false);
 	while (trace->depth > index)
-		tell(scopes, trace, trace->depth - 1, at, rest);
+		tell(scopes, trace, trace->depth - 1, at,
+		     is_restored(&trace->open[trace->depth - 1].scope, state));
 }
 
 static void end(struct scopes *scopes, struct trace_scopes *trace, const struct moment *at,
-		enum restored rest)
+		uint8_t state)
 {
-	unwind(scopes, trace, 0, at, rest);
+	unwind(scopes, trace, 0, at, state);
 }
 
 /* The trace's scopes, NULL when it has had none. */
@@ -203,7 +214,7 @@ static struct trace_scopes *get(struct scopes *scopes, const struct gw_event_rec
 		struct lh_entry *entry = scopes->traces->head;
 		struct moment now = {record->header.time, 0, true};
 
-		end(scopes, scopes_of(entry), &now, RESTORED_UNKNOWN);
+		end(scopes, scopes_of(entry), &now, GW_STATE_UNKNOWN);
 		lh_table_delete_entry(scopes->traces, entry);
 	}
 	trace = calloc(1, sizeof(*trace));
@@ -229,7 +240,7 @@ static int open_scope(struct scopes *scopes, struct trace_scopes *trace,
 	struct open_scope *open;
 
 	if (trace->depth == SCOPES_MAX_DEPTH)
-		unwind(scopes, trace, trace->depth - 2, &at, RESTORED_UNKNOWN);
+		unwind(scopes, trace, trace->depth - 2, &at, GW_STATE_UNKNOWN);
 	open = &trace->open[trace->depth];
 	open->data = copy(data, size);
 	if (!open->data)
@@ -361,7 +372,7 @@ static uint8_t state_before(const struct gw_event_record *record)
 static void end_at_gap(struct scopes *scopes, struct trace_scopes *trace, struct moment at)
 {
 	at.after_gap = true;
-	end(scopes, trace, &at, RESTORED_UNKNOWN);
+	end(scopes, trace, &at, GW_STATE_UNKNOWN);
 	trace->gap = true;
 }
 
@@ -409,7 +420,7 @@ static bool close_block(struct scopes *scopes, struct trace_scopes *trace,
 
 	if (index == trace->depth)
 		return false;
-	unwind(scopes, trace, index + 1, &at, RESTORED_NO);
+	unwind(scopes, trace, index + 1, &at, state_before(record));
 	tell(scopes, trace, index, &at, RESTORED_YES);
 	return true;
 }
@@ -642,6 +653,6 @@ void scopes_end(struct scopes *scopes, uint64_t id, const struct scopes_trace_en
 	if (!(trace_end->state & GW_STATE_UNKNOWN))
 		end_unseen(scopes, trace, trace_end->state, 0, &at);
 	end(scopes, trace, &at,
-	    trace_end->violations > trace->violations ? RESTORED_UNKNOWN : RESTORED_NO);
+	    trace_end->violations > trace->violations ? GW_STATE_UNKNOWN : trace_end->state);
 	lh_table_delete_entry(scopes->traces, entry);
 }
