@@ -208,6 +208,17 @@ static void why_not_raised(char *out, size_t size, int code, const struct gw_eve
 		str_format(out, size, "ptrace: %s", strerror(-code));
 }
 
+static bool has_ended(const struct gw_event_record *record)
+{
+	struct target target;
+	int code = open_target(&target, record);
+	bool ended = code == -ESRCH || (!code && target_has_ended(&target));
+
+	if (!code)
+		target_close(&target);
+	return ended;
+}
+
 struct asked {
 	const struct programs *programs;
 	uint64_t time;
@@ -243,6 +254,8 @@ static void raise_in(struct act *act, const struct question *question)
 		code = raise_exception(&call, &place);
 		if (code)
 			why_not_raised(why, sizeof(why), code, record);
+	} else if (has_ended(record)) {
+		str_format(why, sizeof(why), "it has ended"); /* so it maps nothing */
 	}
 	if (!code) {
 		tell_outcome(act, question->event, ACTION_PERFORMED, "");
