@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import enforcing  # noqa: E402
 import processes  # noqa: E402
 import targets  # noqa: E402
 
@@ -76,5 +77,14 @@ def puppet(any_target, tmp_path):
 
     def start(*arguments, on=any_target, **options):
         return processes.Puppet(on.command(tmp_path, "puppet.py", *arguments), **options)
+
+    return start
+
+
+@pytest.fixture
+def enforced(any_target, tmp_path):
+    def start(scene, *arguments, on=any_target, wrapper=(), **options):
+        argv = on.command(tmp_path, "enforced.py", scene, *map(str, arguments))
+        return enforcing.Enforced([*wrapper, *argv], **options)
 
     return start
