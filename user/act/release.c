@@ -32,7 +32,11 @@ static int continue_held(pid_t pid, uint64_t start_time)
 	if (code)
 		return code;
 	stop = target_pending_stop(pid);
-	code = target_is_stopped(&target) ? target_signal(&target, SIGCONT) : -EALREADY;
+	code = target_look(&target);
+	if (code == -EAGAIN)
+		code = -EALREADY;
+	else
+		code = target_signal(&target, SIGCONT);
 	if (!code && stop)
 		code = target_signal(&target, stop);
 	target_close(&target);

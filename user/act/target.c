@@ -154,7 +154,7 @@ static int look_once(pid_t pid, pid_t wanted, struct look *look)
 	return code;
 }
 
-/* 0: it stands still; -EAGAIN: it does not; -ESRCH: it has ended; or why that cannot be seen. */
+/* As target_look(); with it the thread `wanted` stands still, 0: none in particular. */
 static int look_at(pid_t pid, pid_t wanted)
 {
 	struct look look;
@@ -169,9 +169,9 @@ static int look_at(pid_t pid, pid_t wanted)
 	return look.stopped && !look.running && (look.wanted || !wanted) ? 0 : -EAGAIN;
 }
 
-bool target_is_stopped(const struct target *target)
+int target_look(const struct target *target)
 {
-	return !look_at(target->pid, 0);
+	return look_at(target->pid, 0);
 }
 
 int target_pending_stop(pid_t pid)

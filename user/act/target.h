@@ -30,9 +30,10 @@ bool target_has_ended(const struct target *target);
 
 /*
  * Whether it stands still, by a signal or by a tracer: all its threads, but those that have ended
- * (its first one may have) and those in the kernel that cannot be interrupted.
+ * (its first one may have) and those in the kernel that cannot be interrupted. 0: it does;
+ * -EAGAIN: it runs; -ESRCH: it has ended; another negative errno: that cannot be seen.
  */
-bool target_is_stopped(const struct target *target);
+int target_look(const struct target *target);
 
 /* A stop signal that was sent to a process while it is stopped, 0: none. */
 int target_pending_stop(pid_t pid);

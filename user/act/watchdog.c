@@ -42,17 +42,19 @@ static void continue_late(void *context, pid_t pid, const struct gw_held *held,
 }
 
 /*
- * When it is dying. A process that is not found stopped may be about to stop, or still be traced:
- * it stays for the next pass. At last it is done with: later stops are another gradwatch's.
+ * When it is dying. A process that runs may be about to stop, or still be traced: it stays for the
+ * next pass. At last it is done with: later stops are another gradwatch's. One that cannot be seen
+ * is taken for stopped.
  */
 static void continue_stopped(void *context, pid_t pid, const struct gw_held *held,
 			     const struct gw_answer *answer)
 {
 	const struct target target = {.pid = pid, .pidfd = -1, .start_time = held->start_time};
 	struct pass *pass = context;
+	int state = target_look(&target);
 
 	(void)answer;
-	if (!target_is_stopped(&target)) {
+	if (state == -EAGAIN || state == -ESRCH) {
 		if (pass->settled)
 			stops_note_continued(pass->stops, pid, held->stopped);
 		return;
