@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "model/kinds.h"
+#include "watch/diagnose.h"
 #include "output/names.h"
 
 #define HOLD_DEFAULT_NS 60000000000ull
@@ -206,6 +207,11 @@ int enforcement_environment(struct act_policy *policy, struct err *err)
 {
 	uint64_t number;
 
+	/* BPF stops a process without it; nobody could let it go. */
+	if (!policy->bpf.dry_run && !diagnose_can_signal())
+		return err_set(err, -EPERM,
+			       "missing capability CAP_KILL: what --on-violation stops could not "
+			       "be let go; run as root (sudo gradwatch ...)");
 	if (policy->user && !str_to_u64(policy->user, 0, UINT32_MAX, &number)) {
 		policy->uid = (uint32_t)number;
 	} else if (policy->user) {

@@ -64,6 +64,11 @@ bool diagnose_capabilities(char *missing, size_t size)
 	return used > 0;
 }
 
+bool diagnose_can_signal(void)
+{
+	return has(effective_capabilities(), CAP_KILL);
+}
+
 void diagnose_lockdown(char *mode, size_t size)
 {
 	char line[128] = "";

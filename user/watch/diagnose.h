@@ -18,6 +18,9 @@ void diagnose_bpf(struct err *err, int code, const char *what);
  */
 bool diagnose_capabilities(char *missing, size_t size);
 
+/* Whether this process may send signals to those of other users (CAP_KILL). */
+bool diagnose_can_signal(void);
+
 /* "none", "integrity", "confidentiality", or "unknown" where the kernel does not tell. */
 void diagnose_lockdown(char *mode, size_t size);
 
