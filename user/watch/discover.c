@@ -23,16 +23,23 @@ static void describe_library(struct event *event, const struct library *library,
 		   library->state == LIBRARY_SKIPPED ? library->reason : library->plan.doubt);
 }
 
+#define ELSEWHERE                                                                                  \
+	"the process has mapped what its path no longer leads to (a file that an overlay has "     \
+	"copied up); restart it to watch it"
+
+/* placed: the process has the library's probes. */
 static void tell(struct visit *visit, const struct event_process *process,
-		 const struct library *library, const char *path, bool newly_probed)
+		 const struct library *library, const char *path, bool newly_probed, bool placed)
 {
 	struct discover *discover = visit->discover;
 	struct event event = {.process = *process};
 	pid_t tgid;
 
-	event.type = library->state == LIBRARY_SKIPPED ? EVENT_SKIPPED : EVENT_ATTACHED;
+	event.type = library->state == LIBRARY_SKIPPED || !placed ? EVENT_SKIPPED : EVENT_ATTACHED;
 	event.time = clock_monotonic();
 	describe_library(&event, library, path);
+	if (!placed)
+		str_format(event.attached.doubt, sizeof(event.attached.doubt), ELSEWHERE);
 	if (newly_probed && visit->mapped_at && visit->mapped_at < event.time)
 		event.attached.armed_after_ns = event.time - visit->mapped_at;
 	if (event.type == EVENT_ATTACHED)
@@ -92,7 +99,7 @@ static int visit_mapping(void *context, const struct procfs_mapping *mapping)
 	struct visit *visit = context;
 	const struct library *library;
 	const struct event_process *process;
-	bool new_library, new_process;
+	bool new_library, new_process, placed;
 	int code;
 
 	library = libraries_learn(visit->discover->libraries, (pid_t)visit->pid, mapping,
@@ -101,12 +108,13 @@ static int visit_mapping(void *context, const struct procfs_mapping *mapping)
 		tell_unreadable(visit, mapping, code);
 	if (!library || library->state == LIBRARY_NOT_TORCH)
 		return 0;
+	placed = library_is_placed(library, (pid_t)visit->pid, mapping);
 	/* After the probes: without a Python only stacks are missing. */
 	tell_interpreter(visit->discover, visit->pid);
 	process = processes_note(visit->discover->processes, visit->pid, &new_process);
 	if (process && (new_process || new_library))
-		tell(visit, process, library, mapping->path, new_library);
-	if (visit->discover->found && library->state == LIBRARY_PROBED)
+		tell(visit, process, library, mapping->path, new_library, placed);
+	if (visit->discover->found && placed && library->state == LIBRARY_PROBED)
 		visit->discover->found(visit->discover->found_context, visit->pid, library,
 				       mapping);
 	return 0;

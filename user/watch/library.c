@@ -13,6 +13,13 @@
 #include "watch/rewrites.h"
 #include "watch/torch_version.h"
 
+/* What the kernel writes over an instruction that is probed (asm/uprobes.h). */
+#if defined(__x86_64__)
+static const uint8_t breakpoint[] = {0xcc}; /* int3 */
+#else
+static const uint8_t breakpoint[] = {0xa0, 0x00, 0x00, 0xd4}; /* brk #5 */
+#endif
+
 struct entry {
 	struct library library;
 	struct probes *probes;
@@ -77,13 +84,28 @@ int libraries_bind(struct libraries *libraries, uint32_t id, int fd, uint64_t fi
 	return probes_bind(libraries->entry[id]->probes, fd, file_offset, err);
 }
 
+/* The newest is what the path leads to now: see add_copy(). */
 static struct entry *find(struct libraries *libraries, const struct stat *file)
 {
-	for (uint32_t i = 0; i < libraries->count; i++)
-		if (!libraries->entry[i]->written &&
-		    procfs_same_file(&libraries->entry[i]->file, file))
-			return libraries->entry[i];
+	for (uint32_t i = libraries->count; i > 0; i--)
+		if (!libraries->entry[i - 1]->written &&
+		    procfs_same_file(&libraries->entry[i - 1]->file, file))
+			return libraries->entry[i - 1];
 	return NULL;
+}
+
+bool library_is_placed(const struct library *library, pid_t pid,
+		       const struct procfs_mapping *mapping)
+{
+	uint64_t offset = library->plan.site[GW_SITE_SET_ENABLED].file_offset;
+	uint8_t code[sizeof(breakpoint)];
+
+	if (library->state != LIBRARY_PROBED || offset < mapping->offset ||
+	    offset - mapping->offset >= mapping->end - mapping->start)
+		return true;
+	return procfs_read_memory(pid, mapping->start + (offset - mapping->offset), code,
+				  sizeof(code)) ||
+	       !memcmp(code, breakpoint, sizeof(code));
 }
 
 struct libc {
@@ -179,10 +201,42 @@ static struct entry *add(struct libraries *libraries, pid_t pid,
 	return entry;
 }
 
+static void drop_last(struct libraries *libraries)
+{
+	struct entry *entry = libraries->entry[--libraries->count];
+
+	probes_close(entry->probes);
+	free(entry);
+}
+
+/*
+ * An overlay that copies a file up gives it another inode, and shows all but the time of the last
+ * change as it was. What has mapped it before has the old inode, whose probes stay; for what maps
+ * it now it is a new file. Returns its entry, or the old one when it is none.
+ */
+static struct entry *add_copy(struct libraries *libraries, struct entry *old, pid_t pid,
+			      const struct procfs_mapping *mapping, const struct stat *file, int fd)
+{
+	const struct timespec *before = &old->file.st_ctim, *now = &file->st_ctim;
+	struct entry *entry;
+	int code;
+
+	if ((before->tv_sec == now->tv_sec && before->tv_nsec == now->tv_nsec) ||
+	    library_is_placed(&old->library, pid, mapping))
+		return old;
+	entry = add(libraries, pid, mapping, file, fd, &code);
+	if (!entry)
+		return old;
+	if (library_is_placed(&entry->library, pid, mapping))
+		return entry;
+	drop_last(libraries);
+	return old;
+}
+
 const struct library *libraries_learn(struct libraries *libraries, pid_t pid,
 				      const struct procfs_mapping *mapping, bool *is_new, int *code)
 {
-	struct entry *entry = NULL;
+	struct entry *entry = NULL, *known;
 	struct stat file;
 	int fd = procfs_open_mapping(pid, mapping);
 
@@ -195,11 +249,12 @@ const struct library *libraries_learn(struct libraries *libraries, pid_t pid,
 	if (fstat(fd, &file)) {
 		*code = -errno;
 	} else {
-		entry = find(libraries, &file);
-		if (!entry) {
+		known = find(libraries, &file);
+		if (known)
+			entry = add_copy(libraries, known, pid, mapping, &file, fd);
+		else
 			entry = add(libraries, pid, mapping, &file, fd, code);
-			*is_new = entry != NULL;
-		}
+		*is_new = entry && entry != known;
 	}
 	close(fd); /* the probes hold the inode themselves */
 	return entry ? &entry->library : NULL;

@@ -50,6 +50,13 @@ const struct library *libraries_learn(struct libraries *libraries, pid_t pid,
 				      int *code);
 
 /*
+ * Whether a process that maps the library has its probes: what the path of a mapping leads to can
+ * be another file by now, as on an overlay. Where that cannot be seen: true.
+ */
+bool library_is_placed(const struct library *library, pid_t pid,
+		       const struct procfs_mapping *mapping);
+
+/*
  * Probes the Python binding of a library's setter, in the file behind fd. 0 or negative errno with
  * the cause.
  */
