@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""gradwatch is killed at random moments of a raise or a hold: no process stays stopped or traced.
+"""
+gradwatch is killed or interrupted at random moments of a raise or a hold: no process stays stopped
+or traced.
 
 GRADWATCH_KILLS is how many times for each action (12).
 """
@@ -75,22 +77,41 @@ def check_goes_on(process, context):
     assert runs(process), context
 
 
-@pytest.mark.parametrize("action, longest", [("raise", 0.15), ("hold", 1.3)])
-def test_killed(any_target, tmp_path, binary, action, longest):
+def end_at_random(any_target, tmp_path, binary, action, longest, number):
+    """Ends many by a signal, each at most `longest` seconds after its first action."""
     process = Sturdy(any_target.command(tmp_path, "sturdy.py"))
     options = ["--on-violation", action, "--enforce-kinds", "make_fx", "--rate", "0"]
     if action == "hold":
         options += ["--hold-timeout", "1"]
     seed = random.randrange(1 << 32)
     dice = random.Random(seed)
-    for number in range(KILLS):
+    for count in range(KILLS):
         monitor = processes.Gradwatch(binary, "--pid", process.pid, *options)
         monitor.wait_for("action")
         time.sleep(dice.random() * longest)
-        monitor.signal(signal.SIGKILL)
-        monitor.wait()
+        monitor.signal(number)
+        if number == signal.SIGKILL:
+            monitor.wait()
+        else:
+            monitor.finish()
+            assert monitor.status == 0
+            assert runs(process), f"{threads_of(process.pid)} end {count}, seed {seed}"
         processes.started.remove(monitor.popen)
-        check_goes_on(process, f"kill {number}, seed {seed}")
+        check_goes_on(process, f"end {count}, seed {seed}")
     assert (process.report()["raised"] > 0) == (action == "raise")
     process.close_stdin()
     assert process.wait() == 0, process.stderr
+
+
+MOMENTS = pytest.mark.parametrize("action, longest", [("raise", 0.15), ("hold", 1.3)])
+
+
+@MOMENTS
+def test_killed(any_target, tmp_path, binary, action, longest):
+    end_at_random(any_target, tmp_path, binary, action, longest, signal.SIGKILL)
+
+
+@MOMENTS
+def test_interrupted(any_target, tmp_path, binary, action, longest):
+    """Then it is let go when gradwatch has ended, not some time later."""
+    end_at_random(any_target, tmp_path, binary, action, longest, signal.SIGINT)
