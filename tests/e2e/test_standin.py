@@ -427,6 +427,15 @@ class Log:
         raise AssertionError(f"no {kind} in {2 * PATIENCE} s")
 
 
+@contextlib.contextmanager
+def at_once():
+    """The test's own process does not wait for busy threads to notice what has happened."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, -19)
+    yield
+    os.setpriority(os.PRIO_PROCESS, 0, before)
+
+
 RATES = pytest.mark.parametrize("rate", [[], ["--rate", "0"]], ids=["rate", "no_rate"])
 
 
@@ -459,10 +468,11 @@ def test_end_in_a_storm(standin, tmp_path, rate):
     other.stdin.flush()
     attached, _ = events.wait_for("attached", other.pid)
     armed = attached["armed_after_ns"] / 1e9
-    asked = time.monotonic()
-    gradwatch.send_signal(signal.SIGINT)
-    assert gradwatch.wait(PATIENCE) == 0
-    ended = time.monotonic() - asked
+    with at_once():
+        asked = time.monotonic()
+        gradwatch.send_signal(signal.SIGINT)
+        assert gradwatch.wait(PATIENCE) == 0
+        ended = time.monotonic() - asked
     print(f"armed after {armed:.1f} s, ended after {ended:.1f} s")
     # 0.3 to 0.6 s and 0.6 to 0.9 s. At the priority of all else that gradwatch does it was armed
     # after 1.4 to 2.3 s, and with probes of perf events it ended after 3.5 to 7 s.
