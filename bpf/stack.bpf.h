@@ -63,7 +63,7 @@ static __always_inline __u8 raw_u8(const __u8 *raw, __u32 offset)
  * in bit 5, ascii in bit 6.
  */
 static __always_inline void copy_string(__u64 string, struct gw_walk *walk, __u8 *out, __u16 *bytes,
-					__u8 *kind)
+					__u8 *kind, __u8 *cut)
 {
 	const struct gw_python *python = &walk->interpreter.python;
 	__u64 *head = walk->string;
@@ -79,8 +79,9 @@ static __always_inline void copy_string(__u64 string, struct gw_walk *walk, __u8
 		return;
 	*kind = state >> 2 & 7;
 	data = string + (state & 0x40 ? python->string_ascii : python->string_compact);
-	length = head[2] > GW_NAME_BYTES ? GW_NAME_BYTES : head[2];
+	length = head[2] > GW_NAME_BYTES ? GW_NAME_BYTES + 1 : head[2];
 	length *= *kind;
+	*cut = length > GW_NAME_BYTES;
 	if (length > GW_NAME_BYTES)
 		length = GW_NAME_BYTES;
 	asm volatile("" : "+r"(length));
@@ -106,8 +107,10 @@ static __always_inline void fill_code(struct gw_code_record *record, __u32 room,
 	record->first_line = known->first_line;
 	record->version = walk->interpreter.python.version;
 	record->line_total = line_total;
-	copy_string(known->file, walk, record->file, &record->file_bytes, &record->file_kind);
-	copy_string(known->name, walk, record->name, &record->name_bytes, &record->name_kind);
+	copy_string(known->file, walk, record->file, &record->file_bytes, &record->file_kind,
+		    &record->file_cut);
+	copy_string(known->name, walk, record->name, &record->name_bytes, &record->name_kind,
+		    &record->name_cut);
 	asm volatile("" : "+r"(size)); /* one value for the comparison and the read */
 	if (size > room)
 		size = room;

@@ -370,7 +370,9 @@ struct gw_code_record {
 	__u16 name_bytes;
 	__u8 file_kind; /* 1, 2 or 4; 0: unreadable */
 	__u8 name_kind;
-	__u8 pad[6];
+	__u8 file_cut; /* 1: there is more of it than fits */
+	__u8 name_cut;
+	__u8 pad[4];
 	__u8 file[GW_NAME_BYTES];
 	__u8 name[GW_NAME_BYTES];
 	__u8 lines[];

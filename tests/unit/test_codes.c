@@ -122,6 +122,37 @@ static void test_lying_names(void **state)
 	codes_free(codes);
 }
 
+/* What is cut is seen to be, and is no whole name. */
+static void test_cut_names(void **state)
+{
+	struct {
+		struct gw_event_record record;
+		struct gw_frame frame;
+	} event = {.record = {.frames = 1}, .frame = {.code = 1}};
+	struct codes *codes = codes_new();
+	struct codes_frames frames;
+	struct event_stack stack;
+	struct gw_code_record record = record_of(1, "f");
+
+	(void)state;
+	memset(record.file, 'x', sizeof(record.file));
+	record.file_bytes = GW_NAME_BYTES;
+	for (int cut = 0; cut <= 1; cut++) {
+		const char *end = cut ? EVENT_CUT : "";
+
+		record.file_cut = (uint8_t)cut;
+		record.name_cut = (uint8_t)!cut;
+		assert_int_equal(add(codes, &record, sizeof(record)), 0);
+		codes_stack(codes, "", &event, sizeof(event), &frames, &stack);
+		assert_int_equal(strlen(stack.frame[0].file), GW_NAME_BYTES + strlen(end));
+		assert_string_equal(stack.frame[0].file + GW_NAME_BYTES, end);
+		assert_string_equal(stack.frame[0].function, cut ? "f" : "f" EVENT_CUT);
+		assert_int_equal(stack.frame[0].file_cut, cut);
+		assert_int_equal(stack.frame[0].function_cut, !cut);
+	}
+	codes_free(codes);
+}
+
 static void test_lying_stacks(void **state)
 {
 	struct {
@@ -185,7 +216,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_characters),  cmocka_unit_test(test_lying_records),
 		cmocka_unit_test(test_lying_names), cmocka_unit_test(test_lying_stacks),
-		cmocka_unit_test(test_eviction),
+		cmocka_unit_test(test_eviction),    cmocka_unit_test(test_cut_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

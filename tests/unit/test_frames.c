@@ -125,6 +125,14 @@ static void test_torch_folder(void **state)
 	/* nowhere to be seen */
 	CHECK_USER_IN("", 1, {"/x/dist-packages/torch/x.py", "f", 1},
 		      {"/home/u/-packages/torch/x.py", "f", 1});
+	/* cut before it can be known, and behind that */
+	CHECK_USER_IN("/long/folder/torch/lib/libc10.so", 2,
+		      {"/long/fol" EVENT_CUT, "f", 1, .file_cut = true},
+		      {"/long/folder/tor" EVENT_CUT, "f", 1, .file_cut = true},
+		      {"/long/folder/x" EVENT_CUT, "f", 1, .file_cut = true});
+	CHECK_USER_IN("/long/folder/torch/lib/libc10.so", 1,
+		      {"/long/folder/torch/x" EVENT_CUT, "f", 1, .file_cut = true},
+		      {"/long/home" EVENT_CUT, "f", 1, .file_cut = true});
 	CHECK_USER_IN("/torch/lib/torch/libc10.so", 0, {"/a/torch/x.py", "f", 1});
 }
 

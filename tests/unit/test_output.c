@@ -242,6 +242,27 @@ static void test_json_violation(void **state)
 }
 
 /* Whatever is in the strings: one line, which a parser reads back. */
+/* A frame with a cut name says so, others say nothing. */
+static void test_json_cut(void **state)
+{
+	struct event_frame cut[] = {{"/a" EVENT_CUT, "f", 1, .file_cut = true}, {"/b", "g", 2}};
+	struct event event = make_violation();
+
+	(void)state;
+	event.stack.frame = cut;
+	for (int i = 0; i < 2; i++) {
+		size_t length;
+		char *text = event_to_json(&context, &event, &length);
+
+		assert_non_null(strstr(text, "{\"file\":\"/a" EVENT_CUT "\",\"function\":\"f\","
+					     "\"line\":1,\"cut\":true},{\"file\":\"/b\","
+					     "\"function\":\"g\",\"line\":2}]"));
+		free(text);
+		cut[0].file_cut = false;
+		cut[0].function_cut = true;
+	}
+}
+
 static void test_json_hostile(void **state)
 {
 	struct event event = make_violation();
@@ -697,15 +718,15 @@ static void test_totals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_json_plain),     cmocka_unit_test(test_json_attached),
-		cmocka_unit_test(test_json_trace),     cmocka_unit_test(test_json_violation),
-		cmocka_unit_test(test_json_hostile),   cmocka_unit_test(test_text_violation),
-		cmocka_unit_test(test_text_hostile),   cmocka_unit_test(test_text_attached),
-		cmocka_unit_test(test_text_traces),    cmocka_unit_test(test_text_others),
-		cmocka_unit_test(test_totals),         cmocka_unit_test(test_text_finding),
-		cmocka_unit_test(test_json_finding),   cmocka_unit_test(test_text_finding_kinds),
-		cmocka_unit_test(test_text_uncounted), cmocka_unit_test(test_text_places),
-		cmocka_unit_test(test_text_note),
+		cmocka_unit_test(test_json_plain),         cmocka_unit_test(test_json_attached),
+		cmocka_unit_test(test_json_trace),         cmocka_unit_test(test_json_violation),
+		cmocka_unit_test(test_json_cut),           cmocka_unit_test(test_json_hostile),
+		cmocka_unit_test(test_text_violation),     cmocka_unit_test(test_text_hostile),
+		cmocka_unit_test(test_text_attached),      cmocka_unit_test(test_text_traces),
+		cmocka_unit_test(test_text_others),        cmocka_unit_test(test_totals),
+		cmocka_unit_test(test_text_finding),       cmocka_unit_test(test_json_finding),
+		cmocka_unit_test(test_text_finding_kinds), cmocka_unit_test(test_text_uncounted),
+		cmocka_unit_test(test_text_places),        cmocka_unit_test(test_text_note),
 	};
 
 	setenv("TZ", "UTC", 1);

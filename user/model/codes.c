@@ -14,6 +14,7 @@
 /* Everything that is known of a code object; the strings follow the line table. */
 struct code {
 	char *file, *name;
+	bool file_cut, name_cut;
 	uint32_t version;
 	int first_line;
 	size_t line_bytes, line_total;
@@ -96,18 +97,19 @@ static size_t put_utf8(char *out, uint32_t c)
 }
 
 /* The characters as UTF-8, malloc'ed; "?" for a string that could not be read. */
-static char *decode(const uint8_t *bytes, size_t size, unsigned int kind)
+static char *decode(const uint8_t *bytes, size_t size, unsigned int kind, bool cut)
 {
+	const char *end = cut ? EVENT_CUT : "";
 	char *text;
 	size_t length = 0;
 
 	if ((kind != 1 && kind != 2 && kind != 4) || size > GW_NAME_BYTES)
 		return strdup("?");
-	text = malloc(4 * size + 1);
+	text = malloc(4 * size + sizeof(EVENT_CUT));
 	for (size_t i = 0; text && i + kind <= size; i += kind)
 		length += put_utf8(text + length, character(bytes + i, kind));
 	if (text)
-		text[length] = '\0';
+		strcpy(text + length, end);
 	return text;
 }
 
@@ -117,8 +119,10 @@ static struct code *make_code(const struct gw_code_record *record, const uint8_t
 
 	if (!code)
 		return NULL;
-	code->file = decode(record->file, record->file_bytes, record->file_kind);
-	code->name = decode(record->name, record->name_bytes, record->name_kind);
+	code->file_cut = record->file_cut;
+	code->name_cut = record->name_cut;
+	code->file = decode(record->file, record->file_bytes, record->file_kind, code->file_cut);
+	code->name = decode(record->name, record->name_bytes, record->name_kind, code->name_cut);
 	code->version = record->version;
 	code->first_line = (int)record->first_line;
 	code->line_bytes = record->line_bytes;
@@ -174,16 +178,20 @@ static bool find_frame(const struct codes *codes, const struct gw_frame *raw,
 	const struct code *code = entry ? lh_entry_v(entry) : NULL;
 
 	if (!code) {
-		*frame = (struct event_frame){"?", "?", 0};
+		*frame = (struct event_frame){.file = "?", .function = "?"};
 		return true;
 	}
 	*version = code->version;
 	if (is_hidden(code))
 		return false;
-	*frame = (struct event_frame){code->file, code->name,
-				      lines_find(code->version, code->lines, code->line_bytes,
-						 code->line_total, code->first_line,
-						 raw->position)};
+	*frame = (struct event_frame){
+		.file = code->file,
+		.function = code->name,
+		.line = lines_find(code->version, code->lines, code->line_bytes, code->line_total,
+				   code->first_line, raw->position),
+		.file_cut = code->file_cut,
+		.function_cut = code->name_cut,
+	};
 	return true;
 }
 

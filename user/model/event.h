@@ -46,10 +46,17 @@ struct event_torch {
 	char version[64];
 };
 
+/*
+ * A name that is longer than GW_NAME_BYTES ends with this, so that it equals no whole name, and no
+ * pattern of a whole one fits it by mistake.
+ */
+#define EVENT_CUT "\u2026"
+
 /* A frame of a Python stack; UTF-8. */
 struct event_frame {
 	const char *file, *function; /* "?" when unknown */
 	int line;                    /* 0: unknown */
+	bool file_cut, function_cut;
 };
 
 /* Whose code a frame is. */

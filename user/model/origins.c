@@ -194,11 +194,30 @@ static bool is_signature(const struct event_frame *frame, const struct event_ori
 	return caller && !strcmp(caller, "torch/fx/experimental/proxy_tensor.py");
 }
 
+/* A file whose path is cut before it is known whether it is in a package of torch's. */
+static bool may_be_torch(const struct event_frame *frame, const struct folder *mapped)
+{
+	static const char *const package[] = {"torch/", "functorch/", "torchgen/"};
+	size_t shown;
+
+	if (!frame->file_cut || !mapped->path)
+		return false;
+	shown = strlen(frame->file) - strlen(EVENT_CUT);
+	if (shown <= mapped->length)
+		return !strncmp(frame->file, mapped->path, shown);
+	for (size_t i = 0; i < sizeof(package) / sizeof(*package); i++)
+		if (!strncmp(frame->file, mapped->path, mapped->length) &&
+		    !strncmp(frame->file + mapped->length, package[i], shown - mapped->length))
+			return true;
+	return false;
+}
+
 void origins_find(const struct event_frame *frame, size_t count, const struct origins_hint *hint,
 		  struct event_origin *origin)
 {
-	struct folder torch, library;
+	struct folder torch, library, mapped = {0};
 
+	folder_of_library(hint->torch_file, &mapped);
 	find_torch(frame, count, hint->torch_file, &torch);
 	find_library(frame, count, hint->python, &library);
 	for (size_t i = 0; i < count; i++) {
@@ -207,7 +226,7 @@ void origins_find(const struct event_frame *frame, size_t count, const struct or
 		origin[i] = (struct event_origin){ORIGIN_USER, torch_path(file, &torch)};
 		if (origin[i].package)
 			origin[i].whose = ORIGIN_TORCH;
-		else if (!strcmp(file, "?"))
+		else if (!strcmp(file, "?") || may_be_torch(&frame[i], &mapped))
 			origin[i].whose = ORIGIN_UNKNOWN;
 		else if (starts_with(file, "<eval_with_key>"))
 			origin[i].whose = ORIGIN_GENERATED;

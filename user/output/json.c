@@ -140,6 +140,8 @@ static void put_frame(struct line *line, const struct event_frame *frame)
 	put_string(line, "file", frame->file, STRING_MAX);
 	put_string(line, "function", frame->function, STRING_MAX);
 	put_number_or_null(line, "line", (uint64_t)frame->line);
+	if (frame->file_cut || frame->function_cut)
+		put_bool(line, "cut", true);
 }
 
 /* A frame as an object of its own; NULL: none. */
