@@ -63,7 +63,8 @@ static __always_inline void inherit_interpreter(__u32 pid, __u32 child_pid)
 	if (!interpreter)
 		return;
 	copy = *interpreter;
-	bpf_map_update_elem(&interpreters, &child_pid, &copy, BPF_ANY);
+	if (bpf_map_update_elem(&interpreters, &child_pid, &copy, BPF_ANY))
+		count(GW_INTERPRETERS_FULL);
 }
 
 /* It has its parent's libraries as well. */
@@ -76,7 +77,7 @@ static __always_inline void inherit_enforced(__u32 pid, __u32 child_pid)
 		return;
 	copy = *process;
 	if (bpf_map_update_elem(&enforced, &child_pid, &copy, BPF_ANY))
-		count(GW_PROCESSES_FULL);
+		count(GW_ENFORCED_FULL);
 }
 
 /* What is known of a process ends with its address space. */

@@ -99,16 +99,13 @@ void arming_process(struct arming *arming, uint32_t pid, const struct library *l
 		    const struct procfs_mapping *mapping)
 {
 	struct gw_enforced process = {.torch_base = library_base(library, mapping)};
-	int code;
 
 	forget_places(arming, pid);
 	if (!act_policy_allows(arming->policy, (pid_t)pid))
 		return;
 	if (arming->policy->bpf.action == GW_ACTION_RAISE)
 		prepare_binding(arming, pid, library, &process);
-	code = programs_enforce(arming->discover->programs, pid, &process);
-	if (code)
-		log_warn("cannot act in process %u: %s", pid, strerror(-code));
+	programs_enforce(arming->discover->programs, pid, &process);
 }
 
 static int find_place(struct arming *arming, uint32_t pid, struct raise_place *place, char *reason,

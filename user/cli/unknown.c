@@ -28,7 +28,10 @@ static void add(struct reasons *reasons, const char *cause, uint64_t count)
 
 static void add_counters(struct reasons *reasons, const uint64_t *counter)
 {
-	/* Not GW_NAMES_LOST: a name that is missing accepts no finding. */
+	/*
+	 * Not GW_NAMES_LOST: a name that is missing accepts no finding. Nor GW_DECISIONS_FULL: it
+	 * only takes longer.
+	 */
 	static const struct {
 		enum gw_counter counter;
 		const char *cause;
@@ -43,6 +46,8 @@ static void add_counters(struct reasons *reasons, const uint64_t *counter)
 		{GW_TRACES_LOST, "traces of unknown kind"},
 		{GW_DRIFTS_LOST, "drifts lost"},
 		{GW_ASKS_LOST, "violations not acted on"},
+		{GW_INTERPRETERS_FULL, "processes whose stacks were not read"},
+		{GW_ENFORCED_FULL, "processes not acted in"},
 	};
 
 	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++)

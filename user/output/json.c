@@ -332,6 +332,9 @@ static void put_counters(struct line *line, const char *key, const uint64_t *cou
 		[GW_DRIFTS_LOST] = "drifts_lost",
 		[GW_NAMES_LOST] = "names_lost",
 		[GW_ASKS_LOST] = "asks_lost",
+		[GW_INTERPRETERS_FULL] = "interpreters_full",
+		[GW_ENFORCED_FULL] = "enforced_full",
+		[GW_DECISIONS_FULL] = "decisions_full",
 	};
 	struct line inner = put_object(line, key);
 

@@ -24,6 +24,9 @@ static void print_warnings(FILE *stream, const struct event_totals *totals)
 		{GW_DRIFTS_LOST, "drifts lost"},
 		{GW_NAMES_LOST, "names of decorated functions lost"},
 		{GW_ASKS_LOST, "violations not acted on"},
+		{GW_INTERPRETERS_FULL, "processes without stacks, interpreter map full"},
+		{GW_ENFORCED_FULL, "processes not acted in, map of enforced ones full"},
+		{GW_DECISIONS_FULL, "traces asked about at each change, decision map full"},
 	};
 	const uint64_t *counter = totals->counter;
 	const char *separator = "warning: ";

@@ -23,6 +23,7 @@ struct programs {
 	struct process_bpf *process;
 	struct programs_options options;
 	bool multi; /* uprobes are uprobe_multi links */
+	uint64_t full[GW_COUNTER_MAX]; /* what did not fit into a map from here, see put() */
 	int cpus;
 	struct gw_counters {
 		uint64_t count[GW_COUNTER_MAX];
@@ -151,21 +152,32 @@ const struct gw_signals *programs_signals(struct programs *programs, uint32_t ow
 	return signals;
 }
 
+/* What does not fit is counted; that something does not is told once. */
+static int put(struct programs *programs, const struct bpf_map *map, enum gw_counter full,
+	       const void *key, const void *value)
+{
+	int code;
+
+	if (!bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY))
+		return 0;
+	code = -errno;
+	if (!programs->full[full]++)
+		log_warn("no room in the kernel's table of %s: %s (at most %u); what does not fit "
+			 "is counted",
+			 bpf_map__name(map), strerror(-code), bpf_map__max_entries(map));
+	return code;
+}
+
 int programs_set_interpreter(struct programs *programs, uint32_t pid,
 			     const struct gw_interpreter *interpreter)
 {
-	if (bpf_map_update_elem(bpf_map__fd(programs->process->maps.interpreters), &pid,
-				interpreter, BPF_ANY))
-		return -errno;
-	return 0;
+	return put(programs, programs->process->maps.interpreters, GW_INTERPRETERS_FULL, &pid,
+		   interpreter);
 }
 
 int programs_enforce(struct programs *programs, uint32_t pid, const struct gw_enforced *process)
 {
-	if (bpf_map_update_elem(bpf_map__fd(programs->process->maps.enforced), &pid, process,
-				BPF_ANY))
-		return -errno;
-	return 0;
+	return put(programs, programs->process->maps.enforced, GW_ENFORCED_FULL, &pid, process);
 }
 
 int programs_enforced(const struct programs *programs, uint32_t pid, struct gw_enforced *process)
@@ -177,12 +189,12 @@ int programs_enforced(const struct programs *programs, uint32_t pid, struct gw_e
 
 void programs_decide(struct programs *programs, uint64_t trace, uint8_t decision)
 {
-	int fd = bpf_map__fd(programs->process->maps.decisions);
+	const struct bpf_map *map = programs->process->maps.decisions;
 
 	if (decision)
-		bpf_map_update_elem(fd, &trace, &decision, BPF_ANY);
+		put(programs, map, GW_DECISIONS_FULL, &trace, &decision);
 	else
-		bpf_map_delete_elem(fd, &trace);
+		bpf_map_delete_elem(bpf_map__fd(map), &trace);
 }
 
 bool programs_is_asking(const struct programs *programs, uint32_t tid, uint64_t asked)
@@ -253,7 +265,7 @@ int programs_counters(const struct programs *programs, uint64_t counter[GW_COUNT
 	if (bpf_map_lookup_elem(bpf_map__fd(programs->process->maps.counters), &zero,
 				programs->counters))
 		return -errno;
-	memset(counter, 0, GW_COUNTER_MAX * sizeof(*counter));
+	memcpy(counter, programs->full, sizeof(programs->full));
 	for (int cpu = 0; cpu < programs->cpus; cpu++)
 		for (int i = 0; i < GW_COUNTER_MAX; i++)
 			counter[i] += programs->counters[cpu].count[i];

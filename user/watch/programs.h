@@ -46,6 +46,11 @@ bool programs_first_watched(const struct programs *programs, uint32_t *pid);
 const struct gw_signals *programs_signals(struct programs *programs, uint32_t own_pid,
 					  uint32_t command_pid);
 
+/*
+ * The next three fill tables of a limited size. What does not fit is counted (programs_counters()),
+ * and told once: -E2BIG.
+ */
+
 /* Tells BPF how to walk the Python stacks of a process; its children inherit it. */
 int programs_set_interpreter(struct programs *programs, uint32_t pid,
 			     const struct gw_interpreter *interpreter);

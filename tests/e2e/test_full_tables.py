@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The kernel's tables of processes and traces are full: what does not fit is counted and told."""
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+
+BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]  # the system call
+MAP_UPDATE, MAP_FROM_ID, INFO = 2, 14, 15
+FIRST = 1 << 30  # no pid is so high, and no trace has so small an id
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def bpf(command, attributes):
+    buffer = ctypes.create_string_buffer(attributes, 128)
+    result = libc.syscall(BPF, command, buffer, 128)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return result
+
+
+class Table:
+    """A map that gradwatch holds, by name."""
+
+    def __init__(self, monitor, name):
+        for entry in os.scandir(f"/proc/{monitor.pid}/fdinfo"):
+            with open(entry.path, encoding="ascii") as file:
+                fields = dict(line.split(":\t", 1) for line in file if ":\t" in line)
+            if "map_id" not in fields:
+                continue
+            self.fd = bpf(MAP_FROM_ID, struct.pack("I", int(fields["map_id"])))
+            info = ctypes.create_string_buffer(128)
+            bpf(INFO, struct.pack("IIQ", self.fd, len(info), ctypes.addressof(info)))
+            self.key_size, self.value_size, self.limit = struct.unpack_from("III", info, 8)
+            if info.raw[24:40].rstrip(b"\0").decode() == name[:15]:
+                return
+            os.close(self.fd)
+        raise AssertionError(f"no map {name}")
+
+    def update(self, key):
+        key = ctypes.create_string_buffer(key.to_bytes(self.key_size, "little"))
+        value = ctypes.create_string_buffer(self.value_size)
+        addresses = ctypes.addressof(key), ctypes.addressof(value)
+        bpf(MAP_UPDATE, struct.pack("IIQQQ", self.fd, 0, *addresses, 0))
+
+    def fill(self):
+        for key in range(FIRST, FIRST + self.limit):
+            try:
+                self.update(key)
+            except OSError as error:
+                assert error.errno == errno.E2BIG
+                return self
+        return self
+
+    def close(self):
+        os.close(self.fd)
+
+
+def check_told(monitor, counter, count, words):
+    assert monitor.end_event["counters"][counter] == count
+    assert f"{words}: {count}" in monitor.stderr
+
+
+def test_interpreters(puppet, gradwatch):
+    """From user space for the process, from BPF for its child."""
+    process = puppet("--bare")
+    child = puppet("--bare")
+    monitor = gradwatch(
+        "--pid", process.pid, "--pid", child.pid, "--follow", "--fail-on", "unknown"
+    ).armed()
+    process.tell("load")
+    process.tell("loop 1")
+    table = Table(monitor, "interpreters").fill()
+    process.send("fork loop 1")
+    for _ in range(2):
+        process.answer()
+    child.tell("load")
+    monitor.wait_for(lambda event: event["type"] == "attached" and event["pid"] == child.pid)
+    child.tell("loop 1")
+    process.end()
+    child.end()
+    monitor.finish()
+    table.close()
+    looks = monitor.end_event["counters"]["interpreters_full"] - 1  # the child mapped more files
+    assert looks >= 1
+    check_told(
+        monitor, "interpreters_full", 1 + looks, "processes without stacks, interpreter map full"
+    )
+    assert monitor.stderr.count("no room in the kernel's table of interpreters") == 1
+    assert "processes whose stacks were not read" in monitor.stderr
+    assert monitor.status == 3
+    told = [(event["pid"], event["stack_status"]) for event in monitor.violations]
+    assert told.count((process.pid, "whole")) == 2
+    assert told.count((child.pid, "no_python")) == 2
+    assert len(told) == 6 and len({pid for pid, _ in told}) == 3
+
+
+def test_enforced(puppet, gradwatch):
+    process = puppet("--bare")
+    monitor = gradwatch("--pid", process.pid, "--on-violation", "kill").armed()
+    table = Table(monitor, "enforced").fill()
+    process.tell("load")
+    monitor.wait_for("attached")
+    process.tell("loop 1")
+    process.end()
+    monitor.finish()
+    table.close()
+    count = monitor.end_event["counters"]["enforced_full"]
+    assert count > 0
+    check_told(monitor, "enforced_full", count, "processes not acted in, map of enforced ones full")
+    assert monitor.stderr.count("no room in the kernel's table of enforced") == 1
+
+
+def test_decisions(puppet, gradwatch):
+    """It acts all the same, as it asks then."""
+    process = puppet()
+    options = ["--on-violation", "raise", "--dry-run", "--enforce-kinds", "make_fx"]
+    monitor = gradwatch("--pid", process.pid, *options).armed()
+    table = Table(monitor, "decisions").fill()
+    process.tell("loop 2")
+    process.end()
+    monitor.finish()
+    table.close()
+    count = monitor.end_event["counters"]["decisions_full"]
+    assert count >= 2
+    check_told(
+        monitor, "decisions_full", count, "traces asked about at each change, decision map full"
+    )
+    assert len(monitor.of_type("action")) == 2
