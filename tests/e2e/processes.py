@@ -21,7 +21,7 @@ TOTALS = re.compile(
     r"(\d+) process(?:es)?, (\d+) traces?, (\d+) violations?, (\d+) lost", re.MULTILINE
 )
 LEDGER = re.compile(
-    r"^ledger: (\d+) hits = (\d+) reported \+ (\d+) redundant \+ (\d+) outside-trace"
+    r"^ledger: (\d+) hits? = (\d+) reported \+ (\d+) redundant \+ (\d+) outside-trace"
     r" \+ (\d+) filtered \+ (\d+) lost \+ (\d+) throttled$",
     re.MULTILINE,
 )

@@ -123,6 +123,32 @@ def test_text_of_a_pipe(puppet, gradwatch, tmp_path):
     assert "1 process, 1 trace, 2 violations, 0 lost, 1 finding\n" in monitor.stderr
 
 
+COMPILED = """
+import torch
+
+class Block(torch.nn.Module):
+    def forward(self, x):
+        with torch.no_grad():
+            y = x.relu()
+        return x + y
+
+torch.compile(Block(), backend="aot_eager")(torch.ones(2, requires_grad=True))
+"""
+
+
+def test_text_of_compiled_code(any_target, gradwatch, tmp_path):
+    """It does not say that the line which calls it makes the change."""
+    if any_target.version < (2, 6):
+        pytest.skip("its torch.compile is not for this Python")
+    program = tmp_path / "compiled.py"
+    program.write_text(COMPILED)
+    command = [any_target.python(), program]
+    monitor = gradwatch("-v", "--", *command, json_lines=False).finish()
+    assert monitor.popen.returncode == 0, monitor.stderr
+    assert "grad mode on -> off inside compiled code, back on" in monitor.stderr
+    assert re.search(r"^    compiled code, called at \S*/compiled.py:10 in", monitor.stderr, re.M)
+
+
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_text_of_a_terminal(puppet, gradwatch, tmp_path, environment, coloured):
     ours, theirs = os.openpty()

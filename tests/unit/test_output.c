@@ -135,28 +135,27 @@ static void test_json_plain(void **state)
 		event.totals.actions[i] = 31 + i;
 	for (uint64_t i = 0; i < GW_COUNTER_MAX; i++)
 		event.totals.counter[i] = 10 + i;
-	check_json(
-		&event,
-		COMMON("end", "06.118000001",
-		       "1118000001") ",\"processes\":1,\"traces\":2,\"violations\":3,"
-				     "\"infos\":5,\"findings\":6,\"notes\":9,\"suppressed\":7,"
-				     "\"findings_"
-				     "forgotten\":0,"
-				     "\"drifts\":17,\"lost\":4,\"lost_output\":8,"
-				     "\"actions\":{\"performed\":31,\"too_late\":32,"
-				     "\"refused\":33,\"dry_run\":34,\"let_go\":35},"
-				     "\"stacks\":{\"whole\":50,\"cut\":51,\"no_python\":52,"
-				     "\"unsupported_python\":53,\"no_thread\":54,"
-				     "\"unreadable\":55,\"busy\":56},"
-				     "\"ledger\":{\"hits\":10,\"reported\":11,\"redundant\":12,"
-				     "\"outside_trace\":13,\"filtered\":14,\"lost\":15,"
-				     "\"throttled\":16},"
-				     "\"counters\":{\"unreadable\":18,\"threads_full\":19,"
-				     "\"sessions_full\":20,\"nesting_full\":21,\"processes_"
-				     "full\":22,\"codes_lost\":23,\"traces_lost\":24,"
-				     "\"drifts_lost\":25,\"names_lost\":26,\"asks_lost\":27,"
-				     "\"interpreters_full\":28,\"enforced_full\":29,"
-				     "\"decisions_full\":30}}\n");
+	check_json(&event,
+		   COMMON("end", "06.118000001",
+			  "1118000001") ",\"processes\":1,\"traces\":2,\"violations\":3,"
+					"\"infos\":5,\"findings\":6,\"notes\":9,\"suppressed\":7,"
+					"\"findings_"
+					"forgotten\":0,"
+					"\"drifts\":17,\"lost\":4,\"lost_output\":8,"
+					"\"actions\":{\"performed\":31,\"too_late\":32,"
+					"\"refused\":33,\"dry_run\":34,\"let_go\":35},"
+					"\"stacks\":{\"whole\":50,\"cut\":51,\"no_python\":52,"
+					"\"unsupported_python\":53,\"no_thread\":54,"
+					"\"unreadable\":55,\"busy\":56},"
+					"\"ledger\":{\"hits\":10,\"reported\":11,\"redundant\":12,"
+					"\"outside_trace\":13,\"filtered\":14,\"lost\":15,"
+					"\"throttled\":16},"
+					"\"counters\":{\"unreadable\":18,\"threads_full\":19,"
+					"\"sessions_full\":20,\"nesting_full\":21,\"processes_"
+					"full\":22,\"codes_lost\":23,\"traces_lost\":24,"
+					"\"drifts_lost\":25,\"names_lost\":26,\"asks_lost\":27,"
+					"\"interpreters_full\":28,\"enforced_full\":29,"
+					"\"decisions_full\":30}}\n");
 }
 
 static void test_json_attached(void **state)
@@ -394,6 +393,57 @@ static void test_text_finding(void **state)
 		"      /lib/python3.11/site-packages/torch/autograd/grad_mode.py:83 in "
 		"no_grad.__enter__\n"
 		"      /src/model.py:42 in Net.forward\n");
+}
+
+/* Who uses torch.compile knows of no trace, and a graph's code is not the line that runs it. */
+static void test_text_compiled(void **state)
+{
+	static const struct event_frame stack[] = {
+		{"/lib/torch/fx/interpreter.py", "Interpreter.run_node", 1},
+		{"/src/model.py", "main", 42}};
+	static const struct event_origin origin[] = {{ORIGIN_TORCH, "torch/fx/interpreter.py"},
+						     {ORIGIN_USER, NULL}};
+	static const struct event_origin generated[] = {{ORIGIN_GENERATED, NULL},
+							{ORIGIN_USER, NULL}};
+	struct event event = make_finding();
+	const char *text;
+
+	(void)state;
+	event.stack.frame = stack;
+	event.stack.origin = origin;
+	event.finding.kind = TRACE_KIND_COMPILE;
+	event.finding.advice = ADVICE_COMPILE;
+	event.finding.began = 0;
+	text = printed(&event, false, 0);
+	assert_non_null(strstr(text,
+			       "    grad mode on -> off inside compiled code, back on 214.0 us "
+			       "and 3 operators later: restored\n"
+			       "    compiled code, called at /src/model.py:42 in main\n"
+			       "    the compiled code began with grad off\n"));
+	assert_null(strstr(text, "the trace"));
+	assert_null(strstr(text, "graph"));
+	event.finding.operators = 0;
+	event.finding.restored = RESTORED_NO;
+	event.stack.origin = generated;
+	event.stack.user = -1;
+	text = printed(&event, false, 0);
+	assert_non_null(strstr(text,
+			       ", not put back before the compiled code ended, 0 operators "
+			       "later\n    no operator was traced in it, so the compiled code "
+			       "is not affected\n    compiled code, which has no line of the "
+			       "user's\n"));
+	event.finding.category = FINDING_UNBALANCED;
+	event.stack.user = 1;
+	text = printed(&event, false, 0);
+	assert_non_null(strstr(text, "    the compiled code began with grad mode on and ended with "
+				     "it off\n    traced at /src/model.py:42 in main\n"));
+	event.finding.category = FINDING_SCOPE;
+	event.finding.kind = TRACE_KIND_DECOMPOSE;
+	assert_non_null(strstr(printed(&event, false, 0),
+			       "    a graph's code, run at /src/model.py:42 in main\n"));
+	/* what the graph calls is the user's own again */
+	event.stack.user = 0;
+	assert_null(strstr(printed(&event, false, 0), "a graph's code"));
 }
 
 static void test_text_finding_kinds(void **state)
@@ -688,6 +738,12 @@ static void test_totals(void **state)
 	check_totals(&totals, "1 process, 3 traces, 4 violations, 0 lost, 1 finding\n"
 			      "ledger: 570 hits = 3 reported + 10 redundant + 556 outside-trace + "
 			      "0 filtered + 0 lost + 1 throttled\n");
+	totals.counter[GW_HITS] = totals.counter[GW_REPORTED] = 1;
+	totals.counter[GW_THROTTLED] = totals.counter[GW_REDUNDANT] = 0;
+	totals.counter[GW_OUTSIDE] = 0;
+	check_totals(&totals, "1 process, 3 traces, 4 violations, 0 lost, 1 finding\n"
+			      "ledger: 1 hit = 1 reported + 0 redundant + 0 outside-trace + "
+			      "0 filtered + 0 lost + 0 throttled\n");
 	totals = (struct event_totals){.traces = 1, .violations = 1, .lost = 1};
 	totals.counter[GW_HITS] = 2;
 	totals.counter[GW_REPORTED] = totals.counter[GW_LOST] = 1;
@@ -720,15 +776,16 @@ static void test_totals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_json_plain),         cmocka_unit_test(test_json_attached),
-		cmocka_unit_test(test_json_trace),         cmocka_unit_test(test_json_violation),
-		cmocka_unit_test(test_json_cut),           cmocka_unit_test(test_json_hostile),
-		cmocka_unit_test(test_text_violation),     cmocka_unit_test(test_text_hostile),
-		cmocka_unit_test(test_text_attached),      cmocka_unit_test(test_text_traces),
-		cmocka_unit_test(test_text_others),        cmocka_unit_test(test_totals),
-		cmocka_unit_test(test_text_finding),       cmocka_unit_test(test_json_finding),
-		cmocka_unit_test(test_text_finding_kinds), cmocka_unit_test(test_text_uncounted),
-		cmocka_unit_test(test_text_places),        cmocka_unit_test(test_text_note),
+		cmocka_unit_test(test_json_plain),     cmocka_unit_test(test_json_attached),
+		cmocka_unit_test(test_json_trace),     cmocka_unit_test(test_json_violation),
+		cmocka_unit_test(test_json_cut),       cmocka_unit_test(test_json_hostile),
+		cmocka_unit_test(test_text_violation), cmocka_unit_test(test_text_hostile),
+		cmocka_unit_test(test_text_attached),  cmocka_unit_test(test_text_traces),
+		cmocka_unit_test(test_text_others),    cmocka_unit_test(test_totals),
+		cmocka_unit_test(test_text_finding),   cmocka_unit_test(test_json_finding),
+		cmocka_unit_test(test_text_compiled),  cmocka_unit_test(test_text_finding_kinds),
+		cmocka_unit_test(test_text_uncounted), cmocka_unit_test(test_text_places),
+		cmocka_unit_test(test_text_note),
 	};
 
 	setenv("TZ", "UTC", 1);

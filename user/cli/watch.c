@@ -146,8 +146,9 @@ static int status_of_result(const struct options *options, const struct watch_re
 	int failed = EXIT_OK;
 
 	if (result->bad_records)
-		log_warn("%llu records of another format were ignored",
-			 (unsigned long long)result->bad_records);
+		log_warn("%llu %s of another format ignored",
+			 (unsigned long long)result->bad_records,
+			 result->bad_records == 1 ? "record was" : "records were");
 	if (!result->probed && !options->all && !(options->fail_on & FAIL_UNKNOWN))
 		log_warn("no libtorch that can be watched was loaded: nothing was seen");
 	if (options->fail_on)

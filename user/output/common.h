@@ -30,6 +30,13 @@ const char *output_owner(enum owner owner);
 const char *output_outcome(enum action_outcome outcome);
 
 /*
+ * "a trace" and "the trace"; of torch.compile, whose users know of no trace, "compiled code" and
+ * "the compiled code".
+ */
+const char *output_a_trace(enum trace_kind kind);
+const char *output_the_trace(enum trace_kind kind);
+
+/*
  * "models/llama/model.py:42 in Net.forward": the last three components of the path, which tell two
  * files of one name apart.
  */

@@ -136,6 +136,16 @@ const char *output_owner(enum owner owner)
 	return owner < OWNER_MAX ? name[owner] : "unknown";
 }
 
+const char *output_a_trace(enum trace_kind kind)
+{
+	return kind == TRACE_KIND_COMPILE ? "compiled code" : "a trace";
+}
+
+const char *output_the_trace(enum trace_kind kind)
+{
+	return kind == TRACE_KIND_COMPILE ? "the compiled code" : "the trace";
+}
+
 void output_escaped(FILE *stream, const char *string, size_t size)
 {
 	char escaped[4 * 4096 + 1];

@@ -138,8 +138,8 @@ static void print_violation(const struct text_sink *text, const struct event *ev
 	const struct event_violation *violation = &event->violation;
 	FILE *stream = text->stream;
 
-	fprintf(stream, "change  grad mode %s -> %s inside a trace", violation->from ? "on" : "off",
-		violation->to ? "on" : "off");
+	fprintf(stream, "change  grad mode %s -> %s inside %s", violation->from ? "on" : "off",
+		violation->to ? "on" : "off", output_a_trace(violation->kind));
 	print_process(text, &event->process);
 	print_torch(text, &event->torch);
 	if (violation->trace)
@@ -189,8 +189,8 @@ static void print_repeated(const struct text_sink *text, const struct event *eve
 {
 	const struct event_finding *finding = &event->finding;
 
-	fprintf(text->stream, "finding %" PRIu64 " again: %" PRIu64 " times in all",
-		finding->number, finding->count);
+	fprintf(text->stream, "finding %" PRIu64 " again: %" PRIu64 " %s in all", finding->number,
+		finding->count, output_plural(finding->count, "time", "times"));
 	if (finding->throttled)
 		fprintf(text->stream,
 			"; %" PRIu64 " more %s in its traces not reported, see --rate",

@@ -38,8 +38,8 @@ const char *text_action_title(const struct event_action *action)
 
 static void print_change(FILE *stream, const struct event_action *action)
 {
-	fprintf(stream, INDENT "grad mode %s -> %s inside a trace", action->from ? "on" : "off",
-		action->to ? "on" : "off");
+	fprintf(stream, INDENT "grad mode %s -> %s inside %s", action->from ? "on" : "off",
+		action->to ? "on" : "off", output_a_trace(action->kind));
 }
 
 static void print_action(FILE *stream, const struct event_action *action)

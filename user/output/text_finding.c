@@ -60,7 +60,7 @@ static void print_fate(FILE *stream, const struct event_finding *finding)
 		fputs(" later: restored", stream);
 		return;
 	case RESTORED_NO:
-		fputs(", not put back before the trace ended", stream);
+		fprintf(stream, ", not put back before %s ended", output_the_trace(finding->kind));
 		if (!finding->uncounted)
 			fprintf(stream, ", %" PRIu64 " %s later", finding->operators,
 				output_plural(finding->operators, "operator", "operators"));
@@ -84,17 +84,20 @@ static void print_what(FILE *stream, const struct event_finding *finding)
 		return;
 	}
 	if (finding->category == FINDING_UNBALANCED)
-		fprintf(stream, "the trace began with grad mode %s and ended with it %s",
-			state_word(finding->from, changed), state_word(finding->to, changed));
+		fprintf(stream, "%s began with grad mode %s and ended with it %s",
+			output_the_trace(finding->kind), state_word(finding->from, changed),
+			state_word(finding->to, changed));
 	else
-		fprintf(stream, "%s %s -> %s inside a trace%s", state_name(changed),
+		fprintf(stream, "%s %s -> %s inside %s%s", state_name(changed),
 			state_word(finding->from, changed), state_word(finding->to, changed),
+			output_a_trace(finding->kind),
 			finding->category == FINDING_DRIFT
 				? " (not by the setter: seen at the next operator)"
 				: "");
 	print_fate(stream, finding);
 	if (finding->category == FINDING_SCOPE && event_scope_is_empty(finding))
-		fputs(INDENT "no operator was traced in it, so the graph is not affected", stream);
+		fprintf(stream, INDENT "no operator was traced in it, so the %s is not affected",
+			finding->kind == TRACE_KIND_COMPILE ? "compiled code" : "graph");
 }
 
 static const char *why_no_stack(enum gw_stack_status status)
@@ -131,17 +134,50 @@ static void print_decorated(FILE *stream, const struct event_finding *finding)
 	}
 }
 
+/* A graph's node made the change: between it and the user's line is what runs the graph. */
+static bool is_of_graph(const struct event_stack *stack)
+{
+	size_t end = stack->user < 0 ? stack->count : (size_t)stack->user;
+
+	for (size_t i = 0; i < end && stack->origin; i++) {
+		const char *package = stack->origin[i].package;
+
+		if (stack->origin[i].whose == ORIGIN_GENERATED ||
+		    (package && !strcmp(package, "torch/fx/interpreter.py")))
+			return true;
+	}
+	return false;
+}
+
+static void print_graph(FILE *stream, const struct event *event, bool has_place)
+{
+	bool compiled = event->finding.kind == TRACE_KIND_COMPILE;
+
+	fputs(INDENT, stream);
+	fputs(compiled ? "compiled code" : "a graph's code", stream);
+	if (!has_place)
+		fputs(", which has no line of the user's", stream);
+	else
+		fputs(compiled ? ", called at " : ", run at ", stream);
+}
+
 static void print_where(FILE *stream, const struct event *event)
 {
 	const struct event_frame *user = event_user_frame(&event->stack);
 	const struct event_finding *finding = &event->finding;
 
+	if (!user && is_of_graph(&event->stack)) {
+		print_graph(stream, event, false);
+		return;
+	}
 	if (!user) {
 		fprintf(stream, INDENT "place unknown: %s", why_no_stack(event->stack.status));
 		return;
 	}
 	if (finding->decorator)
 		print_decorated(stream, finding);
+	else if (finding->category != FINDING_UNBALANCED && is_of_graph(&event->stack))
+		print_graph(stream, event, true);
 	else
 		fputs(finding->category == FINDING_UNBALANCED ? INDENT "traced at " : INDENT,
 		      stream);
@@ -167,7 +203,7 @@ static void print_region(FILE *stream, const struct event_finding *finding)
 static void print_began(FILE *stream, const struct event_finding *finding)
 {
 	if (!(finding->began & (GW_STATE_UNKNOWN | GW_STATE_GRAD)))
-		fputs(INDENT "the trace began with grad off", stream);
+		fprintf(stream, INDENT "%s began with grad off", output_the_trace(finding->kind));
 }
 
 static void print_advice(FILE *stream, const struct event_finding *finding)

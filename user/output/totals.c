@@ -95,12 +95,12 @@ void text_totals(FILE *stream, const struct event_totals *totals)
 		fprintf(stream, ", %" PRIu64 " %s for information", totals->infos,
 			output_plural(totals->infos, "change", "changes"));
 	fputc('\n', stream);
-	/* "hits" in any number: the line is the identity, and scripts look for its words. */
 	fprintf(stream,
-		"ledger: %" PRIu64 " hits = %" PRIu64 " reported + %" PRIu64 " redundant + %" PRIu64
+		"ledger: %" PRIu64 " %s = %" PRIu64 " reported + %" PRIu64 " redundant + %" PRIu64
 		" outside-trace + %" PRIu64 " filtered + %" PRIu64 " lost + %" PRIu64
 		" throttled\n",
-		counter[GW_HITS], counter[GW_REPORTED], counter[GW_REDUNDANT], counter[GW_OUTSIDE],
+		counter[GW_HITS], output_plural(counter[GW_HITS], "hit", "hits"),
+		counter[GW_REPORTED], counter[GW_REDUNDANT], counter[GW_OUTSIDE],
 		counter[GW_FILTERED], counter[GW_LOST], counter[GW_THROTTLED]);
 	print_actions(stream, totals->actions);
 	print_warnings(stream, totals);
