@@ -21,6 +21,8 @@ make_fx({name})(torch.ones(2))
 @pytest.fixture
 def run(any_target, gradwatch, tmp_path):
     """The one finding of a program with so long a path, and a function of this name."""
+    if any_target.in_root:
+        pytest.skip("the path of a program is another one in its root")
 
     def start(path_bytes, name, *options, json_lines=True):
         folder = tmp_path

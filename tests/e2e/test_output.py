@@ -142,7 +142,7 @@ def test_text_of_compiled_code(any_target, gradwatch, tmp_path):
         pytest.skip("its torch.compile is not for this Python")
     program = tmp_path / "compiled.py"
     program.write_text(COMPILED)
-    command = [any_target.python(), program]
+    command = any_target.wrap(tmp_path, [any_target.python(), any_target.path(program)])
     monitor = gradwatch("-v", "--", *command, json_lines=False).finish()
     assert monitor.popen.returncode == 0, monitor.stderr
     assert "grad mode on -> off inside compiled code, back on" in monitor.stderr
