@@ -47,7 +47,9 @@ static void *take(size_t size)
 {
 	void *memory = malloc(size);
 
-	return memory ? memory : take_reserve(size);
+	if (memory)
+		return memory;
+	return take_reserve(size);
 }
 
 static void *take_zeroed(size_t count, size_t size)

@@ -66,6 +66,11 @@ static int add(struct bindings *bindings, int fd, const char *path, const struct
 	file->stat = *stat;
 	str_format(file->path, sizeof(file->path), "%s", path);
 	file->code = inspect_binding_fd(fd, &file->binding, file->reason, sizeof(file->reason));
+	if (file->code == -ENOMEM) { /* says nothing about the file */
+		close(file->fd);
+		free(file);
+		return -ENOMEM;
+	}
 	bindings->file[bindings->count++] = file;
 	return 0;
 }
