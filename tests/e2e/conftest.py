@@ -46,6 +46,9 @@ def environment():
         os.environ.pop(name, None)
     # A shell starts what runs in the background with this one ignored, and targets inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # nohup the same with this one; a handler does not outlive exec.
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 
 @pytest.fixture(scope="session")
