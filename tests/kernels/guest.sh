@@ -37,13 +37,13 @@ section() { # NAME COMMAND...
 run_tests() {
 	tests="e2e/test_standin.py e2e/test_stacks.py::test_stacks_of_an_interpreter"
 	if [ -n "$torch" ]; then
-		tests="$tests e2e/test_stacks.py::test_stacks_in_torch e2e/test_enforcement.py::test_raise"
+		tests="$tests e2e/test_stacks.py::test_stacks_in_torch e2e/test_enforcement_raise.py::test_raise"
 		tests="$tests e2e/test_kinds.py::test_toggling_model"
 	fi
 	# Where BPF raises by itself, it has to hold under load.
 	if [ -n "$torch" ] && grep -q '^raising.*by BPF' $results; then
-		tests="$tests e2e/test_enforcement.py::test_raise_many"
-		tests="$tests e2e/test_enforcement.py::test_raise_threads"
+		tests="$tests e2e/test_enforcement_raise.py::test_raise_many"
+		tests="$tests e2e/test_enforcement_raise.py::test_raise_threads"
 	fi
 	# shellcheck disable=SC2086 # a list of tests
 	python3 -m pytest -p no:cacheprovider -q -rA --tb=short --junitxml=$junit \

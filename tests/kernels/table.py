@@ -28,7 +28,7 @@ ROWS = {
     "Python stacks": ["test_stacks::test_stacks_of_an_interpreter"],
     "real PyTorch 2.14.1: stacks, changes": ["test_stacks::test_stacks_in_torch"],
     "real PyTorch 2.14.1: kinds": ["test_kinds::test_toggling_model"],
-    "real PyTorch 2.14.1: raise": ["test_enforcement::test_raise"],
+    "real PyTorch 2.14.1: raise": ["test_enforcement_raise::test_raise"],
     "without BTF, `--btf FILE`": ["test_kernel_lacks::test_types_from_a_file"],
     "`perf_event_paranoid=3`, `unprivileged_bpf_disabled=2`": ["test_rights::test_settings"],
     "busy processes on one CPU (`preempt=full`, if known)": [
