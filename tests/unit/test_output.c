@@ -25,7 +25,7 @@ static const struct sink_context context = {
 	"{\"v\":1,\"type\":\"" type "\",\"time\":\"2026-01-02T03:04:" time "Z\",\"mono_ns\":" mono \
 	",\"host\":\"box\""
 #define PROCESS                                                                                    \
-	",\"pid\":4711,\"tid\":4712,\"ns_pid\":7,\"ns_tid\":8,\"start_ns\":9223372036850000000,"  \
+	",\"pid\":4711,\"tid\":4712,\"ns_pid\":7,\"ns_tid\":8,\"start_ns\":9223372036850000000,"   \
 	"\"comm\":\"python3\",\"uid\":1000,\"exe\":\"/usr/bin/python3\","                          \
 	"\"torch\":{\"file\":\"/opt/torch/lib/libc10.so\",\"version\":\"2.13.0\"}"
 
@@ -117,9 +117,9 @@ static void test_json_plain(void **state)
 	event = make_event(EVENT_LOST);
 	event.lost.count = 2;
 	event.lost.total = UINT64_MAX;
-	check_json(&event, COMMON("lost", "06.118000001",
-				  "1118000001") ",\"count\":2,"
-						"\"total\":9223372036854775807}\n");
+	check_json(&event,
+		   COMMON("lost", "06.118000001", "1118000001") ",\"count\":2,"
+								"\"total\":9223372036854775807}\n");
 
 	event = make_event(EVENT_END);
 	event.totals = (struct event_totals){.processes = 1, .traces = 2, .violations = 3};

@@ -489,7 +489,8 @@ static void put_body(struct line *line, const struct sink_context *context,
 	}
 }
 
-/* A json_dump_callback_t. Jansson 2.14 does not look what becomes of a key: the buffer remembers. */
+/* A json_dump_callback_t. Jansson 2.14 does not look what becomes of a key: the buffer remembers.
+ */
 static int put_bytes(const char *bytes, size_t length, void *buffer)
 {
 	buffer_put(buffer, bytes, length);

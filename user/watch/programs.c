@@ -22,7 +22,7 @@
 struct programs {
 	struct process_bpf *process;
 	struct programs_options options;
-	bool multi; /* uprobes are uprobe_multi links */
+	bool multi;                    /* uprobes are uprobe_multi links */
 	uint64_t full[GW_COUNTER_MAX]; /* what did not fit into a map from here, see put() */
 	int cpus;
 	struct gw_counters {
