@@ -16,7 +16,8 @@ DRIVER = Path(__file__).resolve().parent.parent / "standin" / "driver.py"
 
 @pytest.fixture
 def library(tmp_path):
-    """The stand-in in the lower layer."""
+    """The stand-in in the lower layer. On a tmpfs: an overlay cannot be the upper layer of one."""
+    subprocess.run(["mount", "-t", "tmpfs", "none", tmp_path], check=True)
     layers = {name: tmp_path / name for name in ("lower", "upper", "work", "merged")}
     for layer in layers.values():
         layer.mkdir()
@@ -24,7 +25,7 @@ def library(tmp_path):
     options = "lowerdir={lower},upperdir={upper},workdir={work}".format(**layers)
     subprocess.run(["mount", "-t", "overlay", "none", "-o", options, layers["merged"]], check=True)
     yield layers["merged"] / "libc10.so"
-    subprocess.run(["umount", "--lazy", layers["merged"]], check=True)
+    subprocess.run(["umount", "--lazy", layers["merged"], tmp_path], check=True)
 
 
 class Driver(Process):
