@@ -12,7 +12,7 @@ disks=$2
 script=$3
 results=$4
 arch=$5
-limit=${GRADWATCH_GUEST_SECONDS:-800}
+limit=${GRADWATCH_GUEST_SECONDS:-1600}
 room=8M # for results
 
 case $arch in
