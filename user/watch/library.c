@@ -17,7 +17,7 @@
 #if defined(__x86_64__)
 static const uint8_t breakpoint[] = {0xcc}; /* int3 */
 #else
-static const uint8_t breakpoint[] = {0xa0, 0x00, 0x00, 0xd4}; /* brk #5 */
+static const uint8_t breakpoint[] = {0xa0, 0x00, 0x20, 0xd4}; /* brk #5 */
 #endif
 
 struct entry {
