@@ -466,6 +466,17 @@ static void test_uncovered_drift(void **state)
 	assert_int_equal(fixture->told[1].restored, RESTORED_YES);
 }
 
+/* Of a trace whose end is not seen, what is open was not put back. */
+static void test_unseen_end(void **state)
+{
+	struct fixture *fixture = *state;
+
+	change(fixture, 0, CHANGE_DIRECT, "");
+	end(fixture, GW_STATE_UNKNOWN);
+	assert_int_equal(fixture->count, 1);
+	assert_int_equal(fixture->told[0].restored, RESTORED_NO);
+}
+
 /*
  * set_grad_enabled(True) ... set_grad_enabled(False) are a pair, and what follows is put back by
  * the end of a block, if that is where its block began; else it may be the end of the first of
@@ -621,6 +632,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_end_that_changes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ended_backward, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_own_end, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unseen_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_uncovered_drift, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_in_apply, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_deep, setup, teardown),

@@ -641,6 +641,17 @@ void scopes_prevented(struct scopes *scopes, uint64_t id)
 		clear(&trace->open[--trace->depth]);
 }
 
+/* The end of a pre-dispatch trace is not seen: its state is what the last change made of it. */
+static uint8_t state_at_end(const struct trace_scopes *trace,
+			    const struct scopes_trace_end *trace_end)
+{
+	if (trace_end->violations > trace->violations)
+		return GW_STATE_UNKNOWN;
+	if (trace_end->state & GW_STATE_UNKNOWN && trace->depth)
+		return trace->open[trace->depth - 1].scope.record.to;
+	return trace_end->state;
+}
+
 void scopes_end(struct scopes *scopes, uint64_t id, const struct scopes_trace_end *trace_end)
 {
 	struct lh_entry *entry = lh_table_lookup_entry(scopes->traces, key_of(id));
@@ -652,7 +663,6 @@ void scopes_end(struct scopes *scopes, uint64_t id, const struct scopes_trace_en
 	trace = scopes_of(entry);
 	if (!(trace_end->state & GW_STATE_UNKNOWN))
 		end_unseen(scopes, trace, trace_end->state, 0, &at);
-	end(scopes, trace, &at,
-	    trace_end->violations > trace->violations ? GW_STATE_UNKNOWN : trace_end->state);
+	end(scopes, trace, &at, state_at_end(trace, trace_end));
 	lh_table_delete_entry(scopes->traces, entry);
 }
