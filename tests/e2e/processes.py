@@ -195,9 +195,9 @@ class Gradwatch(Process):
         self.signal(number)
         return self.finish()
 
-    def finish(self):
+    def finish(self, timeout=DEADLINE):
         """Waits for its end; checks what holds for every run."""
-        self.status = self.wait()
+        self.status = self.wait(timeout)
         while self.next_event() is not None:
             pass
         if self.event_lines is not self.lines and self.popen.stdout:

@@ -140,7 +140,7 @@ def test_findings_of_random_programs(target, tmp_path, gradwatch, setter_hook, s
         *(tmp_path, "random_findings.py", f"{inside}/programs", *map(str, seeds)),
         environment={"LD_PRELOAD": f"{inside}/{setter_hook.name}"},
     )
-    monitor = gradwatch("--rate", 0, "--", *argv).finish()
+    monitor = gradwatch("--rate", 0, "--", *argv).finish(timeout=600)
     assert monitor.status == 0, monitor.stderr
     right = expected(folder / "findings")
     got = reported(monitor)
