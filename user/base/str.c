@@ -137,6 +137,13 @@ size_t str_to_utf8(char *out, size_t size, const char *in, size_t length)
 	return used;
 }
 
+const char *str_base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
 int str_to_u64(const char *text, uint64_t min, uint64_t max, uint64_t *out)
 {
 	uint64_t value = 0;

@@ -21,6 +21,9 @@ size_t str_escape(char *out, size_t size, const char *in, size_t length);
 /* The same bytes as valid UTF-8 for JSON: only what is not UTF-8 becomes U+FFFD. */
 size_t str_to_utf8(char *out, size_t size, const char *in, size_t length);
 
+/* What follows the last slash of a path, or all of it; the path's own memory. */
+const char *str_base_name(const char *path);
+
 /* Parses a whole decimal number; -EINVAL for anything else, -ERANGE outside [min, max]. */
 int str_to_u64(const char *text, uint64_t min, uint64_t max, uint64_t *out);
 

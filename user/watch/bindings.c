@@ -60,8 +60,10 @@ static int add(struct bindings *bindings, int fd, const char *path, const struct
 		return -ENOMEM;
 	file->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (file->fd < 0) {
+		int code = -errno;
+
 		free(file);
-		return -errno;
+		return code;
 	}
 	file->stat = *stat;
 	str_format(file->path, sizeof(file->path), "%s", path);
@@ -106,13 +108,12 @@ struct search {
 static int take(struct search *search, unsigned int number, const struct procfs_mapping *mapping)
 {
 	const struct inspect_binding *binding = &search->bindings->file[number]->binding;
+	uint64_t address;
 
-	if (binding->file_offset < mapping->offset ||
-	    binding->file_offset - mapping->offset >= mapping->end - mapping->start)
+	if (!procfs_mapped_at(mapping, binding->file_offset, &address))
 		return 0;
 	search->found->inspect = *binding;
-	search->found->bias = mapping->start + (binding->file_offset - mapping->offset) -
-			      binding->address;
+	search->found->bias = address - binding->address;
 	search->found->file = number;
 	search->code = 0;
 	return 1;

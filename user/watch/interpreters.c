@@ -33,13 +33,6 @@ void interpreters_free(struct interpreters *interpreters)
 	free(interpreters);
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 static const struct entry *learn_file(struct interpreters *interpreters, int fd, const char *path)
 {
 	struct entry *entry;
@@ -55,7 +48,7 @@ static const struct entry *learn_file(struct interpreters *interpreters, int fd,
 	if (interpreters->count < INTERPRETERS_MAX)
 		interpreters->count++;
 	entry->file = file;
-	entry->code = inspect_python_fd(fd, base_name(path), &entry->python, entry->reason,
+	entry->code = inspect_python_fd(fd, str_base_name(path), &entry->python, entry->reason,
 					sizeof(entry->reason));
 	return entry;
 }
@@ -78,11 +71,11 @@ static int tell(struct visit *visit, const struct entry *entry,
 		const struct procfs_mapping *mapping)
 {
 	struct interpreter_found *found = visit->found;
-	uint64_t into = entry->python.text_offset - mapping->offset;
-	uint64_t bias = mapping->start + into - entry->python.text;
+	uint64_t address, bias;
 
-	if (entry->python.text_offset < mapping->offset || into >= mapping->end - mapping->start)
+	if (!procfs_mapped_at(mapping, entry->python.text_offset, &address))
 		return 0;
+	bias = address - entry->python.text;
 	found->interpreter.python = entry->python.python;
 	found->interpreter.runtime = moved(&entry->python, entry->python.runtime, bias);
 	found->interpreter.true_object = moved(&entry->python, entry->python.true_object, bias);
@@ -101,7 +94,7 @@ static int tell(struct visit *visit, const struct entry *entry,
  */
 static bool is_candidate(const struct visit *visit, const char *path)
 {
-	const char *name = base_name(path);
+	const char *name = str_base_name(path);
 
 	return !strcmp(path, visit->exe) || !strncmp(name, "libpython", 9) ||
 	       !strncmp(name, "python", 6);

@@ -17,7 +17,7 @@
 #if defined(__x86_64__)
 static const uint8_t breakpoint[] = {0xcc}; /* int3 */
 #else
-static const uint8_t breakpoint[] = {0xa0, 0x00, 0x20, 0xd4}; /* brk #5 */
+static const uint8_t breakpoint[] = {0xa0, 0x00, 0x20, 0xd4}; /* brk #5: 0xd42000a0 */
 #endif
 
 struct entry {
@@ -99,12 +99,11 @@ bool library_is_placed(const struct library *library, pid_t pid,
 {
 	uint64_t offset = library->plan.site[GW_SITE_SET_ENABLED].file_offset;
 	uint8_t code[sizeof(breakpoint)];
+	uint64_t address;
 
-	if (library->state != LIBRARY_PROBED || offset < mapping->offset ||
-	    offset - mapping->offset >= mapping->end - mapping->start)
+	if (library->state != LIBRARY_PROBED || !procfs_mapped_at(mapping, offset, &address))
 		return true;
-	return procfs_read_memory(pid, mapping->start + (offset - mapping->offset), code,
-				  sizeof(code)) ||
+	return procfs_read_memory(pid, address, code, sizeof(code)) ||
 	       !memcmp(code, breakpoint, sizeof(code));
 }
 
@@ -116,8 +115,7 @@ struct libc {
 static int look_for_libc(void *context, const struct procfs_mapping *mapping)
 {
 	struct libc *libc = context;
-	const char *slash = strrchr(mapping->path, '/');
-	const char *name = slash ? slash + 1 : mapping->path;
+	const char *name = str_base_name(mapping->path);
 
 	libc->is_glibc = libc_is_glibc(name);
 	if (libc_is_another(name))

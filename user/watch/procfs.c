@@ -66,7 +66,8 @@ static int read_stat(pid_t pid, char *out, size_t size, const char **fields)
 	return 0;
 }
 
-int procfs_start_time(pid_t pid, uint64_t *ns)
+/* A number of the stat file, by its field: 4 and up, as proc(5) counts them. */
+static int read_stat_number(pid_t pid, int field, uint64_t *number)
 {
 	char stat[1024];
 	const char *at = "";
@@ -74,28 +75,33 @@ int procfs_start_time(pid_t pid, uint64_t *ns)
 
 	if (code)
 		return code;
-	for (int field = 3; field < 22; field++) {
+	for (int i = 3; i < field; i++) {
 		at = strchr(at + 1, ' ');
 		if (!at)
 			return -EBADMSG;
 	}
-	*ns = strtoull(at + 1, NULL, 10) * tick_ns();
+	*number = strtoull(at + 1, NULL, 10);
 	return 0;
+}
+
+int procfs_start_time(pid_t pid, uint64_t *ns)
+{
+	uint64_t ticks;
+	int code = read_stat_number(pid, 22, &ticks);
+
+	if (!code)
+		*ns = ticks * tick_ns();
+	return code;
 }
 
 int procfs_parent(pid_t pid, pid_t *parent)
 {
-	char stat[1024];
-	const char *at = "";
-	int code = read_stat(pid, stat, sizeof(stat), &at);
+	uint64_t number;
+	int code = read_stat_number(pid, 4, &number);
 
-	if (code)
-		return code;
-	at = strchr(at, ' ');
-	if (!at)
-		return -EBADMSG;
-	*parent = (pid_t)strtol(at + 1, NULL, 10);
-	return 0;
+	if (!code)
+		*parent = (pid_t)number;
+	return code;
 }
 
 bool procfs_same_start(uint64_t a, uint64_t b)
@@ -284,10 +290,7 @@ int procfs_exe(pid_t pid, char *path, size_t size)
 
 bool procfs_is_candidate(const char *path)
 {
-	const char *name = strrchr(path, '/');
-
-	name = name ? name + 1 : path;
-	return strstr(name, "c10") != NULL;
+	return strstr(str_base_name(path), "c10") != NULL;
 }
 
 bool procfs_same_file(const struct stat *a, const struct stat *b)
@@ -298,9 +301,7 @@ bool procfs_same_file(const struct stat *a, const struct stat *b)
 
 bool procfs_is_binding(const char *path)
 {
-	const char *name = strrchr(path, '/');
-
-	return !strncmp(name ? name + 1 : path, "libtorch_python", 15);
+	return !strncmp(str_base_name(path), "libtorch_python", 15);
 }
 
 int procfs_open_in_root(pid_t pid, const char *path)

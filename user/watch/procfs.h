@@ -70,6 +70,10 @@ int procfs_candidates(pid_t pid, int (*visit)(void *context, const struct procfs
 int procfs_executables(pid_t pid, int (*visit)(void *context, const struct procfs_mapping *mapping),
 		       void *context);
 
+/* Where a process has a byte of a file; false: this mapping does not hold it. */
+bool procfs_mapped_at(const struct procfs_mapping *mapping, uint64_t file_offset,
+		      uint64_t *address);
+
 /* Whether a path's file name makes it a candidate, or that of its Python binding. */
 bool procfs_is_candidate(const char *path);
 bool procfs_is_binding(const char *path);

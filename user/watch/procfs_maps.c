@@ -142,6 +142,16 @@ static int visit_maps(pid_t pid, bool (*only)(const char *path), visit_function 
 	return result;
 }
 
+bool procfs_mapped_at(const struct procfs_mapping *mapping, uint64_t file_offset, uint64_t *address)
+{
+	uint64_t into = file_offset - mapping->offset;
+
+	if (file_offset < mapping->offset || into >= mapping->end - mapping->start)
+		return false;
+	*address = mapping->start + into;
+	return true;
+}
+
 int procfs_executables(pid_t pid, visit_function visit, void *context)
 {
 	return visit_maps(pid, NULL, visit, context);
