@@ -140,10 +140,9 @@ static enum trace_kind kind_with_mode(const struct model *model, const struct ev
 void model_role(const struct model *model, const struct gw_event_record *record,
 		const struct event_stack *stack, struct change_role *role)
 {
-	struct event_torch torch;
-
 	struct frames_call call = {.caller = record->caller,
 				   .stack_pointer = record->stack_pointer};
+	struct event_torch torch;
 
 	resolve_torch(model, record->file_id, &torch);
 	call.kind = kind_with_mode(model, &torch, record);

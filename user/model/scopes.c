@@ -355,8 +355,7 @@ static void end_drifts(struct scopes *scopes, struct trace_scopes *trace, uint8_
 	while (trace->depth) {
 		const struct scope *last = &trace->open[trace->depth - 1].scope;
 
-		if (!last->drift ||
-		    (state ^ last->record.from) & (last->record.from ^ last->record.to))
+		if (!last->drift || is_restored(last, state) != RESTORED_YES)
 			return;
 		tell(scopes, trace, trace->depth - 1, at, RESTORED_YES);
 	}
@@ -413,38 +412,24 @@ static void tell_before_attach(struct scopes *scopes, const struct gw_event_reco
 /* Closes the scope of the block or guard that ends with a change. Returns false: there is none. */
 static bool close_block(struct scopes *scopes, struct trace_scopes *trace,
 			const struct gw_event_record *record, const struct change_role *role,
-			bool same_place)
+			const struct moment *at, bool same_place)
 {
-	struct moment at = {record->header.time, record->operators, false};
 	size_t index = find_closed(trace, record, role, same_place);
 
 	if (index == trace->depth)
 		return false;
-	unwind(scopes, trace, index + 1, &at, state_before(record));
-	tell(scopes, trace, index, &at, RESTORED_YES);
+	unwind(scopes, trace, index + 1, at, state_before(record));
+	tell(scopes, trace, index, at, RESTORED_YES);
 	return true;
 }
 
-static bool close_bare(struct scopes *scopes, struct trace_scopes *trace,
-		       const struct gw_event_record *record, const struct change_role *role)
+/* The same for the innermost scope, if a bare call or a drift has opened it. */
+static bool close_last(struct scopes *scopes, struct trace_scopes *trace, const struct moment *at,
+		       bool ends)
 {
-	struct moment at = {record->header.time, record->operators, false};
-
-	if (!is_bare_end(scopes, trace, record, role))
-		return false;
-	tell(scopes, trace, trace->depth - 1, &at, RESTORED_YES);
-	return true;
-}
-
-static bool close_drift(struct scopes *scopes, struct trace_scopes *trace,
-			const struct gw_event_record *record)
-{
-	struct moment at = {record->header.time, record->operators, false};
-
-	if (!is_drift_end(trace, record))
-		return false;
-	tell(scopes, trace, trace->depth - 1, &at, RESTORED_YES);
-	return true;
+	if (ends)
+		tell(scopes, trace, trace->depth - 1, at, RESTORED_YES);
+	return ends;
 }
 
 /*
@@ -452,15 +437,17 @@ static bool close_drift(struct scopes *scopes, struct trace_scopes *trace,
  * place where it began, unless somebody else ends it, like an ExitStack.
  */
 static bool close_scope(struct scopes *scopes, struct trace_scopes *trace,
-			const struct gw_event_record *record, const struct change_role *role)
+			const struct gw_event_record *record, const struct change_role *role,
+			const struct moment *at)
 {
 	if (record->header.type == GW_RECORD_DRIFT)
-		return close_drift(scopes, trace, record);
-	if (close_block(scopes, trace, record, role, true) ||
-	    (role->direct && close_bare(scopes, trace, record, role)))
+		return close_last(scopes, trace, at, is_drift_end(trace, record));
+	if (close_block(scopes, trace, record, role, at, true))
 		return true;
-	return close_block(scopes, trace, record, role, false) ||
-	       close_bare(scopes, trace, record, role);
+	if (role->direct && close_last(scopes, trace, at, is_bare_end(scopes, trace, record, role)))
+		return true;
+	return close_block(scopes, trace, record, role, at, false) ||
+	       close_last(scopes, trace, at, is_bare_end(scopes, trace, record, role));
 }
 
 /* Pairs the bare calls of a backward pass that has ended; returns whether there were any. */
@@ -544,7 +531,8 @@ int scopes_change(struct scopes *scopes, const struct gw_event_record *record, c
 	note_apply(trace, role);
 	if (!drift)
 		end_unseen(scopes, trace, state_before(record), role->backward, &at);
-	if (close_scope(scopes, trace, record, role) || is_second_part(trace, record, role, origin))
+	if (close_scope(scopes, trace, record, role, &at) ||
+	    is_second_part(trace, record, role, origin))
 		return 0;
 	if (role->kind == CHANGE_LEAVE && !trace->depth && !origin->seen_from_start) {
 		tell_before_attach(scopes, record, data, size, role);

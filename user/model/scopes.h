@@ -73,9 +73,9 @@ bool scopes_ends(const struct scopes *scopes, const struct gw_event_record *reco
 		 const struct change_role *role);
 
 /*
- * Whether C++ code that made a change was called by Function.apply: the last call of the setter by
- * that was in the same Python frame, and in a native frame that is outside of this one's. It makes
- * views in other functions, after the forward.
+ * Whether Function.apply has called the C++ code that made a change: its own last call of the
+ * setter came from the same Python frame, and from a native frame further out. After the forward it
+ * makes views and packs tensors, which other functions do.
  */
 bool scopes_in_apply(const struct scopes *scopes, const struct gw_event_record *record,
 		     const struct change_role *role);
