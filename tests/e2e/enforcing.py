@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the tests of acting on violations have in common."""
 
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -22,6 +23,17 @@ class Enforced(processes.Process):
         line = self.line()
         assert line is not None, f"it ended: {self.stderr}"
         return json.loads(line)
+
+
+def threads_of(pid):
+    """(state, pid of its tracer) of each thread."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            lines = (task / "status").read_text().splitlines()
+            fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+            found.append((fields["State"][0], int(fields["TracerPid"])))
+    return found
 
 
 def state_of(pid):

@@ -12,23 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
-from enforcing import actions, held, wait_until, watch
+from enforcing import actions, held, threads_of, wait_until, watch
 from processes import Process
 
 HOLD = 2  # seconds: --hold-timeout
 BUSY = 30  # seconds
 HOLDING = ("--on-violation", "hold", "--hold-timeout", HOLD)
-
-
-def threads_of(pid):
-    """(state, pid of its tracer) of each thread."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            lines = (task / "status").read_text().splitlines()
-            fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-            found.append((fields["State"][0], int(fields["TracerPid"])))
-    return found
 
 
 def goes_on(process, since, within):

@@ -12,10 +12,10 @@ import os
 import random
 import signal
 import time
-from pathlib import Path
 
 import processes
 import pytest
+from enforcing import threads_of
 
 KILLS = int(os.environ.get("GRADWATCH_KILLS", "12"))
 
@@ -39,19 +39,6 @@ class Sturdy(processes.Process):
             assert computed.hex() == value
             self.verified[number] = (length, computed)
         return told
-
-
-def threads_of(pid):
-    """(state, pid of its tracer) of each thread."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        try:
-            lines = (task / "status").read_text().splitlines()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        fields = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
-        found.append((fields["State"][0], int(fields["TracerPid"])))
-    return found
 
 
 def runs(process):
