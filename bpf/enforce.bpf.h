@@ -115,7 +115,8 @@ static __noinline __u32 enforce_setter(struct gw_thread *thread, const struct gw
 		return GW_ASK_NONE;
 	decision = caller == GW_CALLER_APPLY ? GW_DECISION_LET_BE
 					     : enforce_decision(session, to, false);
-	/* Of other C++ code, the frames say only whom it works for. */
+	/* The frames are those of the Python code that has called the C++ code: user space decides.
+	 */
 	if (caller == GW_CALLER_OTHER && decision == GW_DECISION_ACT)
 		decision = 0;
 	if (action == GW_ACTION_RAISE) {

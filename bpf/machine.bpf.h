@@ -17,6 +17,8 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "python.bpf.h"
+
 #if defined(__TARGET_ARCH_x86)
 
 #define PTHREAD_KEYS 0x310 /* struct pthread, specific_1stblock: {seq, data} */
@@ -41,10 +43,7 @@ static __always_inline __u64 thread_self(void)
 /* At the entry of a function, or `frame` bytes of its frame later: the address it returns to. */
 static __always_inline __u64 return_address(struct pt_regs *ctx, __u32 frame)
 {
-	__u64 address = 0;
-
-	bpf_probe_read_user(&address, sizeof(address), (void *)(PT_REGS_SP(ctx) + frame));
-	return address;
+	return user_word(PT_REGS_SP(ctx) + frame);
 }
 
 /* Makes the thread go on at a variadic function with three arguments, none of them in vectors. */

@@ -12,9 +12,9 @@
  * A program with a tail call in it keeps the kernel's stack, on every kernel, even if the verifier
  * finds that the call is never made and takes it out.
  *
- * When gradwatch ends, all probes stop at one moment to do anything: a thread that changes the grad
- * mode without pause is nearly as fast as without them, which shortens the time it takes to remove
- * them, and nothing is seen by some of them only.
+ * When gradwatch ends, the map `over` switches all probes off at the same moment. A thread that
+ * changes the grad mode without pause then spends little time in them, so removing them takes less
+ * time; and no change is seen by only some of the probes.
  */
 #ifndef GRADWATCH_PROBE_BPF_H
 #define GRADWATCH_PROBE_BPF_H
