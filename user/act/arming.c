@@ -53,8 +53,8 @@ static void bind(struct arming *arming, const struct binding_found *found, uint3
 
 	if (library >= GW_MAX_FILES || arming->bound[found->file][library])
 		return;
-	arming->bound[found->file][library] =
-		true; /* also when it fails: to say so once is enough */
+	/* Also when it fails: to say so once is enough. */
+	arming->bound[found->file][library] = true;
 	if (libraries_bind(discover->libraries, library,
 			   bindings_fd(discover->bindings, found->file), found->inspect.file_offset,
 			   &err))

@@ -112,7 +112,7 @@ static const char *why_over(const struct holds *holds, struct hold *hold, uint64
 	/* Also if it runs: then the watchdog has continued it. */
 	if (now - hold->since >= holds->limit)
 		return let_go(holds, hold, "its time is over");
-	/* What cannot be seen, for want of a descriptor, does not run for that. */
+	/* Only a process that is seen to run was released: without a descriptor nothing is seen. */
 	if (target_look(&hold->target) != -EAGAIN)
 		return NULL;
 	stops_note_continued(&holds->stops, hold->target.pid, hold->stopped);

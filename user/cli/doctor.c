@@ -145,7 +145,8 @@ static enum outcome check_newer(struct err *text)
 	char parts[200];
 
 	selftest_newer(parts, sizeof(parts));
-	err_set(text, 0, "%s; none is used, so nothing is lost without", parts);
+	err_set(text, 0, "%s; uprobe_multi removes all probes at once, the others are not used",
+		parts);
 	return OUTCOME_OK;
 }
 

@@ -114,7 +114,7 @@ const uint8_t *elf_image_bytes(const struct elf_image *image, uint64_t address, 
 int elf_image_word(const struct elf_image *image, uint64_t address, uint64_t *word);
 
 /*
- * Where the function ends that begins at an address, exactly: where the next one begins. -ENOENT,
+ * The end of the function that begins exactly at an address: where the next one begins. -ENOENT,
  * -ENOTSUP or -ENOEXEC when the file does not tell (elf_frames.c).
  */
 int elf_image_function_end(const struct elf_image *image, uint64_t address, uint64_t *end);

@@ -44,7 +44,7 @@ static void put_null(struct line *line, const char *key)
 	put(line, key, json_null());
 }
 
-/* Numbers above 2^63 - 1, which many readers do not take and nothing here counts to, are that. */
+/* Jansson's integers are signed: larger numbers, to which nothing here counts, become 2^63 - 1. */
 static void put_number(struct line *line, const char *key, uint64_t value)
 {
 	put(line, key, json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value));
@@ -489,8 +489,7 @@ static void put_body(struct line *line, const struct sink_context *context,
 	}
 }
 
-/* A json_dump_callback_t. Jansson 2.14 does not look what becomes of a key: the buffer remembers.
- */
+/* A json_dump_callback_t. Jansson 2.14 ignores its failure for keys, so the buffer remembers it. */
 static int put_bytes(const char *bytes, size_t length, void *buffer)
 {
 	buffer_put(buffer, bytes, length);
