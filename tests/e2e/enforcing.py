@@ -44,6 +44,17 @@ def state_of(pid):
         return None
 
 
+def watchdog_of(monitor):
+    """The pid of its watchdog, None: it has none at the moment."""
+    children = Path(f"/proc/{monitor.pid}/task/{monitor.pid}/children").read_text().split()
+    for pid in map(int, children):
+        with contextlib.suppress(OSError):
+            name = Path(f"/proc/{pid}/comm").read_text()
+            if name == "gradwatch-dog\n" and state_of(pid) != "Z":
+                return pid
+    return None
+
+
 def wait_until(condition, timeout=60):
     end = time.monotonic() + timeout
     while not condition():

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from enforcing import actions, held, threads_of, wait_until, watch
+from enforcing import actions, held, state_of, threads_of, wait_until, watch, watchdog_of
 from processes import Process
 
 HOLD = 2  # seconds: --hold-timeout
@@ -70,6 +70,27 @@ def test_violation_and_no_descriptors(enforced, gradwatch, action):
     assert [one["after"] for one in attempts] == [False] * 2
     assert actions(monitor) and actions(monitor, "refused") == actions(monitor)
     assert len(monitor.violations) == 4
+
+
+def cpu_seconds(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_watchdog_without_descriptors(enforced, gradwatch):
+    """It waits as at other times, sees that gradwatch is killed, lets the target go, and ends."""
+    process = enforced("uncaught")
+    monitor = watch(gradwatch, process, "--on-violation", "hold", "--hold-timeout", 60)
+    process.go()
+    held(monitor, process)
+    watchdog = watchdog_of(monitor)
+    with no_descriptors(monitor):
+        before = cpu_seconds(watchdog)
+        time.sleep(2)
+        assert cpu_seconds(watchdog) - before < 1
+        monitor.signal(signal.SIGKILL)
+        assert process.wait() == 0, process.stderr
+    wait_until(lambda: state_of(watchdog) is None)
 
 
 # --- no signals ----------------------------------------------------------------------------------

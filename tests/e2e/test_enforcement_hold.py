@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Processes that are held, and what lets them go."""
 
-import contextlib
 import os
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
-from enforcing import actions, held, state_of, wait_until, watch
+from enforcing import actions, held, state_of, wait_until, watch, watchdog_of
 
 
 def test_hold_and_release(target, enforced, gradwatch, binary):
@@ -71,17 +69,6 @@ def test_gradwatch_ends_while_holding(enforced, gradwatch, number):
     status = monitor.wait()
     assert status == (-number if number == signal.SIGKILL else 0)
     wait_until(lambda: state_of(watchdog) is None)
-
-
-def watchdog_of(monitor):
-    """The pid of its watchdog, None: it has none at the moment."""
-    children = Path(f"/proc/{monitor.pid}/task/{monitor.pid}/children").read_text().split()
-    for pid in map(int, children):
-        with contextlib.suppress(OSError):
-            name = Path(f"/proc/{pid}/comm").read_text()
-            if name == "gradwatch-dog\n" and state_of(pid) != "Z":
-                return pid
-    return None
 
 
 def test_watchdog_killed(enforced, gradwatch):

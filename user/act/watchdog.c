@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -67,14 +68,23 @@ static void continue_stopped(void *context, pid_t pid, const struct gw_held *hel
 		kill(pid, SIGCONT);
 }
 
-static void close_others(const int keep[4])
+/* What it waits for. By epoll: poll() refuses to wait where RLIMIT_NOFILE is 0. */
+struct ends {
+	int pipe_fd;      /* readable: gradwatch stops it, or is gone */
+	int gradwatch_fd; /* a pidfd; readable: gradwatch has ended */
+	int pipe_epoll, gradwatch_epoll;
+};
+
+#define KEPT 6 /* descriptors */
+
+static void close_others(const int keep[KEPT])
 {
 	int from = 0;
 
 	for (;;) {
 		int next = -1;
 
-		for (int i = 0; i < 4; i++)
+		for (int i = 0; i < KEPT; i++)
 			if (keep[i] >= from && (next < 0 || keep[i] < next))
 				next = keep[i];
 		if (next < 0)
@@ -86,11 +96,26 @@ static void close_others(const int keep[4])
 	close_range((unsigned int)from, ~0u, 0);
 }
 
-static bool is_readable(int fd, int timeout_ms)
+/* An epoll descriptor on which a descriptor is waited for; negative errno. */
+static int wait_on(int fd)
 {
-	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	struct epoll_event wanted = {.events = EPOLLIN};
+	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	int code;
 
-	return poll(&ready, 1, timeout_ms) == 1;
+	if (epoll_fd >= 0 && !epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &wanted))
+		return epoll_fd;
+	code = -errno;
+	if (epoll_fd >= 0)
+		close(epoll_fd);
+	return code;
+}
+
+static bool is_ready(int epoll_fd, int timeout_ms)
+{
+	struct epoll_event ready;
+
+	return epoll_wait(epoll_fd, &ready, 1, timeout_ms) == 1;
 }
 
 /* The kernel is to take others first when memory runs out. */
@@ -105,13 +130,13 @@ static void resist_oom(void)
 	close(fd);
 }
 
-static void let_all_go(const struct stops *stops, int gradwatch_fd)
+static void let_all_go(const struct stops *stops, const struct ends *ends)
 {
 	uint64_t start = clock_monotonic(), last_found = start, gone_since = 0;
 	struct pass pass = {.stops = stops, .now = start};
 
 	while (pass.now - last_found < QUIET_NS && pass.now - start < LAST_NS) {
-		bool gone = is_readable(gradwatch_fd, 0);
+		bool gone = is_ready(ends->gradwatch_epoll, 0);
 
 		if (gone && !gone_since)
 			gone_since = pass.now;
@@ -125,9 +150,10 @@ static void let_all_go(const struct stops *stops, int gradwatch_fd)
 	}
 }
 
-static void run(int pipe_fd, int gradwatch_fd, const struct stops *stops)
+static void run(const struct ends *ends, const struct stops *stops)
 {
-	const int keep[4] = {pipe_fd, gradwatch_fd, stops->held_fd, stops->answers_fd};
+	const int keep[KEPT] = {ends->pipe_fd,         ends->gradwatch_fd, ends->pipe_epoll,
+				ends->gradwatch_epoll, stops->held_fd,     stops->answers_fd};
 	struct pass pass = {.stops = stops};
 	sigset_t all;
 	char byte;
@@ -138,41 +164,70 @@ static void run(int pipe_fd, int gradwatch_fd, const struct stops *stops)
 	prctl(PR_SET_NAME, "gradwatch-dog");
 	close_others(keep);
 	resist_oom();
-	while (!is_readable(pipe_fd, CHECK_MS)) {
+	while (!is_ready(ends->pipe_epoll, CHECK_MS)) {
 		pass.now = clock_monotonic();
 		stops_each(stops, continue_late, &pass);
 	}
-	if (read(pipe_fd, &byte, 1) != 1)
-		let_all_go(stops, gradwatch_fd);
+	if (read(ends->pipe_fd, &byte, 1) != 1)
+		let_all_go(stops, ends);
 	_exit(0);
+}
+
+static void close_ends(const struct ends *ends)
+{
+	const int fds[] = {ends->pipe_fd, ends->gradwatch_fd, ends->pipe_epoll,
+			   ends->gradwatch_epoll};
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+/* Opens them, and the other end of the pipe. Negative errno: none is open. */
+static int open_ends(struct ends *ends, int *write_fd)
+{
+	int pipe_fds[2], code = 0;
+
+	*ends = (struct ends){-1, -1, -1, -1};
+	if (pipe2(pipe_fds, O_CLOEXEC))
+		return -errno;
+	ends->pipe_fd = pipe_fds[0];
+	*write_fd = pipe_fds[1];
+	ends->gradwatch_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (ends->gradwatch_fd < 0)
+		code = -errno;
+	if (!code && (ends->pipe_epoll = wait_on(ends->pipe_fd)) < 0)
+		code = ends->pipe_epoll;
+	if (!code && (ends->gradwatch_epoll = wait_on(ends->gradwatch_fd)) < 0)
+		code = ends->gradwatch_epoll;
+	if (code) {
+		close_ends(ends);
+		close(*write_fd);
+	}
+	return code;
 }
 
 int watchdog_start(struct watchdog *watchdog, const struct stops *stops, struct err *err)
 {
-	int own_fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-	int ends[2];
+	struct ends ends;
+	int write_fd = -1, code = open_ends(&ends, &write_fd);
 
 	watchdog->stops = *stops;
-	if (own_fd < 0 || pipe2(ends, O_CLOEXEC)) {
-		int code = -errno;
-
-		if (own_fd >= 0)
-			close(own_fd);
+	if (code)
 		return err_set(err, code, "cannot start the watchdog: %s", strerror(-code));
-	}
 	watchdog->pid = fork();
 	if (watchdog->pid == 0) {
-		close(ends[1]);
-		run(ends[0], own_fd, stops);
+		close(write_fd);
+		run(&ends, stops);
 	}
-	close(own_fd);
-	close(ends[0]);
-	watchdog->fd = ends[1];
-	if (watchdog->pid > 0)
+	code = watchdog->pid < 0 ? -errno : 0;
+	close_ends(&ends);
+	watchdog->fd = write_fd;
+	if (!code)
 		return 0;
 	watchdog->pid = 0;
 	watchdog_stop(watchdog);
-	return err_set(err, -errno, "cannot start the watchdog: %s", strerror(errno));
+	return err_set(err, code, "cannot start the watchdog: %s", strerror(-code));
 }
 
 int watchdog_check(struct watchdog *watchdog, struct err *err)
