@@ -39,13 +39,13 @@ static void find_binding(void *context)
 
 static void test_file_is_looked_at_again(void **state)
 {
-	char folder[] = "/tmp/gradwatch-XXXXXX", path[64], command[128];
+	char folder[] = "/tmp/gradwatch-XXXXXX", path[64], command[96];
 	int fd;
 
 	(void)state;
 	assert_non_null(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/libtorch_python.so", folder);
-	snprintf(command, sizeof(command), "cp /proc/%d/exe %s", (int)getpid(), path);
+	snprintf(command, sizeof(command), "cp -L /bin/true %s", path);
 	assert_int_equal(system(command), 0);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
@@ -53,7 +53,7 @@ static void test_file_is_looked_at_again(void **state)
 			     MAP_FAILED);
 	close(fd);
 	find_binding(NULL);
-	assert_non_null(strstr(expected, "no table of methods has _set_grad_enabled"));
+	assert_non_null(strstr(expected, "it has no _set_grad_enabled"));
 	assert_true(with_failures(find_binding, NULL) > 0 || !can_fail);
 	assert_true(refused || !can_fail);
 	unlink(path);
