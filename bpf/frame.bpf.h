@@ -28,6 +28,8 @@ frame_innermost(const struct gw_interpreter *interpreter, __u64 *frame)
 	__u32 key = PTHREAD_KEYS_MAX;
 	__u64 tstate;
 
+	if (!interpreter->has_python)
+		return GW_STACK_NO_PYTHON;
 	if (!python->tstate_frame)
 		return GW_STACK_UNSUPPORTED;
 	bpf_probe_read_user(&key, sizeof(key), (void *)(interpreter->runtime + python->key));

@@ -40,6 +40,27 @@ static __always_inline void tell_end(__u64 session)
 	bpf_ringbuf_output(&ring, &record, sizeof(record), 0);
 }
 
+/* One that does not fit is no loss: user space looks at all processes from time to time. */
+static __always_inline void tell_process(struct task_struct *task, __u32 pid, __u32 reason)
+{
+	__u32 zero = 0;
+	struct gw_shared *numbers = bpf_map_lookup_elem(&shared, &zero);
+	struct gw_process_record record = {
+		.header = {.type = GW_RECORD_PROCESS,
+			   .version = GW_ABI_VERSION,
+			   .size = sizeof(record)},
+		.pid = pid,
+		.reason = reason,
+	};
+
+	if (!numbers)
+		return;
+	record.header.time = bpf_ktime_get_ns();
+	record.header.lost = numbers->lost;
+	record.start_time = BPF_CORE_READ(task, group_leader, start_boottime);
+	bpf_ringbuf_output(&ring, &record, sizeof(record), 0);
+}
+
 static __always_inline void forget_thread(__u32 tid, enum gw_end_reason reason)
 {
 	struct gw_thread *thread = thread_find(tid);
@@ -80,11 +101,14 @@ static __always_inline void inherit_enforced(__u32 pid, __u32 child_pid)
 		count(GW_ENFORCED_FULL);
 }
 
-/* What is known of a process ends with its address space. */
-static __always_inline void forget_memory(__u32 pid)
+/* What is known of a process ends with its address space; user space is told of a known one. */
+static __always_inline void forget_memory(struct task_struct *task, __u32 reason)
 {
-	bpf_map_delete_elem(&interpreters, &pid);
+	__u32 pid = BPF_CORE_READ(task, tgid);
+
 	bpf_map_delete_elem(&enforced, &pid);
+	if (!bpf_map_delete_elem(&interpreters, &pid))
+		tell_process(task, pid, reason);
 }
 
 /* sched_process_fork(parent, child): children of followed processes are watched from birth. */
@@ -119,12 +143,10 @@ SEC("raw_tp/sched_process_exec")
 int on_exec(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = (void *)ctx->args[0];
-	__u32 pid;
 
 	forget_thread((__u32)ctx->args[1], GW_END_EXEC);
 	forget_thread(BPF_CORE_READ(task, pid), GW_END_EXEC);
-	pid = BPF_CORE_READ(task, tgid);
-	forget_memory(pid);
+	forget_memory(task, GW_END_EXEC);
 	return 0;
 }
 
@@ -140,7 +162,7 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx)
 		bpf_map_delete_elem(&processes, &pid);
 		bpf_map_delete_elem(&held, &pid);
 		bpf_map_delete_elem(&answers, &pid);
-		forget_memory(pid);
+		forget_memory(task, GW_END_EXIT);
 	}
 	return 0;
 }

@@ -29,7 +29,7 @@
 #define DTV_ENTRY_SIZE 16
 #define TLS_MODULE_MAX 65536
 
-/* Constants of the file whose probes these are; user space fills them in before loading. */
+/* Constants of the builds whose probes these are; user space fills them in before loading. */
 const volatile struct gw_plan plan = {};
 
 enum tls_result {
@@ -45,29 +45,32 @@ struct tls_state {
 	__u8 tracing;        /* a ProxyTorchDispatchMode is in force */
 	__u8 unsure;         /* the class of the mode in force could not be read */
 	__u8 pre_dispatch;   /* the PreDispatch key is included: Python's own stack has modes */
-	struct mode_ref ref; /* it, when tracing: complete after tls_resolve() */
+	__u32 file_id;       /* of the library at hand: set by the probe */
+	struct mode_ref ref; /* the mode, when tracing: complete after tls_resolve() */
 	__u64 stack;         /* builds without keys: the vector of modes */
 	__u64 stack_end;
 };
 
-static __always_inline void tls_keep_block(struct gw_thread *thread, __u64 base, __u64 block)
+static __always_inline void tls_keep_block(struct gw_thread *thread, __u64 base, __u32 file_id,
+					   __u64 block)
 {
 	if (!thread || !block)
 		return;
 	thread->block = block;
 	thread->base = base;
-	thread->file_id = plan.file_id;
+	thread->file_id = file_id;
 }
 
 /*
  * The thread's block of this library: 0 in *block when it has none yet.
  * `thread` keeps it for the next time; NULL when there is no room for the thread.
  */
-static __always_inline enum tls_result tls_block(struct gw_thread *thread, __u64 base, __u64 *block)
+static __always_inline enum tls_result tls_block(struct gw_thread *thread, __u64 base,
+						 __u32 file_id, __u64 *block)
 {
 	__u64 pointer, argument, module, dtv, length;
 
-	if (thread && thread->block && thread->base == base && thread->file_id == plan.file_id) {
+	if (thread && thread->block && thread->base == base && thread->file_id == file_id) {
 		*block = thread->block;
 		return TLS_READ;
 	}
@@ -81,7 +84,7 @@ static __always_inline enum tls_result tls_block(struct gw_thread *thread, __u64
 		argument = user_word(base + plan.tls_pair + 8);
 		if (argument && argument < GW_STATIC_TLS_END) {
 			*block = pointer + argument - plan.tls_variable;
-			tls_keep_block(thread, base, *block);
+			tls_keep_block(thread, base, file_id, *block);
 			return TLS_READ;
 		}
 		module = user_word(argument);
@@ -95,7 +98,7 @@ static __always_inline enum tls_result tls_block(struct gw_thread *thread, __u64
 	*block = user_word(dtv + module * DTV_ENTRY_SIZE);
 	if (*block == ~0ULL)
 		*block = 0;
-	tls_keep_block(thread, base, *block);
+	tls_keep_block(thread, base, file_id, *block);
 	return TLS_READ;
 }
 
@@ -201,7 +204,7 @@ static __noinline enum tls_result tls_read_block(struct gw_thread *thread, __u64
 	if (!state)
 		return TLS_UNREADABLE;
 	state->grad = plan.grad_default;
-	if (tls_block(thread, base, &block) != TLS_READ)
+	if (tls_block(thread, base, state->file_id, &block) != TLS_READ)
 		return TLS_UNREADABLE;
 	if (!block)
 		return TLS_READ;

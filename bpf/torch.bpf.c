@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The probes in libtorch. This object is loaded once per libtorch file, with that file's plan in
- * its read-only data: the constants cost nothing per hit, need neither BPF cookies (5.15) nor a
- * map, and the verifier drops what the file does not need. The load address of the file in the
- * process at hand is the instruction pointer less the site's link-time address.
+ * The probes in libtorch. This object is loaded once per distinct plan, with the plan in its
+ * read-only data: the constants cost nothing per hit and need no map, and the verifier drops what
+ * the build does not need. The load address of the file in the process at hand is the instruction
+ * pointer less the site's link-time address; which file it is, the cookie says (cookie.bpf.h).
  *
  * Entry probes only. What they decide on is the thread's own state (tls.bpf.h), read at the call:
  * attaching in mid-trace needs no history. Pushes and pops only keep sessions (session.bpf.h).
@@ -14,6 +14,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "arguments.bpf.h"
+#include "cookie.bpf.h"
 #include "gradwatch/abi.h"
 #include "machine.bpf.h"
 #include "maps.bpf.h"
@@ -107,6 +108,7 @@ PROBE(set_enabled)
 		counters_add(all, GW_FILTERED);
 		return 0;
 	}
+	state.file_id = cookie_file(ctx);
 	certain = state_get(thread, base, &state);
 	if (thread)
 		track_grad(thread, to);
@@ -142,6 +144,7 @@ PROBE(set_grad_enabled)
 		return 0;
 	if (thread->asked)
 		enforce_note_question(0);
+	state.file_id = cookie_file(ctx);
 	if (tls_read(thread, process->torch_base, &state) != TLS_READ || !state.tracing)
 		return 0;
 	to = binding_value(ctx, process->method_o);
@@ -175,10 +178,11 @@ static __always_inline bool ends_operator(enum peek peek)
 }
 
 /* A ProxyTorchDispatchMode is about to be pushed. */
-static __always_inline void push(struct gw_thread *thread, __u64 base, const struct mode_ref *ref)
+static __always_inline void push(struct pt_regs *ctx, struct gw_thread *thread, __u64 base,
+				 const struct mode_ref *ref)
 {
 	enum peek peek = trace_push_meaning(thread, ref);
-	struct tls_state state = {};
+	struct tls_state state = {.file_id = cookie_file(ctx)};
 	bool certain;
 
 	if (!session_push(thread, ref->mode, peek, ends_operator(peek)))
@@ -205,7 +209,7 @@ PROBE(set_mode)
 		return 0;
 	argument_mode(PT_REGS_PARM1(ctx), &ref);
 	if (ref.mode)
-		push(thread, base, &ref);
+		push(ctx, thread, base, &ref);
 	return 0;
 }
 
@@ -222,8 +226,10 @@ PROBE(unset_mode)
 	if (thread_get(&thread) == WATCHED_NO || !thread)
 		return 0;
 	if (key == GW_MODE_KEY_PROXY) {
-		bool certain = state_get(thread, base, &state);
+		bool certain;
 
+		state.file_id = cookie_file(ctx);
+		certain = state_get(thread, base, &state);
 		trace_pop(thread, &state, false, certain);
 	}
 	track_key(thread, key, false);
@@ -240,6 +246,7 @@ PROBE(pop_highest_infra_mode)
 
 	if (thread_get(&thread) == WATCHED_NO || !thread)
 		return 0;
+	state.file_id = cookie_file(ctx);
 	certain = state_get(thread, base, &state);
 	if (!state.functional)
 		trace_pop(thread, &state, true, certain);
@@ -261,7 +268,7 @@ PROBE(push_onto_stack)
 	proxy = mode_is_proxy(thread, ref.mode) != PYTHON_PROXY_NO;
 	track_stack_push(thread, proxy);
 	if (proxy)
-		push(thread, base, &ref);
+		push(ctx, thread, base, &ref);
 	return 0;
 }
 
@@ -275,9 +282,32 @@ PROBE(pop_stack)
 
 	if (thread_get(&thread) == WATCHED_NO || !thread)
 		return 0;
+	state.file_id = cookie_file(ctx);
 	certain = state_get(thread, base, &state);
 	if (!state.ref.above)
 		trace_pop(thread, &state, false, certain);
 	track_stack_pop(thread);
+	return 0;
+}
+
+/*
+ * All of the above in one program, for kernels where a link has many places: the cookie says which
+ * one was hit. So a file takes two links, this one's and the setter's, which is hit most and is on
+ * its own.
+ */
+PROBE(modes)
+{
+	switch (cookie_site(ctx)) {
+	case GW_SITE_SET_MODE:
+		return plan.site_address[GW_SITE_SET_MODE] ? probe_set_mode(ctx) : 0;
+	case GW_SITE_UNSET_MODE:
+		return plan.site_address[GW_SITE_UNSET_MODE] ? probe_unset_mode(ctx) : 0;
+	case GW_SITE_POP_INFRA:
+		return plan.site_address[GW_SITE_POP_INFRA] ? probe_pop_highest_infra_mode(ctx) : 0;
+	case GW_SITE_PUSH_STACK:
+		return plan.site_address[GW_SITE_PUSH_STACK] ? probe_push_onto_stack(ctx) : 0;
+	case GW_SITE_POP_STACK:
+		return plan.site_address[GW_SITE_POP_STACK] ? probe_pop_stack(ctx) : 0;
+	}
 	return 0;
 }

@@ -31,7 +31,7 @@ static __always_inline void change_of_session(struct change *change,
 {
 	change->session = session->id;
 	change->mode = session->mode;
-	change->file_id = plan.file_id;
+	change->file_id = session->file_id;
 	change->operators = session->operators;
 	change->violations = session->violations;
 	/* A pre-dispatch trace is first seen at its first call: nothing has changed the mode
@@ -72,10 +72,11 @@ static __always_inline __u8 trace_began(const struct gw_thread *thread, __u8 sta
 static __noinline __u64 trace_open(struct gw_thread *thread, const struct tls_state *state,
 				   bool from_start)
 {
-	struct session_start start = {.file_id = plan.file_id, .from_start = from_start};
+	struct session_start start = {.from_start = from_start};
 
 	if (!thread || !state)
 		return 0;
+	start.file_id = state->file_id;
 	start.ref = state->ref;
 	start.state = state_bits(state);
 	start.began = trace_began(thread, start.state);
@@ -94,7 +95,7 @@ static __always_inline void trace_tell(struct change *change, __u64 session,
 	change->type = GW_RECORD_TRACE;
 	change->session = session;
 	change->mode = mode;
-	change->file_id = plan.file_id;
+	change->file_id = state->file_id;
 	change->operators = change->violations = 0;
 	change->from = 0;
 	change->to = state_bits(state);
@@ -296,7 +297,7 @@ static __noinline enum gw_counter trace_change(struct gw_thread *thread, struct 
 	change.session = 0;
 	change.began = GW_STATE_UNKNOWN;
 	change.mode = state->ref.mode;
-	change.file_id = plan.file_id;
+	change.file_id = state->file_id;
 	if (policy.action && certain)
 		change.ask = enforce_setter(thread, session, to, change.caller);
 	if (change.ask)
@@ -358,7 +359,7 @@ static __noinline __u64 trace_ask(struct gw_thread *thread, struct tls_state *st
 static __always_inline struct gw_session *
 pre_dispatch_session(struct gw_thread *thread, const struct tls_state *state, struct change *change)
 {
-	struct session_start start = {.file_id = plan.file_id, .ref.mode = GW_MODE_PRE_DISPATCH};
+	struct session_start start = {.file_id = state->file_id, .ref.mode = GW_MODE_PRE_DISPATCH};
 	struct gw_session *session;
 	__u64 id;
 
@@ -395,7 +396,7 @@ static __noinline enum gw_counter trace_pre_dispatch(struct gw_thread *thread,
 	change.session = 0;
 	change.began = GW_STATE_UNKNOWN;
 	change.mode = GW_MODE_PRE_DISPATCH;
-	change.file_id = plan.file_id;
+	change.file_id = state->file_id;
 	return change_send(thread, session, &change);
 }
 

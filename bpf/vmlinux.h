@@ -81,9 +81,35 @@ struct signal_struct {
 	atomic_t live;
 };
 
+struct super_block {
+	__u32 s_dev;
+};
+
+struct inode {
+	struct super_block *i_sb;
+	long unsigned int i_ino;
+	__u32 i_generation;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+/* Mappings are in a list before 6.1. */
+struct vm_area_struct {
+	long unsigned int vm_start, vm_end;
+	struct vm_area_struct *vm_next;
+	struct file *vm_file;
+};
+
+struct mm_struct {
+	struct vm_area_struct *mmap;
+};
+
 struct task_struct {
 	int pid;
 	int tgid;
+	struct mm_struct *mm;
 	__u64 start_boottime;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;

@@ -9,7 +9,7 @@
 #include "cli/options.h"
 #include "gradwatch/version.h"
 #include "watch/inherited.h"
-#include "watch/kernel_btf.h"
+#include "probe/kernel_btf.h"
 
 /* What is opened later must not take the number of a standard descriptor that was closed. */
 static int open_standard_descriptors(void)

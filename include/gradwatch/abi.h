@@ -31,7 +31,7 @@
 #define GW_LINES_LARGE     4000
 #define GW_COMM_LEN        16        /* TASK_COMM_LEN */
 #define GW_RING_BYTES      (4 << 20) /* ring buffer */
-#define GW_MAX_FILES       256       /* libtorch files */
+#define GW_MAX_FILES       1024      /* files that are mapped at one time, of all roles */
 #define GW_MAX_HELD        4096      /* processes that are stopped at one time */
 #define GW_MAX_SIGNALS     32        /* the standard ones, by number */
 
@@ -72,13 +72,13 @@ enum gw_mode_api {
 #define GW_MODE_PRE_DISPATCH 1
 
 /*
- * What the probes of one ELF file need to know, in their read-only data. All "tls_" fields are
- * offsets from the start of the library's TLS block, GW_NO_OFFSET where the build has none.
+ * What the probes of an ELF file need to know, in their read-only data. All copies of a build have
+ * the same plan and share their programs. All "tls_" fields are offsets from the start of the
+ * library's TLS block, GW_NO_OFFSET where the build has none.
  */
 struct gw_plan {
 	__u64 site_address[GW_SITE_MAX]; /* link-time address of the probed instruction, 0: none */
 	__u64 tls_pair; /* link-time address of a GOT pair: {TLS module, offset}, or a descriptor */
-	__u32 file_id;  /* user space's number for the file */
 	__u32 mode_api; /* enum gw_mode_api */
 	__u32 tls_grad; /* byte with the grad mode */
 	__u32 tls_grad_guard;      /* byte: non-zero once the byte above is initialised */
@@ -98,8 +98,12 @@ struct gw_plan {
 			     */
 	__u32 hands_on_in_python; /* STACK: 1: Python code pops and pushes a mode for an operator */
 	__u32 setter_frame; /* x86: bytes from the stack pointer to the setter's return address */
+	__u32 pad;
 };
 _Static_assert(sizeof(struct gw_plan) == 8 * GW_SITE_MAX + 8 + 16 * 4, "plan layout");
+
+/* A uprobe's cookie: the file's number, and enum gw_site above this bit. */
+#define GW_COOKIE_SITE_SHIFT 32
 
 /* Counters of the ledger and of what else can go wrong, one slot each in a per-CPU array. */
 enum gw_counter {
@@ -182,7 +186,7 @@ struct gw_range {
 	__u64 start, end; /* 0, 0: not known */
 };
 
-/* Value of the map of processes with a Python, keyed by pid. */
+/* Value of the map of processes that have mapped libtorch, keyed by pid. */
 struct gw_interpreter {
 	__u64 runtime;     /* address of _PyRuntime */
 	__u64 true_object; /* and of the objects True and False, 0: not known */
@@ -190,7 +194,7 @@ struct gw_interpreter {
 	struct gw_range binding; /* torch._C._set_grad_enabled */
 	struct gw_range apply;   /* torch._C._FunctionBase.apply */
 	struct gw_python python;
-	__u32 pad;
+	__u32 has_python; /* 0: all of the above is 0 */
 };
 _Static_assert(sizeof(struct gw_interpreter) == 96, "interpreter layout");
 
@@ -305,7 +309,8 @@ enum gw_record_type {
 	GW_RECORD_DRIFT,
 	/* struct gw_event_record: the Python binding was called to make a violation, see gw_ask */
 	GW_RECORD_ASK,
-	GW_RECORD_END, /* struct gw_end_record: a session whose thread has ended */
+	GW_RECORD_END,     /* struct gw_end_record: a session whose thread has ended */
+	GW_RECORD_PROCESS, /* struct gw_process_record: a process's memory is gone */
 };
 
 struct gw_record_header {
@@ -333,7 +338,7 @@ struct gw_event_record {
 	__u32 ns_pid; /* in the innermost pid namespace of the process */
 	__u32 ns_tid;
 	__u32 uid;      /* initial user namespace */
-	__u32 file_id;  /* gw_plan.file_id */
+	__u32 file_id;  /* of the cookie */
 	__u8 from;      /* GW_STATE_ bits before */
 	__u8 to;        /* and after; of a change only GW_STATE_GRAD */
 	__u8 certain;   /* read from the thread itself, not tracked */
@@ -359,6 +364,18 @@ struct gw_end_record {
 	__u64 session; /* trace id */
 };
 _Static_assert(sizeof(struct gw_end_record) == 24 + 8, "end layout");
+
+/*
+ * A process that has an entry in the map of interpreters has ended, or has replaced its program.
+ * The last record of its memory: of what it had mapped, nothing is left.
+ */
+struct gw_process_record {
+	struct gw_record_header header;
+	__u64 start_time; /* of the process, ns since boot */
+	__u32 pid;
+	__u32 reason; /* GW_END_EXIT or GW_END_EXEC */
+};
+_Static_assert(sizeof(struct gw_process_record) == 24 + 16, "process record layout");
 
 /* A code object. Strings are raw: `kind` bytes per character, as CPython stores them. */
 struct gw_code_record {
@@ -432,6 +449,15 @@ struct gw_session {
 	char comm[GW_COMM_LEN];
 };
 _Static_assert(sizeof(struct gw_session) == 14 * 8 + 6 * 4 + 8 + GW_COMM_LEN, "session layout");
+
+/* An inode as the kernel has it: two files are the same if all of this is. */
+struct gw_inode {
+	__u64 address; /* of the kernel's object; that of an inode that is probed stays */
+	__u64 number;
+	__u32 generation;
+	__u32 device; /* of its file system, the kernel's encoding */
+};
+_Static_assert(sizeof(struct gw_inode) == 24, "inode layout");
 
 /* Value of the map of watched processes, keyed by pid. */
 struct gw_process {

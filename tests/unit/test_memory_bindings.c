@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "no_memory.h"
-#include "watch/bindings.h"
+#include "target/bindings.h"
 
 static char expected[256]; /* why the file has no binding */
 static bool refused;

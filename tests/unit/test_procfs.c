@@ -19,7 +19,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "watch/procfs.h"
+#include "target/procfs.h"
 
 static size_t page;
 static char path[] = "/tmp/gradwatch-c10-XXXXXX";

@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "watch/procfs.h"
+#include "target/procfs.h"
 
 #define MAX_STOPPED    1024         /* processes that wait for an answer at one time */
 #define STOP_NS        500000000ull /* a thread is so long in the kernel without stopping, at most */
@@ -403,10 +403,10 @@ static void on_ended(void *context, uint64_t trace)
 /* --- the loop's --------------------------------------------------------------------------------
  */
 
-static void on_process(void *context, uint32_t pid, const struct library *library,
-		       const struct procfs_mapping *mapping)
+static void on_process(void *context, struct process *process, struct library *library,
+		       const struct process_file *file, const struct mapped *mapped)
 {
-	arming_process(((struct act *)context)->arming, pid, library, mapping);
+	arming_process(((struct act *)context)->arming, process, library, file, mapped);
 }
 
 static void check_watchdog(struct act *act)

@@ -20,8 +20,7 @@ struct place {
 struct arming {
 	const struct act_policy *policy;
 	struct discover *discover;
-	char warned[256];                       /* what was last warned of */
-	bool bound[BINDINGS_MAX][GW_MAX_FILES]; /* by file and library: the probe is in place */
+	char warned[256]; /* what was last warned of */
 	struct place place[MAX_PLACES];
 	size_t next_place;
 };
@@ -46,28 +45,17 @@ void arming_free(struct arming *arming)
  * Places the probe in the binding of a library's setter, once. It stays while gradwatch runs: to
  * place one for a trace that begins, its process would have to be stopped.
  */
-static void bind(struct arming *arming, const struct binding_found *found, uint32_t library)
+static void bind(uint32_t pid, const struct binding_found *found, struct library *library)
 {
-	struct discover *discover = arming->discover;
 	struct err err;
+	int fd = procfs_open_mapping((pid_t)pid, found->mapping);
 
-	if (library >= GW_MAX_FILES || arming->bound[found->file][library])
-		return;
-	/* Also when it fails: to say so once is enough. */
-	arming->bound[found->file][library] = true;
-	if (libraries_bind(discover->libraries, library,
-			   bindings_fd(discover->bindings, found->file), found->inspect.file_offset,
-			   &err))
-		log_warn("calls cannot be made to raise by way of %s: %s",
-			 bindings_path(discover->bindings, found->file), err.text);
-}
-
-/* The load address of the library with the setter. */
-static uint64_t library_base(const struct library *library, const struct procfs_mapping *mapping)
-{
-	const struct inspect_site *site = &library->plan.site[GW_SITE_SET_ENABLED];
-
-	return mapping->start + (site->file_offset - mapping->offset) - site->address;
+	if (fd < 0)
+		return; /* it has ended */
+	if (library_bind(library, found->file_id, fd, found->inspect.file_offset, &err))
+		log_warn("calls cannot be made to raise by way of %s: %s", found->mapping->path,
+			 err.text);
+	close(fd);
 }
 
 /* After an exec a process has another memory, but is the same. */
@@ -79,46 +67,58 @@ static void forget_places(struct arming *arming, uint32_t pid)
 }
 
 /* How the binding of a process takes its arguments; its probe is placed. */
-static void prepare_binding(struct arming *arming, uint32_t pid, const struct library *library,
-			    struct gw_enforced *process)
+static void prepare_binding(struct arming *arming, struct process *process,
+			    struct library *library, const struct mapped *mapped,
+			    struct gw_enforced *enforced)
 {
+	struct discover *discover = arming->discover;
 	struct binding_found binding = {0};
 	char reason[sizeof(arming->warned)];
-	int code = bindings_find(arming->discover->bindings, pid, &binding, reason, sizeof(reason));
+	int code = bindings_find(discover->files, discover->inspections, (pid_t)process->pid,
+				 process, mapped, &binding, reason, sizeof(reason));
 
 	if (!code) {
-		process->method_o = binding.inspect.method_o;
-		bind(arming, &binding, library->id);
+		enforced->method_o = binding.inspect.method_o;
+		bind(process->pid, &binding, library);
 	} else if (code == -ENOTSUP && strcmp(arming->warned, reason) != 0) {
 		memcpy(arming->warned, reason, sizeof(reason));
 		log_warn("calls cannot be made to raise by way of %s", reason);
 	}
 }
 
-void arming_process(struct arming *arming, uint32_t pid, const struct library *library,
-		    const struct procfs_mapping *mapping)
+void arming_process(struct arming *arming, struct process *process, struct library *library,
+		    const struct process_file *file, const struct mapped *mapped)
 {
-	struct gw_enforced process = {.torch_base = library_base(library, mapping)};
+	struct gw_enforced enforced = {.torch_base = file->bias};
 
-	forget_places(arming, pid);
-	if (!act_policy_allows(arming->policy, (pid_t)pid))
+	forget_places(arming, process->pid);
+	if (!act_policy_allows(arming->policy, (pid_t)process->pid))
 		return;
 	if (arming->policy->bpf.action == GW_ACTION_RAISE)
-		prepare_binding(arming, pid, library, &process);
-	programs_enforce(arming->discover->programs, pid, &process);
+		prepare_binding(arming, process, library, mapped, &enforced);
+	programs_enforce(arming->discover->programs, process->pid, &enforced);
 }
 
 static int find_place(struct arming *arming, uint32_t pid, struct raise_place *place, char *reason,
 		      size_t reason_size)
 {
+	struct discover *discover = arming->discover;
+	struct process *process = processes_get(discover->processes, pid);
+	struct mapped *mapped = &discover->mapped;
 	struct interpreter_found python;
 	struct binding_found binding = {0};
-	int code = bindings_find(arming->discover->bindings, pid, &binding, reason, reason_size);
+	int code = mapped_read((pid_t)pid, mapped);
 
+	if (code >= 0)
+		code = bindings_find(discover->files, discover->inspections, (pid_t)pid, process,
+				     mapped, &binding, reason, reason_size);
+	else
+		str_format(reason, reason_size, "its mappings cannot be read: %s", strerror(-code));
 	if (code)
 		return code;
-	if (interpreters_find(arming->discover->interpreters, pid, &python) || !python.err_format ||
-	    !python.runtime_error) {
+	if (interpreters_find(discover->files, discover->inspections, (pid_t)pid, process, mapped,
+			      &python) ||
+	    !python.err_format || !python.runtime_error) {
 		str_format(reason, reason_size, "its Python exports no PyErr_Format");
 		return -ENOENT;
 	}

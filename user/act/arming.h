@@ -18,8 +18,8 @@ void arming_free(struct arming *arming);
 
 /* A watched process maps a probed library. May be called again: then what was missing is looked
  * for. */
-void arming_process(struct arming *arming, uint32_t pid, const struct library *library,
-		    const struct procfs_mapping *mapping);
+void arming_process(struct arming *arming, struct process *process, struct library *library,
+		    const struct process_file *file, const struct mapped *mapped);
 
 /* Where calls of the binding raise in a process. A negative errno and the cause when they cannot.
  */

@@ -9,7 +9,7 @@
 #include "act/saved.h"
 #include "base/clock.h"
 #include "base/str.h"
-#include "watch/procfs.h"
+#include "target/procfs.h"
 
 /* A process may take a while to end, above all when it has much memory or leaves a core file. */
 #define PATIENCE_NS 1000000000ull

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "watch/procfs.h"
+#include "target/procfs.h"
 
 /* The line of the unified hierarchy is "0::/path". */
 static bool is_cgroup(const char *wanted, pid_t pid)

@@ -26,7 +26,7 @@
 
 #include "base/clock.h"
 #include "inspect/binding.h"
-#include "watch/procfs.h"
+#include "target/procfs.h"
 
 #define MESSAGE_BYTES 256          /* room for one */
 #define PATIENCE_NS   500000000ull /* it is on its way out of the kernel, if nothing freezes it */

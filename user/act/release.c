@@ -11,7 +11,7 @@
 
 #include "act/target.h"
 #include "gradwatch/abi.h"
-#include "watch/procfs.h"
+#include "target/procfs.h"
 
 static bool is_held_map(int fd)
 {

@@ -6,7 +6,7 @@
 #include <signal.h>
 
 #include "act/target.h"
-#include "watch/procfs.h"
+#include "target/procfs.h"
 
 #define TRIES 3
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "watch/procfs.h"
+#include "target/procfs.h"
 
 #define LOOK_AGAIN_NS 20000
 #define TRIES         3

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -13,12 +14,12 @@
 #include "cli/commands.h"
 #include "cli/coverage.h"
 #include "inspect/plan.h"
-#include "watch/interpreters.h"
-#include "watch/diagnose.h"
-#include "watch/procfs.h"
-#include "watch/kernel_btf.h"
+#include "target/interpreters.h"
+#include "probe/diagnose.h"
+#include "target/procfs.h"
+#include "probe/kernel_btf.h"
 #include "watch/selftest.h"
-#include "watch/torch_version.h"
+#include "target/torch_version.h"
 
 enum outcome { OUTCOME_OK, OUTCOME_FAILED };
 
@@ -353,14 +354,21 @@ static void print_python(const struct interpreter_found *python)
 
 static void doctor_python(pid_t pid)
 {
-	struct interpreters *interpreters = interpreters_new();
+	struct mapped *mapped = calloc(1, sizeof(*mapped));
+	struct inspections *inspections = inspections_new();
+	struct files *files = files_new(NULL);
 	struct interpreter_found python;
 
-	if (interpreters && !interpreters_find(interpreters, (uint32_t)pid, &python))
+	if (files)
+		interpreters_register(files);
+	if (files && inspections && mapped && mapped_read(pid, mapped) >= 0 &&
+	    !interpreters_find(files, inspections, pid, NULL, mapped, &python))
 		print_python(&python);
 	else
 		printf("python: none found in the process, so no stacks\n");
-	interpreters_free(interpreters);
+	files_free(files);
+	inspections_free(inspections);
+	free(mapped);
 }
 
 static void tell_refused(pid_t pid)

@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "model/kinds.h"
 #include "output/names.h"
-#include "watch/diagnose.h"
+#include "probe/diagnose.h"
 
 #define HOLD_DEFAULT_NS 60000000000ull
 #define KINDS_ENFORCED  (1u << TRACE_KIND_EXPORT | 1u << TRACE_KIND_DECOMPOSE)

@@ -4,7 +4,7 @@
 #include "act/release.h"
 #include "base/log.h"
 #include "cli/commands.h"
-#include "watch/diagnose.h"
+#include "probe/diagnose.h"
 
 int command_release(const struct options *options)
 {

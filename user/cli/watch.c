@@ -10,8 +10,8 @@
 #include "cli/outputs.h"
 #include "cli/unknown.h"
 #include "model/suppressions.h"
-#include "watch/diagnose.h"
-#include "watch/procfs.h"
+#include "probe/diagnose.h"
+#include "target/procfs.h"
 #include "watch/selftest.h"
 #include "watch/watch.h"
 

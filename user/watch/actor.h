@@ -17,8 +17,8 @@ struct watch_actor {
 	/* Before anything is watched. The discover is the loop's, and good until stop(). */
 	int (*start)(void *context, struct discover *discover, struct err *err);
 	/* A watched process has a probed library mapped; again when it maps the Python binding. */
-	void (*process)(void *context, uint32_t pid, const struct library *library,
-			const struct procfs_mapping *mapping);
+	void (*process)(void *context, struct process *process, struct library *library,
+			const struct process_file *file, const struct mapped *mapped);
 	struct model_actor model;
 	/*
 	 * All records that were there have been taken. Returns whether the caller is to look for

@@ -8,7 +8,8 @@
 
 #define ALL_EVERY_NS   2000000000ull /* to look at all processes takes long where there are many */
 #define RETRY_AFTER_NS 500000000ull  /* the first time, then twice as long each */
-#define MAX_TRIES      8
+#define TELL_AFTER     4  /* tries, as what is short may be there again soon */
+#define MAX_DOUBLINGS  6  /* of the time between two tries */
 
 void arrivals_lost(struct arrivals *arrivals)
 {
@@ -29,6 +30,15 @@ void arrivals_add(struct arrivals *arrivals, uint32_t pid, uint64_t time)
 	arrivals->waiting[arrivals->count++] = (struct arrival){.pid = pid, .time = time};
 }
 
+void arrivals_fork(struct arrivals *arrivals, uint32_t parent, uint32_t child)
+{
+	for (unsigned int i = 0; i < arrivals->count; i++)
+		if (arrivals->waiting[i].pid == parent) {
+			arrivals_add(arrivals, child, arrivals->waiting[i].time);
+			return;
+		}
+}
+
 /* The first that may be looked at now; -1: none. */
 static int next_due(const struct arrivals *arrivals, uint64_t now)
 {
@@ -36,6 +46,11 @@ static int next_due(const struct arrivals *arrivals, uint64_t now)
 		if (arrivals->waiting[i].after <= now)
 			return (int)i;
 	return -1;
+}
+
+static uint64_t retry_after(unsigned int tries)
+{
+	return RETRY_AFTER_NS << (tries > MAX_DOUBLINGS ? MAX_DOUBLINGS : tries - 1);
 }
 
 static void look_at(struct arrivals *arrivals, struct discover *discover, int index)
@@ -49,11 +64,9 @@ static void look_at(struct arrivals *arrivals, struct discover *discover, int in
 	code = discover_process(discover, arrival.pid, arrival.time);
 	if (!code || arrivals->count == ARRIVALS_MAX)
 		return;
-	if (++arrival.tries == MAX_TRIES) {
-		discover_unreadable(discover, arrival.pid, code);
-		return;
-	}
-	arrival.after = clock_monotonic() + (RETRY_AFTER_NS << (arrival.tries - 1));
+	if (++arrival.tries == TELL_AFTER)
+		discover_failed(discover, arrival.pid, code);
+	arrival.after = clock_monotonic() + retry_after(arrival.tries);
 	arrivals->waiting[arrivals->count++] = arrival;
 }
 

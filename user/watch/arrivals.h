@@ -11,7 +11,7 @@
 
 #include "watch/discover.h"
 
-#define ARRIVALS_MAX 256 /* that wait; when there are more, all processes are looked at */
+#define ARRIVALS_MAX 1024 /* that wait; when there are more, all processes are looked at */
 
 struct arrival {
 	uint32_t pid;
@@ -30,6 +30,9 @@ struct arrivals {
 /* A process that waits already keeps its place and its time. */
 void arrivals_add(struct arrivals *arrivals, uint32_t pid, uint64_t time);
 
+/* A child has what its parent has: it is to be looked at if its parent is. */
+void arrivals_fork(struct arrivals *arrivals, uint32_t parent, uint32_t child);
+
 /* Mappings were made that are not known. */
 void arrivals_lost(struct arrivals *arrivals);
 
@@ -38,7 +41,8 @@ void arrivals_all(struct arrivals *arrivals, struct discover *discover);
 
 /*
  * Looks at processes that wait, for about budget ns at most. Returns whether some are left that
- * need no more waiting. A process that cannot be read is tried again later, a few times.
+ * need no more waiting. A process that cannot be watched now is told of once, and tried again as
+ * long as it lives.
  */
 bool arrivals_look(struct arrivals *arrivals, struct discover *discover, uint64_t budget);
 

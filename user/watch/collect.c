@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "watch/actor.h"
-#include "watch/procfs.h"
+#include "target/procfs.h"
 
 /* A mode is popped and pushed within microseconds: younger pops need no look at the process. */
 #define POPPED_FOR_NS 50000000ull
@@ -30,6 +30,8 @@ struct collect {
 	struct programs *programs;
 	struct model *model;
 	const struct watch_actor *actor;
+	void (*gone)(void *context, const struct gw_process_record *record);
+	void *gone_context;
 	struct gw_session last; /* the session of the last record: records come in bursts */
 };
 
@@ -79,6 +81,21 @@ static bool take_end(struct collect *collect, const void *data, size_t size)
 	return true;
 }
 
+/* Tells of a process whose memory is gone. Returns false for other records. */
+static bool take_process(const struct collect *collect, const void *data, size_t size)
+{
+	struct gw_process_record record;
+
+	if (size < sizeof(record))
+		return false;
+	memcpy(&record, data, sizeof(record));
+	if (record.header.type != GW_RECORD_PROCESS || record.header.version != GW_ABI_VERSION)
+		return false;
+	if (collect->gone)
+		collect->gone(collect->gone_context, &record);
+	return true;
+}
+
 static unsigned long consumed(const struct collect *collect)
 {
 	return __atomic_load_n(collect->consumer, __ATOMIC_ACQUIRE);
@@ -103,7 +120,7 @@ static int on_record(void *context, void *data, size_t size)
 	bool last = end_of_record(collect, size) >= collect->until ||
 		    clock_monotonic() >= collect->deadline;
 
-	if (!take_end(collect, data, size))
+	if (!take_end(collect, data, size) && !take_process(collect, data, size))
 		model_record(collect->model, data, size, session_of(collect, data, size));
 	return last ? -ECANCELED : 0;
 }
@@ -145,6 +162,14 @@ int collect_open(struct collect **out, struct programs *programs, struct model *
 	}
 	*out = collect;
 	return 0;
+}
+
+void collect_on_process(struct collect *collect,
+			void (*gone)(void *context, const struct gw_process_record *record),
+			void *context)
+{
+	collect->gone = gone;
+	collect->gone_context = context;
 }
 
 void collect_close(struct collect *collect)

@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 #include "model/model.h"
-#include "watch/programs.h"
+#include "probe/programs.h"
 
 struct collect;
 
@@ -18,6 +18,11 @@ struct watch_actor;
 int collect_open(struct collect **collect, struct programs *programs, struct model *model,
 		 const struct watch_actor *actor, struct err *err);
 void collect_close(struct collect *collect);
+
+/* Calls gone for each process whose memory is gone, in the order of the records. */
+void collect_on_process(struct collect *collect,
+			void (*gone)(void *context, const struct gw_process_record *record),
+			void *context);
 
 /* Readable when collect_records() has work. */
 int collect_fd(const struct collect *collect);

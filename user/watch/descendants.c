@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "watch/procfs.h"
+#include "target/procfs.h"
 
 struct search {
 	struct programs *programs;

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "watch/programs.h"
+#include "probe/programs.h"
 
 /*
  * Watches them, and calls found() for each. BPF watches what the watched fork from now on. One

@@ -3,72 +3,155 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/str.h"
+
+#define ELSEWHERE                                                                                  \
+	"the process has mapped what its path no longer leads to (a file that an overlay has "     \
+	"copied up); restart it to watch it"
 
 struct visit {
 	struct discover *discover;
 	uint32_t pid;
 	uint64_t mapped_at;
+	int code; /* why it is to be tried again, 0: it need not */
 };
 
-static void describe_library(struct event *event, const struct library *library, const char *path)
+static void on_rewritten(void *context, const struct library *library);
+
+int discover_open(struct discover *discover, struct err *err)
 {
-	str_format(event->torch.file, sizeof(event->torch.file), "%s", path);
-	str_format(event->torch.version, sizeof(event->torch.version), "%s", library->version);
+	int code = inodes_open(&discover->inodes, err);
+
+	if (code)
+		return code;
+	discover->files = files_new(discover->inodes);
+	discover->processes = discover->files ? processes_new(discover->files) : NULL;
+	discover->inspections = inspections_new();
+	if (!discover->processes || !discover->inspections)
+		return err_set(err, -ENOMEM, "out of memory");
+	discover->libraries =
+		libraries_new(discover->programs, discover->files, discover->inspections);
+	if (!discover->libraries)
+		return err_set(err, -ENOMEM, "out of memory");
+	libraries_on_rewrite(discover->libraries, on_rewritten, discover);
+	interpreters_register(discover->files);
+	bindings_register(discover->files);
+	return 0;
+}
+
+void discover_close(struct discover *discover)
+{
+	processes_free(discover->processes);
+	files_free(discover->files);
+	libraries_free(discover->libraries);
+	inspections_free(discover->inspections);
+	inodes_close(discover->inodes);
+}
+
+/* --- events ------------------------------------------------------------------------------------
+ */
+
+void discover_describe_process(struct event_process *event, const struct process *process)
+{
+	if (!process)
+		return;
+	event->pid = event->tid = process->pid;
+	event->ns_pid = event->ns_tid = process->ns_pid;
+	event->uid = process->uid;
+	event->start_time = process->start_time;
+	memcpy(event->comm, process->comm, sizeof(event->comm));
+	str_format(event->exe, sizeof(event->exe), "%s", process->exe ? process->exe : "");
+}
+
+void discover_describe_torch(struct event_torch *event, const struct library *library)
+{
+	if (!library)
+		return;
+	str_format(event->file, sizeof(event->file), "%s", library->path);
+	str_format(event->version, sizeof(event->version), "%s", library->version);
+}
+
+static void describe_library(struct event *event, const struct library *library)
+{
+	discover_describe_torch(&event->torch, library);
 	event->attached.sites = library->placed;
 	event->attached.certain = library->plan.abi.certain;
 	str_format(event->attached.doubt, sizeof(event->attached.doubt), "%.255s",
 		   library->state == LIBRARY_SKIPPED ? library->reason : library->plan.doubt);
 }
 
-#define ELSEWHERE                                                                                  \
-	"the process has mapped what its path no longer leads to (a file that an overlay has "     \
-	"copied up); restart it to watch it"
-
-/* placed: the process has the library's probes. */
-static void tell(struct visit *visit, const struct event_process *process,
-		 const struct library *library, const char *path, bool newly_probed, bool placed)
+/* Tells that a process has a library, once. */
+static void tell(struct discover *discover, const struct process *process, struct library *library,
+		 struct process_file *file)
 {
-	struct discover *discover = visit->discover;
-	struct event event = {.process = *process};
+	struct event event = {.time = clock_monotonic()};
+	bool first = !library->told;
 	pid_t tgid;
 
-	event.type = library->state == LIBRARY_SKIPPED || !placed ? EVENT_SKIPPED : EVENT_ATTACHED;
-	event.time = clock_monotonic();
-	describe_library(&event, library, path);
-	if (!placed)
+	file->told = library->told = true;
+	event.type = library->state == LIBRARY_SKIPPED || file->unplaced ? EVENT_SKIPPED
+									 : EVENT_ATTACHED;
+	discover_describe_process(&event.process, process);
+	describe_library(&event, library);
+	if (file->unplaced)
 		str_format(event.attached.doubt, sizeof(event.attached.doubt), ELSEWHERE);
-	if (newly_probed && visit->mapped_at && visit->mapped_at < event.time)
-		event.attached.armed_after_ns = event.time - visit->mapped_at;
+	if (first && process->mapped_at && process->mapped_at < event.time)
+		event.attached.armed_after_ns = event.time - process->mapped_at;
 	if (event.type == EVENT_ATTACHED)
 		discover->probed++;
-	if (newly_probed && event.type == EVENT_ATTACHED)
-		event.attached.too_late = procfs_tgid((pid_t)visit->pid, &tgid) == -ESRCH;
+	if (first && event.type == EVENT_ATTACHED)
+		event.attached.too_late = procfs_tgid((pid_t)process->pid, &tgid) == -ESRCH;
 	model_process(discover->model, process->pid, process->start_time);
 	discover->handler(discover->context, &event);
 }
 
-/* A library that could not even be looked at. What is unmapped or has ended meanwhile is none. */
-static void tell_unreadable(struct visit *visit, const struct procfs_mapping *mapping, int code)
+/* A process of which only the number may be known. */
+static void describe_pid(struct discover *discover, struct event_process *event, uint32_t pid)
+{
+	struct process *known = processes_get(discover->processes, pid);
+
+	event->pid = event->tid = pid;
+	if (known)
+		discover_describe_process(event, known);
+	else
+		procfs_identity((pid_t)pid, event->comm, &event->uid, &event->ns_pid);
+}
+
+static void tell_skipped(struct discover *discover, uint32_t pid, const char *path,
+			 const char *format, int code)
 {
 	struct event event = {.type = EVENT_SKIPPED, .time = clock_monotonic()};
-	const struct event_process *process;
-	bool is_new;
+	const char *why = code == -ENOSPC ? "too many files at one time" : strerror(-code);
 
-	visit->discover->missed += code == -ESRCH;
-	if (code == -ESRCH || code == -ENOENT)
-		return;
-	process = processes_note(visit->discover->processes, visit->pid, &is_new);
-	if (!process)
-		return;
-	event.process = *process;
-	str_format(event.torch.file, sizeof(event.torch.file), "%s", mapping->path);
-	str_format(event.attached.doubt, sizeof(event.attached.doubt), "cannot be opened: %s",
-		   code == -ENOSPC ? "too many libraries" : strerror(-code));
-	visit->discover->handler(visit->discover->context, &event);
+	describe_pid(discover, &event.process, pid);
+	str_format(event.torch.file, sizeof(event.torch.file), "%s", path);
+	str_format(event.attached.doubt, sizeof(event.attached.doubt), format, why);
+	discover->handler(discover->context, &event);
 }
+
+void discover_failed(struct discover *discover, uint32_t pid, int code)
+{
+	char path[64];
+
+	str_format(path, sizeof(path), "/proc/%u/maps", pid);
+	tell_skipped(discover, pid, path, "cannot be watched: %s; it is tried again", code);
+}
+
+static void on_rewritten(void *context, const struct library *library)
+{
+	struct discover *discover = context;
+	struct event event = {.type = EVENT_SKIPPED, .time = clock_monotonic()};
+
+	describe_pid(discover, &event.process, library->pid);
+	describe_library(&event, library);
+	discover->handler(discover->context, &event);
+}
+
+/* --- looking -----------------------------------------------------------------------------------
+ */
 
 static struct gw_range moved(const struct gw_range *range, uint64_t bias)
 {
@@ -76,98 +159,209 @@ static struct gw_range moved(const struct gw_range *range, uint64_t bias)
 }
 
 /*
- * Tells BPF of a process's Python, and of the code in it that calls the setter. What is not mapped
- * yet is told when it is: each mapping is looked at.
+ * Tells BPF of a process that has a libtorch: of its Python, and of the code in it that calls the
+ * setter. What is not mapped yet is told when it is: each mapping is looked at.
  */
-static void tell_interpreter(const struct discover *discover, uint32_t pid)
+static void tell_interpreter(struct discover *discover, struct process *process)
 {
 	struct interpreter_found python;
 	struct binding_found binding = {0};
+	pid_t pid = (pid_t)process->pid;
 	char reason[256];
 
-	if (interpreters_find(discover->interpreters, pid, &python))
-		return;
-	if (!bindings_find(discover->bindings, pid, &binding, reason, sizeof(reason))) {
+	interpreters_find(discover->files, discover->inspections, pid, process, &discover->mapped,
+			  &python);
+	if (!bindings_find(discover->files, discover->inspections, pid, process, &discover->mapped,
+			   &binding, reason, sizeof(reason))) {
 		python.interpreter.binding = moved(&binding.inspect.range, binding.bias);
 		python.interpreter.apply = moved(&binding.inspect.apply, binding.bias);
 	}
-	programs_set_interpreter(discover->programs, pid, &python.interpreter);
+	programs_set_interpreter(discover->programs, process->pid, &python.interpreter);
 }
 
-static int visit_mapping(void *context, const struct procfs_mapping *mapping)
+/* The load address of the library with the setter. */
+static uint64_t library_bias(const struct library *library, const struct procfs_mapping *mapping)
 {
-	struct visit *visit = context;
-	const struct library *library;
-	const struct event_process *process;
-	bool new_library, new_process, placed;
-	int code;
+	const struct inspect_site *site = &library->plan.site[GW_SITE_SET_ENABLED];
 
-	library = libraries_learn(visit->discover->libraries, (pid_t)visit->pid, mapping,
-				  &new_library, &code);
+	return mapping->start + (site->file_offset - mapping->offset) - site->address;
+}
+
+/* The library behind a mapping; NULL with a negative errno in *code: it cannot be looked at. */
+static struct library *learn(struct visit *visit, const struct procfs_mapping *mapping, int *code)
+{
+	struct discover *discover = visit->discover;
+	struct event_process process = {.uid = 0};
+	struct library *library = NULL;
+	struct file *file;
+	int fd = procfs_open_mapping((pid_t)visit->pid, mapping);
+
+	if (fd < 0) {
+		*code = fd;
+		return NULL;
+	}
+	describe_pid(discover, &process, visit->pid);
+	file = files_learn(discover->files, FILE_SETTER, fd, mapping->path, process.uid,
+			   clock_monotonic(), code);
+	if (file)
+		library = libraries_arm(discover->libraries, file, fd, (pid_t)visit->pid,
+					&discover->mapped);
+	close(fd);
+	if (!file || library)
+		return library;
+	files_drop(discover->files, file);
+	*code = -ENOMEM;
+	return NULL;
+}
+
+/* Forgets a library that could not be probed for lack of something, so that it is tried again. */
+static void forget(struct discover *discover, const struct library *library)
+{
+	struct file *file = files_get(discover->files, library->id);
+
+	if (file)
+		files_drop(discover->files, file);
+}
+
+/* The process has a library that is no more ARMING. */
+static void on_library(struct visit *visit, struct process *process, struct library *library,
+		       struct process_file *file, const struct procfs_mapping *mapping)
+{
+	struct discover *discover = visit->discover;
+
+	file->bias = library_bias(library, mapping);
+	if (!file->told)
+		file->unplaced = !library_is_placed(library, (pid_t)visit->pid, mapping);
+	if (!file->told)
+		tell(discover, process, library, file);
+	if (discover->found && !file->unplaced && library->state == LIBRARY_PROBED)
+		discover->found(discover->found_context, process, library, file, &discover->mapped);
+	if (library->again) {
+		forget(discover, library);
+		visit->code = -ENOSPC;
+	}
+}
+
+/* The file is known where it is mapped, and is still the same. */
+static struct library *known_library(struct discover *discover, struct process *process,
+				     const struct procfs_mapping *mapping,
+				     struct process_file **file)
+{
+	struct library *library;
+
+	*file = process ? process_file_at(process, mapping->start, mapping->inode) : NULL;
+	library = *file ? libraries_get(discover->libraries, (*file)->id) : NULL;
+	if (*file && !library) {
+		process_forget_file(process, *file);
+		*file = NULL;
+	}
+	return library;
+}
+
+static struct process *note(struct visit *visit)
+{
+	bool is_new;
+	struct process *process = processes_note(visit->discover->processes, visit->pid, &is_new);
+
+	if (process && visit->mapped_at && !process->mapped_at)
+		process->mapped_at = visit->mapped_at;
+	return process;
+}
+
+static void visit_setter(struct visit *visit, struct process **process,
+			 const struct procfs_mapping *mapping)
+{
+	struct discover *discover = visit->discover;
+	struct process_file *file;
+	struct library *library = known_library(discover, *process, mapping, &file);
+	int code = 0;
+
 	if (!library)
-		tell_unreadable(visit, mapping, code);
-	if (!library || library->state == LIBRARY_NOT_TORCH)
-		return 0;
-	placed = library_is_placed(library, (pid_t)visit->pid, mapping);
-	/* After the probes: without a Python only stacks are missing. */
-	tell_interpreter(visit->discover, visit->pid);
-	process = processes_note(visit->discover->processes, visit->pid, &new_process);
-	if (process && (new_process || new_library))
-		tell(visit, process, library, mapping->path, new_library, placed);
-	if (visit->discover->found && placed && library->state == LIBRARY_PROBED)
-		visit->discover->found(visit->discover->found_context, visit->pid, library,
-				       mapping);
-	return 0;
+		library = learn(visit, mapping, &code);
+	if (!library) {
+		discover->missed += code == -ESRCH;
+		if (code != -ESRCH && code != -ENOENT)
+			visit->code = code;
+		return;
+	}
+	if (library->state == LIBRARY_NOT_TORCH)
+		return;
+	if (!*process)
+		*process = note(visit);
+	if (!*process)
+		return;
+	if (!file)
+		file = process_add_file(*process, files_get(discover->files, library->id),
+					mapping->start, mapping->inode);
+	if (file && library->state != LIBRARY_ARMING)
+		on_library(visit, *process, library, file, mapping);
+}
+
+/* The process that is known by this pid, if it is still the same. */
+static struct process *known_process(struct discover *discover, uint32_t pid)
+{
+	struct process *process = processes_get(discover->processes, pid);
+	uint64_t start_time;
+
+	if (!process || process->ended || procfs_start_time((pid_t)pid, &start_time) ||
+	    !procfs_same_start(process->start_time, start_time))
+		return NULL;
+	return process;
 }
 
 int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at)
 {
 	struct visit visit = {.discover = discover, .pid = pid, .mapped_at = mapped_at};
+	struct mapped *mapped = &discover->mapped;
+	struct process *process;
 	int code;
 
 	if (!programs_is_watched(discover->programs, pid))
 		return 0;
-	code = procfs_candidates((pid_t)pid, visit_mapping, &visit);
+	code = mapped_read((pid_t)pid, mapped);
 	if (code == -ESRCH && mapped_at)
 		discover->missed++;
-	return code == -ESRCH ? 0 : code;
-}
-
-void discover_unreadable(struct discover *discover, uint32_t pid, int code)
-{
-	struct event event = {.type = EVENT_SKIPPED, .time = clock_monotonic()};
-	const struct event_process *process;
-	bool is_new;
-
-	process = processes_note(discover->processes, pid, &is_new);
-	if (!process)
-		return;
-	event.process = *process;
-	str_format(event.torch.file, sizeof(event.torch.file), "/proc/%u/maps", pid);
-	str_format(event.attached.doubt, sizeof(event.attached.doubt), "cannot be read: %s",
-		   strerror(-code));
-	discover->handler(discover->context, &event);
-}
-
-static void on_rewritten(void *context, const struct library *library)
-{
-	struct discover *discover = context;
-	struct event event = {.type = EVENT_SKIPPED, .time = clock_monotonic()};
-	const struct event_process *process;
-	bool is_new;
-
-	process = processes_note(discover->processes, library->pid, &is_new);
+	if (code < 0)
+		return code == -ESRCH ? 0 : code;
+	process = known_process(discover, pid);
+	for (unsigned int i = 0; i < mapped->count; i++)
+		if (mapped->role[i] == FILE_SETTER)
+			visit_setter(&visit, &process, &mapped->mapping[i]);
 	if (process)
-		event.process = *process;
-	else
-		event.process.pid = library->pid;
-	describe_library(&event, library, library->path);
-	discover->handler(discover->context, &event);
+		tell_interpreter(discover, process);
+	return visit.code;
 }
 
-void discover_rewritten(struct discover *discover)
+struct armed {
+	struct discover *discover;
+	struct library *library;
+	void (*again)(void *context, uint32_t pid, uint64_t mapped_at);
+	void *context;
+};
+
+/* One that has ended meanwhile is told of here: there is nothing more to look at. */
+static void on_waiting(void *context, struct process *process)
 {
-	libraries_read_rewrites(discover->libraries, on_rewritten, discover);
+	struct armed *armed = context;
+
+	if (!process->ended) {
+		armed->again(armed->context, process->pid, process->mapped_at);
+		return;
+	}
+	for (unsigned int i = 0; i < process->files; i++)
+		if (process->file[i].id == armed->library->id && !process->file[i].told)
+			tell(armed->discover, process, armed->library, &process->file[i]);
+}
+
+void discover_armed(struct discover *discover,
+		    void (*again)(void *context, uint32_t pid, uint64_t mapped_at), void *context)
+{
+	struct armed armed = {discover, NULL, again, context};
+
+	while ((armed.library = libraries_take(discover->libraries)))
+		if (armed.library->state != LIBRARY_NOT_TORCH)
+			processes_with_file(discover->processes, armed.library->id, on_waiting,
+					    &armed);
 }
 
 struct all {

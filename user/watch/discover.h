@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which files are to be probed: those that the watched processes have mapped.
+ * Which files are to be probed: those that the watched processes have mapped. Fills the registries
+ * of files and processes (user/target/), and tells of what is found.
  *
  * Arming is on mapping. Probes are per inode, so a file that any process has shown us is armed for
  * all that map it later. For a file that nobody has mapped yet, a record of the new mapping
- * (mappings.h) starts inspection and probing; that takes about 20 ms, while `import torch` goes on
- * for more than a second before any Python code can change the grad mode. The time is told in the
- * "attached" event, so that a program which is quicker is not a silent miss.
+ * (mappings.h) starts inspection and probing. A build that is met for the first time takes the
+ * verifier some tenths of a second, on a thread of its own; a copy of a known one about a
+ * millisecond. `import torch` goes on for more than a second before any Python code can change the
+ * grad mode. The time is told in the "attached" event, so that a program which is quicker is not a
+ * silent miss.
  */
 #ifndef GRADWATCH_WATCH_DISCOVER_H
 #define GRADWATCH_WATCH_DISCOVER_H
@@ -15,40 +18,54 @@
 
 #include "model/event.h"
 #include "model/model.h"
-#include "watch/bindings.h"
-#include "watch/interpreters.h"
+#include "probe/programs.h"
+#include "target/bindings.h"
+#include "target/files.h"
+#include "target/interpreters.h"
+#include "target/processes.h"
 #include "watch/library.h"
-#include "watch/processes.h"
-#include "watch/programs.h"
 
 struct discover {
 	struct programs *programs;
-	struct libraries *libraries;
+	struct inodes *inodes;
+	struct files *files;
 	struct processes *processes;
-	struct interpreters *interpreters;
-	struct bindings *bindings;
+	struct inspections *inspections;
+	struct libraries *libraries;
 	struct model *model;
 	event_handler handler;
 	void *context;
 	unsigned int probed; /* mappings of probed libraries seen so far */
 	uint64_t missed;     /* processes that had ended before their mappings could be read */
+	struct mapped mapped; /* of the process that is being looked at */
 	/* Called for each probed library of each process, NULL: nobody wants to know. */
-	void (*found)(void *context, uint32_t pid, const struct library *library,
-		      const struct procfs_mapping *mapping);
+	void (*found)(void *context, struct process *process, struct library *library,
+		      const struct process_file *file, const struct mapped *mapped);
 	void *found_context;
 };
 
+/* Makes the registries; the programs are there. 0, or negative errno with the cause in err. */
+int discover_open(struct discover *discover, struct err *err);
+
+/* Removes all probes, and frees the registries. */
+void discover_close(struct discover *discover);
+
 /*
  * Looks at one process's mappings. mapped_at: when the mapping was made, 0: before we came. 0 also
- * for a process that has ended; a negative errno when its mappings could not be read.
+ * for a process that has ended; a negative errno when its mappings could not be read, or when a
+ * file could not be probed for lack of memory, descriptors or room: it is to be tried again.
  */
 int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at);
 
-/* Reports a process whose mappings could not be read. */
-void discover_unreadable(struct discover *discover, uint32_t pid, int code);
+/* Reports a process that cannot be watched because of code. */
+void discover_failed(struct discover *discover, uint32_t pid, int code);
 
-/* Reports the probed files that were written to; their probes are removed. */
-void discover_rewritten(struct discover *discover);
+/*
+ * Libraries whose probing has come to its end: the processes that wait for that are told of. again:
+ * called for a process that is to be looked at (again), with the time when it mapped the library.
+ */
+void discover_armed(struct discover *discover,
+		    void (*again)(void *context, uint32_t pid, uint64_t mapped_at), void *context);
 
 /*
  * All processes of the host that are watched. failed: called for one that could not be read, unless
@@ -56,5 +73,9 @@ void discover_rewritten(struct discover *discover);
  */
 void discover_all(struct discover *discover, void (*failed)(void *context, uint32_t pid),
 		  void *context);
+
+/* What a process and a library are in events; both may be NULL. */
+void discover_describe_process(struct event_process *event, const struct process *process);
+void discover_describe_torch(struct event_torch *event, const struct library *library);
 
 #endif

@@ -2,16 +2,15 @@
 #include "watch/library.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/str.h"
 #include "inspect/libc.h"
-#include "watch/inherited.h"
-#include "watch/rewrites.h"
-#include "watch/torch_version.h"
+#include "target/torch_version.h"
+#include "watch/attacher.h"
 
 /* What the kernel writes over an instruction that is probed (asm/uprobes.h). */
 #if defined(__x86_64__)
@@ -20,78 +19,111 @@ static const uint8_t breakpoint[] = {0xcc}; /* int3 */
 static const uint8_t breakpoint[] = {0xa0, 0x00, 0x20, 0xd4}; /* brk #5: 0xd42000a0 */
 #endif
 
-struct entry {
-	struct library library;
-	struct probes *probes;
-	struct stat file;
-	int watched;  /* its number of rewrites.h; negative: none */
-	bool written; /* since it was inspected: what it has now is another file */
-};
-
 struct libraries {
-	int rewrites_fd; /* negative: rewritten files are not noticed */
-	struct programs *programs;
-	struct entry *entry[LIBRARY_MAX];
-	uint32_t count;
+	struct files *files;
+	struct inspections *inspections;
+	struct plans *plans;
+	struct attacher *attacher;
+	void (*gone)(void *context, const struct library *library);
+	void *gone_context;
 };
 
-struct libraries *libraries_new(struct programs *programs)
+static void forget(void *context, struct file *file)
+{
+	struct libraries *libraries = context;
+	struct library *library = file->content;
+
+	attacher_remove(libraries->attacher, library->probes);
+	free(library->bound);
+	free(library);
+}
+
+static void rewritten(void *context, struct file *file)
+{
+	struct libraries *libraries = context;
+	struct library *library = file->content;
+
+	if (library->state != LIBRARY_PROBED && library->state != LIBRARY_ARMING)
+		return;
+	probes_close(library->probes);
+	library->probes = NULL;
+	library->state = LIBRARY_SKIPPED;
+	str_format(library->reason, sizeof(library->reason),
+		   "the file was rewritten while it was probed");
+	if (libraries->gone)
+		libraries->gone(libraries->gone_context, library);
+}
+
+struct libraries *libraries_new(struct programs *programs, struct files *files,
+				struct inspections *inspections)
 {
 	struct libraries *libraries = calloc(1, sizeof(*libraries));
+	const struct files_handler handler = {forget, rewritten, libraries};
 
 	if (!libraries)
 		return NULL;
-	libraries->programs = programs;
-	libraries->rewrites_fd = rewrites_open();
-	return libraries;
-}
-
-void libraries_detach(struct libraries *libraries)
-{
-	struct probes *probes[LIBRARY_MAX];
-	size_t count = 0;
-
-	for (uint32_t i = 0; i < libraries->count; i++) {
-		if (libraries->entry[i]->probes)
-			probes[count++] = libraries->entry[i]->probes;
-		libraries->entry[i]->probes = NULL;
+	libraries->files = files;
+	libraries->inspections = inspections;
+	libraries->plans = plans_new(programs);
+	libraries->attacher = libraries->plans ? attacher_new(libraries->plans) : NULL;
+	if (!libraries->attacher) {
+		libraries_free(libraries);
+		return NULL;
 	}
-	probes_close_all(probes, count);
+	files_set_handler(files, FILE_SETTER, &handler);
+	return libraries;
 }
 
 void libraries_free(struct libraries *libraries)
 {
 	if (!libraries)
 		return;
-	libraries_detach(libraries);
-	for (uint32_t i = 0; i < libraries->count; i++)
-		free(libraries->entry[i]);
-	if (libraries->rewrites_fd >= 0)
-		close(libraries->rewrites_fd);
+	attacher_free(libraries->attacher);
+	plans_free(libraries->plans);
 	free(libraries);
 }
 
-const struct library *libraries_get(const struct libraries *libraries, uint32_t id)
+void libraries_on_rewrite(struct libraries *libraries,
+			  void (*gone)(void *context, const struct library *library), void *context)
 {
-	return id < libraries->count ? &libraries->entry[id]->library : NULL;
+	libraries->gone = gone;
+	libraries->gone_context = context;
 }
 
-int libraries_bind(struct libraries *libraries, uint32_t id, int fd, uint64_t file_offset,
-		   struct err *err)
+struct all_probes {
+	struct probes *probes[GW_MAX_FILES];
+	size_t count;
+};
+
+static void take_probes(void *context, struct file *file)
 {
-	if (id >= libraries->count || !libraries->entry[id]->probes)
-		return err_set(err, -ENOENT, "its setter is not probed");
-	return probes_bind(libraries->entry[id]->probes, fd, file_offset, err);
+	struct all_probes *all = context;
+	struct library *library = file->content;
+
+	if (library && library->probes)
+		all->probes[all->count++] = library->probes;
+	if (library)
+		library->probes = NULL;
 }
 
-/* The newest is what the path leads to now: see add_copy(). */
-static struct entry *find(struct libraries *libraries, const struct stat *file)
+void libraries_detach(struct libraries *libraries)
 {
-	for (uint32_t i = libraries->count; i > 0; i--)
-		if (!libraries->entry[i - 1]->written &&
-		    procfs_same_file(&libraries->entry[i - 1]->file, file))
-			return libraries->entry[i - 1];
-	return NULL;
+	struct all_probes all = {.count = 0};
+
+	files_each(libraries->files, FILE_SETTER, take_probes, &all);
+	probes_close_all(all.probes, all.count);
+}
+
+const char *libraries_attach_type(const struct libraries *libraries)
+{
+	return plans_attach_type(libraries->plans);
+}
+
+struct library *libraries_get(const struct libraries *libraries, uint32_t id)
+{
+	struct file *file = files_get(libraries->files, id);
+
+	return file && file->role == FILE_SETTER ? file->content : NULL;
 }
 
 bool library_is_placed(const struct library *library, pid_t pid,
@@ -107,197 +139,139 @@ bool library_is_placed(const struct library *library, pid_t pid,
 	       !memcmp(code, breakpoint, sizeof(code));
 }
 
-struct libc {
-	bool is_glibc;
-	char another[64];
-};
-
-static int look_for_libc(void *context, const struct procfs_mapping *mapping)
+/* What goes wrong for lack of something says nothing about the file. */
+static bool is_shortage(int code)
 {
-	struct libc *libc = context;
-	const char *name = str_base_name(mapping->path);
-
-	libc->is_glibc = libc_is_glibc(name);
-	if (libc_is_another(name))
-		str_format(libc->another, sizeof(libc->another), "%s", name);
-	return libc->is_glibc;
+	return code == -ENOMEM || code == -EMFILE || code == -ENFILE || code == -ENOSPC;
 }
 
-/* Of the process that maps the file: files that are for glibc run with others, too (gcompat). */
-static void check_libc(pid_t pid, struct inspect_plan *plan)
+/* The library is what came of the job. */
+static void settle(struct libraries *libraries, struct library *library, struct attach_job *job)
 {
-	struct libc libc = {.another = "its file is not known"};
-
-	if (procfs_executables(pid, look_for_libc, &libc) >= 0 && !libc.is_glibc)
-		libc_doubt(plan, libc.another);
+	if (!job->inspected && job->has_key && job->inspection.code != -ENOMEM)
+		inspections_put(libraries->inspections, &job->key, &job->inspection);
+	library->plan = job->plan;
+	library->placed = job->placed;
+	if (library->state != LIBRARY_ARMING) /* it was rewritten meanwhile */
+		return;
+	library->probes = job->probes;
+	job->probes = NULL;
+	library->again = is_shortage(job->err.code);
+	str_format(library->reason, sizeof(library->reason), "%s",
+		   job->err.code ? job->err.text : "");
+	library->state = library->probes                ? LIBRARY_PROBED
+			 : job->err.code == -ENOENT     ? LIBRARY_NOT_TORCH
+							: LIBRARY_SKIPPED;
 }
 
-/*
- * Inspects and probes a new file; what goes wrong becomes the entry's state and reason. -ENOMEM:
- * that says nothing about the file.
- */
-static int probe_file(struct libraries *libraries, struct entry *entry, int fd)
+static struct attach_job *make_job(struct libraries *libraries, const struct file *file, int fd,
+				   const struct mapped *mapped)
 {
-	struct library *library = &entry->library;
-	struct err err;
-	int code = inspect_plan_fd(fd, &library->plan, library->reason, sizeof(library->reason));
+	struct attach_job *job = calloc(1, sizeof(*job));
+	const struct inspection *known = NULL;
 
-	if (code == -ENOENT) {
-		library->state = LIBRARY_NOT_TORCH;
-		return 0;
-	}
-	library->state = LIBRARY_SKIPPED;
-	if (code)
-		return code == -ENOMEM ? code : 0;
-	if (library->plan.machine != inspect_own_machine()) {
-		str_format(library->reason, sizeof(library->reason),
-			   "built for %s; this gradwatch is for %s",
-			   inspect_machine_name(library->plan.machine),
-			   inspect_machine_name(inspect_own_machine()));
-		return 0;
-	}
-	library->plan.abi.file_id = library->id;
-	check_libc((pid_t)library->pid, &library->plan);
-	code = probes_open(&entry->probes, libraries->programs, &library->plan, fd,
-			   &library->placed, &err);
-	if (code) {
-		str_format(library->reason, sizeof(library->reason), "%s", err.text);
-		return code == -ENOMEM ? code : 0;
-	}
-	library->state = LIBRARY_PROBED;
-	return 0;
-}
-
-static struct entry *add(struct libraries *libraries, pid_t pid,
-			 const struct procfs_mapping *mapping, const struct stat *file, int fd,
-			 int *code)
-{
-	struct entry *entry;
-
-	*code = -ENOSPC;
-	if (libraries->count == LIBRARY_MAX)
+	if (!job)
 		return NULL;
-	*code = -ENOMEM;
-	entry = calloc(1, sizeof(*entry));
-	if (!entry)
-		return NULL;
-	entry->file = *file;
-	entry->library.id = libraries->count;
-	str_format(entry->library.path, sizeof(entry->library.path), "%s", mapping->path);
-	entry->library.pid = (uint32_t)pid;
-	entry->watched = rewrites_add(libraries->rewrites_fd, fd); /* before it is inspected */
-	/* The verifier wants 0.2 s of a processor, and what is called meanwhile is not seen. */
-	inherited_hurry(true);
-	*code = probe_file(libraries, entry, fd);
-	inherited_hurry(false);
-	if (*code) { /* the next look at the process tries again */
-		free(entry);
+	job->file_id = file->id;
+	memcpy(job->libc, mapped->libc, sizeof(job->libc));
+	job->path = strdup(file->path);
+	job->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (job->fd < 0)
+		err_set(&job->err, -errno, "cannot be opened: %s", strerror(errno));
+	job->has_key = !inspections_key(libraries->inspections, FILE_SETTER, fd, file->path,
+					&job->key);
+	if (job->has_key)
+		known = inspections_find(libraries->inspections, &job->key);
+	job->inspected = known != NULL;
+	if (known)
+		job->inspection = *known;
+	return job;
+}
+
+/* Whether a job takes a millisecond: a file that is none, or one more copy of a known build. */
+static bool is_quick(struct libraries *libraries, const struct attach_job *job)
+{
+	struct inspect_plan plan;
+
+	if (!job->inspected)
+		return false;
+	plan = job->inspection.plan;
+	if (job->libc[0])
+		libc_doubt(&plan, job->libc);
+	return job->inspection.code || plans_are_loaded(libraries->plans, &plan);
+}
+
+struct library *libraries_arm(struct libraries *libraries, struct file *file, int fd, pid_t pid,
+			      const struct mapped *mapped)
+{
+	struct library *library = file->content;
+	struct attach_job *job;
+
+	if (library)
+		return library;
+	library = calloc(1, sizeof(*library));
+	job = library ? make_job(libraries, file, fd, mapped) : NULL;
+	if (!job) {
+		free(library);
 		return NULL;
 	}
-	libraries->entry[libraries->count++] = entry;
-	torch_version(pid, mapping->path, entry->library.version, sizeof(entry->library.version));
-	return entry;
-}
-
-static void drop_last(struct libraries *libraries)
-{
-	struct entry *entry = libraries->entry[--libraries->count];
-
-	probes_close(entry->probes);
-	free(entry);
-}
-
-/*
- * An overlay that copies a file up gives it another inode, and shows all but the time of the last
- * change as it was. What has mapped it before has the old inode, whose probes stay; for what maps
- * it now it is a new file. Returns its entry, or the old one when it is none.
- */
-static struct entry *add_copy(struct libraries *libraries, struct entry *old, pid_t pid,
-			      const struct procfs_mapping *mapping, const struct stat *file, int fd)
-{
-	const struct timespec *before = &old->file.st_ctim, *now = &file->st_ctim;
-	struct entry *entry;
-	int code;
-
-	if ((before->tv_sec == now->tv_sec && before->tv_nsec == now->tv_nsec) ||
-	    library_is_placed(&old->library, pid, mapping))
-		return old;
-	entry = add(libraries, pid, mapping, file, fd, &code);
-	if (!entry)
-		return old;
-	if (library_is_placed(&entry->library, pid, mapping))
-		return entry;
-	drop_last(libraries);
-	return old;
-}
-
-const struct library *libraries_learn(struct libraries *libraries, pid_t pid,
-				      const struct procfs_mapping *mapping, bool *is_new, int *code)
-{
-	struct entry *entry = NULL, *known;
-	struct stat file;
-	int fd = procfs_open_mapping(pid, mapping);
-
-	*is_new = false;
-	*code = 0;
-	if (fd < 0) {
-		*code = fd;
-		return NULL;
-	}
-	if (fstat(fd, &file)) {
-		*code = -errno;
+	library->id = file->id;
+	library->path = file->path;
+	library->pid = (uint32_t)pid;
+	torch_version(pid, file->path, library->version, sizeof(library->version));
+	file->content = library;
+	if (job->err.code || is_quick(libraries, job)) {
+		if (!job->err.code)
+			attach_now(libraries->plans, job);
+		settle(libraries, library, job);
+		attach_job_free(job);
 	} else {
-		known = find(libraries, &file);
-		if (known)
-			entry = add_copy(libraries, known, pid, mapping, &file, fd);
-		else
-			entry = add(libraries, pid, mapping, &file, fd, code);
-		*is_new = entry && entry != known;
+		attacher_add(libraries->attacher, job);
 	}
-	close(fd); /* the probes hold the inode themselves */
-	return entry ? &entry->library : NULL;
+	return library;
 }
 
-int libraries_rewrites_fd(const struct libraries *libraries)
+int libraries_fd(const struct libraries *libraries)
 {
-	return libraries->rewrites_fd;
+	return attacher_fd(libraries->attacher);
 }
 
-struct rewritten {
-	struct libraries *libraries;
-	void (*gone)(void *context, const struct library *library);
-	void *context;
-};
-
-/* One file can have several entries: it may have been written to before. */
-static void on_written(void *context, int number)
+bool libraries_are_arming(struct libraries *libraries)
 {
-	const struct rewritten *rewritten = context;
-	struct libraries *libraries = rewritten->libraries;
+	return attacher_is_busy(libraries->attacher);
+}
 
-	for (uint32_t i = 0; i < libraries->count; i++) {
-		struct entry *entry = libraries->entry[i];
-		struct library *library = &entry->library;
+struct library *libraries_take(struct libraries *libraries)
+{
+	struct attach_job *job;
+	struct library *library;
 
-		if (entry->written || (number >= 0 && entry->watched != number))
-			continue;
-		entry->written = true;
-		if (library->state != LIBRARY_PROBED)
-			continue;
-		probes_close(entry->probes);
-		entry->probes = NULL;
-		library->state = LIBRARY_SKIPPED;
-		str_format(library->reason, sizeof(library->reason),
-			   "the file was rewritten while it was probed");
-		rewritten->gone(rewritten->context, library);
+	while ((job = attacher_next(libraries->attacher))) {
+		library = libraries_get(libraries, job->file_id);
+		if (library)
+			settle(libraries, library, job);
+		attach_job_free(job);
+		if (library)
+			return library;
 	}
+	return NULL;
 }
 
-void libraries_read_rewrites(struct libraries *libraries,
-			     void (*gone)(void *context, const struct library *library),
-			     void *context)
+int library_bind(struct library *library, uint32_t binding_id, int fd, uint64_t file_offset,
+		 struct err *err)
 {
-	struct rewritten rewritten = {libraries, gone, context};
+	uint32_t *bound;
 
-	rewrites_read(libraries->rewrites_fd, on_written, &rewritten);
+	for (size_t i = 0; i < library->bound_count; i++)
+		if (library->bound[i] == binding_id)
+			return 0;
+	if (!library->probes)
+		return err_set(err, -ENOENT, "its setter is not probed");
+	bound = realloc(library->bound, (library->bound_count + 1) * sizeof(*bound));
+	if (!bound)
+		return err_set(err, -ENOMEM, "out of memory");
+	library->bound = bound;
+	/* Also when it fails: to say so once is enough. */
+	library->bound[library->bound_count++] = binding_id;
+	return probes_bind(library->probes, fd, file_offset, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The libtorch files that have been met: each is inspected and probed once, whoever maps it.
- * A file is known by device, inode, size and modification time.
+ * The libtorch files that have been met: each is inspected and probed once, whoever maps it. Owns
+ * the contents of FILE_SETTER in the registry of files.
  */
 #ifndef GRADWATCH_WATCH_LIBRARY_H
 #define GRADWATCH_WATCH_LIBRARY_H
@@ -11,43 +11,68 @@
 #include <stdint.h>
 
 #include "inspect/plan.h"
-#include "watch/procfs.h"
-#include "watch/programs.h"
-
-#define LIBRARY_MAX GW_MAX_FILES /* different files; more are reported as skipped */
+#include "probe/probes.h"
+#include "target/files.h"
+#include "target/inspections.h"
+#include "target/mapped.h"
 
 enum library_state {
+	LIBRARY_ARMING, /* is being inspected and probed */
 	LIBRARY_PROBED,
 	LIBRARY_NOT_TORCH, /* a candidate by name only: no grad-mode setter in it */
 	LIBRARY_SKIPPED,   /* a libtorch that cannot be watched: see reason */
 };
 
 struct library {
-	uint32_t id;
+	uint32_t id;      /* of the file */
+	const char *path; /* the file's */
 	enum library_state state;
 	uint32_t pid;        /* the process that has shown it */
-	char path[4096];     /* as first met */
+	bool told;           /* an event has told of it */
+	bool again;          /* SKIPPED: for lack of memory or descriptors, so it is tried again */
 	char version[64];    /* of PyTorch, "" when unknown */
-	char reason[1024];   /* SKIPPED: why */
+	char reason[512];    /* SKIPPED: why */
 	unsigned int placed; /* probes */
 	struct inspect_plan plan;
+	struct probes *probes; /* NULL: it has none */
+	uint32_t *bound;       /* ids of the binding files whose probe is in place */
+	size_t bound_count;
 };
 
 struct libraries;
 
-struct libraries *libraries_new(struct programs *programs);
+/* All are the caller's, and are needed as long as the libraries are. NULL: out of memory. */
+struct libraries *libraries_new(struct programs *programs, struct files *files,
+				struct inspections *inspections);
+
+/* After the files were freed. NULL-safe. */
+void libraries_free(struct libraries *libraries);
 
 /* Removes all probes. Waits until none of them runs any more. */
-void libraries_free(struct libraries *libraries);
 void libraries_detach(struct libraries *libraries);
 
+/* How uprobes are attached: see plans_attach_type(). */
+const char *libraries_attach_type(const struct libraries *libraries);
+
 /*
- * The library behind a mapping, inspected and probed if it is new (*is_new). NULL when the process
- * or the mapping is gone, with a negative errno in *code. The result stays the table's.
+ * The library of a file's entry. Where the entry is new, its inspection and probing begin; fd: the
+ * file. It is ARMING until libraries_take() has told of it, or at once what it will be. NULL: out
+ * of memory.
  */
-const struct library *libraries_learn(struct libraries *libraries, pid_t pid,
-				      const struct procfs_mapping *mapping, bool *is_new,
-				      int *code);
+struct library *libraries_arm(struct libraries *libraries, struct file *file, int fd, pid_t pid,
+			      const struct mapped *mapped);
+
+/* The library of a file that is known; NULL: none. */
+struct library *libraries_get(const struct libraries *libraries, uint32_t id);
+
+/* Readable when libraries_take() has something. */
+int libraries_fd(const struct libraries *libraries);
+
+/* A library that is ARMING no more; NULL: none. */
+struct library *libraries_take(struct libraries *libraries);
+
+/* Whether some are ARMING. */
+bool libraries_are_arming(struct libraries *libraries);
 
 /*
  * Whether a process that maps the library has its probes: what the path of a mapping leads to can
@@ -57,24 +82,15 @@ bool library_is_placed(const struct library *library, pid_t pid,
 		       const struct procfs_mapping *mapping);
 
 /*
- * Probes the Python binding of a library's setter, in the file behind fd. 0 or negative errno with
- * the cause.
+ * Probes the Python binding of a library's setter, in the file behind fd, once. 0 or negative errno
+ * with the cause.
  */
-int libraries_bind(struct libraries *libraries, uint32_t id, int fd, uint64_t file_offset,
-		   struct err *err);
+int library_bind(struct library *library, uint32_t binding_id, int fd, uint64_t file_offset,
+		 struct err *err);
 
-/* By gw_plan.file_id; NULL for an id that was never given. */
-const struct library *libraries_get(const struct libraries *libraries, uint32_t id);
-
-/* Readable when a file may have been written to; negative errno when that cannot be noticed. */
-int libraries_rewrites_fd(const struct libraries *libraries);
-
-/*
- * Removes the probes of files that were written to, and calls gone for each. What such a file has
- * now is inspected when a process maps it.
- */
-void libraries_read_rewrites(struct libraries *libraries,
-			     void (*gone)(void *context, const struct library *library),
-			     void *context);
+/* Calls gone for each file that is rewritten while it is probed; its probes are removed. */
+void libraries_on_rewrite(struct libraries *libraries,
+			  void (*gone)(void *context, const struct library *library),
+			  void *context);
 
 #endif

@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "watch/diagnose.h"
-#include "watch/procfs.h"
+#include "probe/diagnose.h"
+#include "target/procfs.h"
 
 #define RING_PAGES 64 /* per CPU; records are about 150 bytes */
 

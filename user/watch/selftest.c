@@ -19,9 +19,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "watch/diagnose.h"
+#include "probe/diagnose.h"
 #include "watch/mappings.h"
-#include "watch/programs.h"
+#include "probe/probes.h"
+#include "probe/programs.h"
 
 #define CALLS 1000
 
@@ -176,16 +177,21 @@ static int count_hits(struct programs *programs, const struct inspect_plan *plan
 		      uint64_t *hits, uint64_t *elapsed, struct err *err)
 {
 	uint64_t counter[GW_COUNTER_MAX];
+	struct plans *plans = plans_new(programs);
 	struct probes *probes;
 	unsigned int placed;
-	int code = programs_watch(programs, (uint32_t)getpid(), false, err);
+	int code = plans ? programs_watch(programs, (uint32_t)getpid(), false, err)
+			 : err_set(err, -ENOMEM, "out of memory");
 
 	if (!code)
-		code = probes_open(&probes, programs, plan, fd, &placed, err);
+		code = probes_open(&probes, plans, plan, 0, fd, &placed, err);
+	if (!code) {
+		*elapsed = call_probed();
+		probes_close(probes);
+	}
+	plans_free(plans);
 	if (code)
 		return code;
-	*elapsed = call_probed();
-	probes_close(probes);
 	code = programs_counters(programs, counter);
 	if (code)
 		return err_set(err, code, "reading counters: %s", strerror(-code));

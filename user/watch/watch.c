@@ -35,7 +35,8 @@
 #define WATCHING_NICE (-10)
 #define ENDING_NICE   (-20)
 
-#define LOOK_NS       100000000ull /* for new mappings per turn: nothing else is done meanwhile */
+#define ARMING_LOOK_MS 20          /* how often it is looked, at the start, whether all is armed */
+#define LOOK_NS        100000000ull /* for new mappings per turn: nothing else is done meanwhile */
 
 /*
  * What a turn of the loop serves, in this order. None of them takes more than a short time per
@@ -46,6 +47,7 @@ enum source {
 	SOURCE_REWRITES,
 	SOURCE_COMMAND,
 	SOURCE_MAPPINGS,
+	SOURCE_ARMED,
 	SOURCE_RING,
 	SOURCE_TIMER,
 	SOURCE_MAX,
@@ -68,23 +70,18 @@ struct watch {
 static void resolve_process(void *context, uint32_t pid, uint64_t start_time,
 			    struct event_process *process)
 {
-	struct watch *watch = context;
-	const struct event_process *known = processes_find(watch->discover.processes, pid,
-							   start_time);
+	const struct watch *watch = context;
+	const struct process *known = processes_find(watch->discover.processes, pid, start_time);
 
-	if (known)
-		memcpy(process->exe, known->exe, sizeof(process->exe));
+	if (known && known->exe)
+		str_format(process->exe, sizeof(process->exe), "%s", known->exe);
 }
 
 static void resolve_torch(void *context, uint32_t file_id, struct event_torch *torch)
 {
-	struct watch *watch = context;
-	const struct library *library = libraries_get(watch->discover.libraries, file_id);
+	const struct watch *watch = context;
 
-	if (!library)
-		return;
-	memcpy(torch->file, library->path, sizeof(torch->file));
-	memcpy(torch->version, library->version, sizeof(torch->version));
+	discover_describe_torch(torch, libraries_get(watch->discover.libraries, file_id));
 }
 
 static void on_mapped(void *context, uint32_t pid, uint64_t time)
@@ -95,13 +92,28 @@ static void on_mapped(void *context, uint32_t pid, uint64_t time)
 static void on_forked(void *context, uint32_t parent, uint32_t child)
 {
 	struct watch *watch = context;
-	const struct event_process *process;
+	const struct process *process;
 
 	if (!programs_is_watched(watch->programs, child))
 		return;
+	arrivals_fork(&watch->arrivals, parent, child);
 	process = processes_fork(watch->discover.processes, parent, child);
 	if (process)
 		model_process(watch->discover.model, process->pid, process->start_time);
+}
+
+static void on_memory_gone(void *context, const struct gw_process_record *record)
+{
+	struct watch *watch = context;
+
+	processes_end(watch->discover.processes, record->pid, record->start_time,
+		      record->reason == GW_END_EXEC, record->header.time);
+}
+
+/* Those who wait for a library are looked at again: it is probed now, or is known not to be. */
+static void on_armed(struct watch *watch)
+{
+	discover_armed(&watch->discover, on_mapped, watch);
 }
 
 static void on_mappings_lost(void *context, uint64_t count)
@@ -156,22 +168,21 @@ static int open_rooms(struct watch *watch, struct err *err)
 	discover->programs = watch->programs;
 	discover->handler = config->handler;
 	discover->context = config->context;
-	discover->processes = processes_new();
-	discover->libraries = libraries_new(watch->programs);
-	discover->interpreters = interpreters_new();
-	discover->bindings = bindings_new();
+	code = discover_open(discover, err);
+	if (code)
+		return code;
 	discover->model = model_new(&config->model, &resolver, config->handler, config->context);
-	if (!discover->processes || !discover->libraries || !discover->interpreters ||
-	    !discover->bindings || !discover->model)
+	if (!discover->model)
 		return err_set(err, -ENOMEM, "out of memory");
 	if (config->actor)
 		code = start_actor(watch, config->actor, err);
 	if (!code)
 		code = collect_open(&watch->collect, watch->programs, discover->model,
 				    watch->acting ? config->actor : NULL, err);
-	if (!code)
-		code = mappings_open(&watch->mappings, &handler, err);
-	return code;
+	if (code)
+		return code;
+	collect_on_process(watch->collect, on_memory_gone, watch);
+	return mappings_open(&watch->mappings, &handler, err);
 }
 
 static void on_descendant(void *context, uint32_t pid)
@@ -247,9 +258,10 @@ static int open_loop(struct watch *watch, struct err *err)
 		code = add_source(watch, collect_fd(watch->collect), SOURCE_RING);
 	if (!code)
 		code = add_source(watch, mappings_fd(watch->mappings), SOURCE_MAPPINGS);
-	if (!code && libraries_rewrites_fd(watch->discover.libraries) >= 0)
-		code = add_source(watch, libraries_rewrites_fd(watch->discover.libraries),
-				  SOURCE_REWRITES);
+	if (!code)
+		code = add_source(watch, libraries_fd(watch->discover.libraries), SOURCE_ARMED);
+	if (!code && files_rewrites_fd(watch->discover.files) >= 0)
+		code = add_source(watch, files_rewrites_fd(watch->discover.files), SOURCE_REWRITES);
 	if (!code && watch->config->command)
 		code = add_source(watch, watch->spawn.pidfd, SOURCE_COMMAND);
 	if (code)
@@ -309,6 +321,19 @@ static bool targets_gone(const struct watch *watch)
 	return true;
 }
 
+/*
+ * A file that nobody maps is forgotten; not while there are processes that the registry had no room
+ * for, as one of them may map it.
+ */
+static void forget_the_ended(struct watch *watch)
+{
+	uint64_t now = clock_monotonic();
+
+	processes_tick(watch->discover.processes, now);
+	if (!processes_refused(watch->discover.processes))
+		files_expire(watch->discover.files, now);
+}
+
 static void on_timer(struct watch *watch)
 {
 	uint64_t expirations;
@@ -319,6 +344,7 @@ static void on_timer(struct watch *watch)
 	if (watch->acting) /* a process that was ended is told of before its traces are */
 		watch->config->actor->tick(watch->config->actor->context, clock_monotonic());
 	collect_sweep(watch->collect, false);
+	forget_the_ended(watch);
 	if (targets_gone(watch))
 		watch->done = true;
 }
@@ -330,7 +356,7 @@ static void dispatch(struct watch *watch, enum source source)
 		on_signal(watch);
 		break;
 	case SOURCE_REWRITES:
-		discover_rewritten(&watch->discover);
+		files_read_rewrites(watch->discover.files);
 		break;
 	case SOURCE_TIMER:
 		on_timer(watch);
@@ -340,6 +366,9 @@ static void dispatch(struct watch *watch, enum source source)
 		break;
 	case SOURCE_MAPPINGS:
 		mappings_read(watch->mappings);
+		break;
+	case SOURCE_ARMED:
+		on_armed(watch);
 		break;
 	case SOURCE_COMMAND:
 		watch->done |= spawn_ended(&watch->spawn);
@@ -384,6 +413,23 @@ static int loop(struct watch *watch, struct err *err)
 	return 0;
 }
 
+/* What is mapped already is probed when this returns, or known not to be. */
+static void look_until_armed(struct watch *watch)
+{
+	bool are_arming;
+
+	do {
+		struct epoll_event event;
+
+		arrivals_look(&watch->arrivals, &watch->discover, UINT64_MAX);
+		are_arming = libraries_are_arming(watch->discover.libraries);
+		if (are_arming)
+			epoll_wait(watch->epoll_fd, &event, 1, ARMING_LOOK_MS);
+		on_armed(watch);
+	} while (are_arming);
+	arrivals_look(&watch->arrivals, &watch->discover, UINT64_MAX);
+}
+
 static int start(struct watch *watch, struct err *err)
 {
 	struct event event = {.type = EVENT_START};
@@ -401,7 +447,7 @@ static int start(struct watch *watch, struct err *err)
 		arrivals_all(&watch->arrivals, &watch->discover);
 	for (size_t i = 0; i < watch->config->pid_count; i++)
 		arrivals_add(&watch->arrivals, watch->config->pids[i], 0);
-	arrivals_look(&watch->arrivals, &watch->discover, UINT64_MAX);
+	look_until_armed(watch);
 	event.time = clock_monotonic();
 	watch->config->handler(watch->config->context, &event);
 	if (watch->config->command)
@@ -462,13 +508,10 @@ static void finish(struct watch *watch, struct watch_result *result)
 static void close_all(struct watch *watch)
 {
 	stop_actor(watch);
-	libraries_free(watch->discover.libraries);
-	interpreters_free(watch->discover.interpreters);
-	bindings_free(watch->discover.bindings);
+	discover_close(&watch->discover);
 	mappings_close(watch->mappings);
 	collect_close(watch->collect);
 	model_free(watch->discover.model);
-	processes_free(watch->discover.processes);
 	programs_close(watch->programs);
 	spawn_close(&watch->spawn);
 	for (int i = 0; i < 3; i++) {

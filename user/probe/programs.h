@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The BPF side as seen from user space: one object for the life of processes, which owns the maps,
- * and one object per libtorch file, with that file's plan in its read-only data. All errors come
- * with a line for people in *err.
+ * The BPF programs for the life of processes, and the maps, which they own. The programs in
+ * libtorch's probes (probes.h) share them. All errors come with a line for people in *err.
  */
-#ifndef GRADWATCH_WATCH_PROGRAMS_H
-#define GRADWATCH_WATCH_PROGRAMS_H
+#ifndef GRADWATCH_PROBE_PROGRAMS_H
+#define GRADWATCH_PROBE_PROGRAMS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,10 +12,8 @@
 
 #include "base/err.h"
 #include "gradwatch/abi.h"
-#include "inspect/plan.h"
 
 struct programs;
-struct probes;
 
 struct programs_options {
 	bool watch_all; /* probes of all processes count */
@@ -97,18 +94,11 @@ void programs_forget_session(const struct programs *programs, uint64_t id);
 /* Sums the counters of all CPUs. */
 int programs_counters(const struct programs *programs, uint64_t counter[GW_COUNTER_MAX]);
 
-/*
- * Loads the probes of one file and places them, on the inode behind fd (for every process that has
- * it mapped now or later). *placed: how many. The file stays probed until probes_close().
- */
-int probes_open(struct probes **probes, struct programs *programs, const struct inspect_plan *plan,
-		int fd, unsigned int *placed, struct err *err);
-void probes_close(struct probes *probes);
+/* What programs_open() was given. */
+const struct programs_options *programs_options(const struct programs *programs);
 
-/* The same of many files, none of them NULL; after programs_end_probes(). */
-void probes_close_all(struct probes *const *probes, size_t count);
-
-/* Places the probe that lets calls raise at an offset of a binding's file. */
-int probes_bind(struct probes *probes, int fd, uint64_t file_offset, struct err *err);
+/* Before an object is loaded: its maps become those of the process programs. 0 or negative errno. */
+struct bpf_object;
+int programs_share_maps(const struct programs *programs, struct bpf_object *object);
 
 #endif

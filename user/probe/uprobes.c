@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "watch/uprobes.h"
+#include "probe/uprobes.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -29,17 +29,27 @@ struct link_create {
 };
 
 /* Returns the link's descriptor, or negative errno. */
-static int create_multi(int program_fd, const char *path, uint64_t offset)
+static int create_multi(int program_fd, const char *path, const struct uprobe_place *place,
+			size_t count)
 {
+	uint64_t offsets[UPROBE_MAX_PLACES], cookies[UPROBE_MAX_PLACES];
 	struct link_create attr = {
 		.prog_fd = (uint32_t)program_fd,
 		.attach_type = ATTACH_UPROBE_MULTI,
 		.path = (uintptr_t)path,
-		.offsets = (uintptr_t)&offset,
-		.count = 1,
+		.offsets = (uintptr_t)offsets,
+		.cookies = (uintptr_t)cookies,
+		.count = (uint32_t)count,
 	};
-	int fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+	int fd;
 
+	if (count > UPROBE_MAX_PLACES)
+		return -E2BIG;
+	for (size_t i = 0; i < count; i++) {
+		offsets[i] = place[i].offset;
+		cookies[i] = place[i].cookie;
+	}
+	fd = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
 	return fd < 0 ? -errno : fd;
 }
 
@@ -56,15 +66,21 @@ bool uprobes_have_multi(void)
 	};
 	int fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "uprobe_multi", "GPL", code,
 			       sizeof(code) / sizeof(code[0]), &opts);
+	const struct uprobe_place place = {0};
 	int link;
 
 	if (fd < 0)
 		return false;
-	link = create_multi(fd, "/", 0);
+	link = create_multi(fd, "/", &place, 1);
 	close(fd);
 	if (link >= 0)
 		close(link);
 	return link == -EBADF;
+}
+
+bool uprobes_have_cookies(void)
+{
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, NULL) == 1;
 }
 
 void uprobes_prepare(struct bpf_program *program, bool multi)
@@ -73,25 +89,34 @@ void uprobes_prepare(struct bpf_program *program, bool multi)
 		bpf_program__set_expected_attach_type(program, ATTACH_UPROBE_MULTI);
 }
 
-struct uprobe *uprobes_place(const struct bpf_program *program, int fd, uint64_t offset)
+/* Returns 0 or negative errno. */
+static int place_perf(struct uprobe *uprobe, const struct bpf_program *program, const char *path,
+		      const struct uprobe_place *place)
+{
+	const struct bpf_uprobe_opts opts = {.sz = sizeof(opts), .bpf_cookie = place->cookie};
+
+	uprobe->perf = bpf_program__attach_uprobe_opts(program, -1, path, place->offset, &opts);
+	return uprobe->perf ? 0 : -errno;
+}
+
+struct uprobe *uprobes_place(const struct bpf_program *program, int fd,
+			     const struct uprobe_place *place, size_t count)
 {
 	struct uprobe *uprobe = calloc(1, sizeof(*uprobe));
 	char path[64];
+	int code;
 
 	if (!uprobe)
 		return NULL;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (bpf_program__expected_attach_type(program) == ATTACH_UPROBE_MULTI) {
-		uprobe->fd = create_multi(bpf_program__fd(program), path, offset);
-		if (uprobe->fd >= 0)
-			return uprobe;
-		errno = -uprobe->fd;
-	} else {
-		uprobe->perf = bpf_program__attach_uprobe(program, false, -1, path, offset);
-		if (uprobe->perf)
-			return uprobe;
-	}
+	if (bpf_program__expected_attach_type(program) == ATTACH_UPROBE_MULTI)
+		code = uprobe->fd = create_multi(bpf_program__fd(program), path, place, count);
+	else
+		code = count == 1 ? place_perf(uprobe, program, path, place) : -EINVAL;
+	if (code >= 0)
+		return uprobe;
 	free(uprobe);
+	errno = -code;
 	return NULL;
 }
 

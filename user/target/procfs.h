@@ -3,8 +3,8 @@
  * What /proc tells of a process. A pid is only a number: callers that keep one keep its start time
  * with it. All functions return 0 or a negative errno (-ESRCH: no such process, or it just ended).
  */
-#ifndef GRADWATCH_WATCH_PROCFS_H
-#define GRADWATCH_WATCH_PROCFS_H
+#ifndef GRADWATCH_TARGET_PROCFS_H
+#define GRADWATCH_TARGET_PROCFS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "watch/rewrites.h"
+#include "target/rewrites.h"
 
 #include <errno.h>
 #include <string.h>
@@ -23,6 +23,11 @@ int rewrites_add(int fd, int file_fd)
 	str_format(path, sizeof(path), "/proc/self/fd/%d", file_fd);
 	number = inotify_add_watch(fd, path, IN_MODIFY);
 	return number < 0 ? -errno : number;
+}
+
+void rewrites_remove(int fd, int number)
+{
+	inotify_rm_watch(fd, number);
 }
 
 void rewrites_read(int fd, void (*written)(void *context, int number), void *context)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The kernel's types, by which the BPF programs are relocated: its own, or a file's (--btf). */
-#ifndef GRADWATCH_WATCH_KERNEL_BTF_H
-#define GRADWATCH_WATCH_KERNEL_BTF_H
+#ifndef GRADWATCH_PROBE_KERNEL_BTF_H
+#define GRADWATCH_PROBE_KERNEL_BTF_H
 
 #include <stdbool.h>
 

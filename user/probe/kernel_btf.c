@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "watch/kernel_btf.h"
+#include "probe/kernel_btf.h"
 
 #include <bpf/btf.h>
 #include <errno.h>

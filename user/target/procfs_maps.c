@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "watch/procfs.h"
+#include "target/procfs.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "watch/programs.h"
+#include "probe/programs.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -10,31 +10,17 @@
 
 #include "base/log.h"
 #include "skel/process.skel.h"
-#include "skel/torch.skel.h"
-#include "watch/diagnose.h"
-#include "watch/kernel_btf.h"
-#include "watch/uprobes.h"
-
-#define NS_PER_SEC   1000000000ull
-#define MAX_BINDINGS 16 /* files that have a binding for the same setter */
-#define MAX_UPROBES  (GW_SITE_MAX + MAX_BINDINGS) /* of a file */
+#include "probe/diagnose.h"
+#include "probe/kernel_btf.h"
 
 struct programs {
 	struct process_bpf *process;
 	struct programs_options options;
-	bool multi;                    /* uprobes are uprobe_multi links */
 	uint64_t full[GW_COUNTER_MAX]; /* what did not fit into a map from here, see put() */
 	int cpus;
 	struct gw_counters {
 		uint64_t count[GW_COUNTER_MAX];
 	} * counters; /* one per possible CPU: what a per-CPU look-up fills */
-};
-
-struct probes {
-	struct torch_bpf *torch;
-	struct uprobe *site[GW_SITE_MAX];
-	struct uprobe *binding[MAX_BINDINGS];
-	size_t bindings;
 };
 
 /* The verifier's log comes as one text of many lines. */
@@ -70,8 +56,6 @@ int programs_open(struct programs **out, const struct programs_options *options,
 		return err_set(err, -ENOMEM, "out of memory");
 	libbpf_set_print(print_libbpf);
 	programs->options = *options;
-	/* Programs that write registers have been tried as those of perf events only. */
-	programs->multi = !options->policy.registers && uprobes_have_multi();
 	programs->cpus = libbpf_num_possible_cpus();
 	if (programs->cpus > 0)
 		programs->counters = calloc((size_t)programs->cpus, sizeof(*programs->counters));
@@ -272,193 +256,28 @@ int programs_counters(const struct programs *programs, uint64_t counter[GW_COUNT
 	return 0;
 }
 
-/* The program for each site, in the order of enum gw_site. */
-static void site_programs(struct torch_bpf *torch, struct bpf_program *program[GW_SITE_MAX])
+const struct programs_options *programs_options(const struct programs *programs)
 {
-	program[GW_SITE_SET_ENABLED] = torch->progs.set_enabled;
-	program[GW_SITE_SET_MODE] = torch->progs.set_mode;
-	program[GW_SITE_UNSET_MODE] = torch->progs.unset_mode;
-	program[GW_SITE_POP_INFRA] = torch->progs.pop_highest_infra_mode;
-	program[GW_SITE_PUSH_STACK] = torch->progs.push_onto_stack;
-	program[GW_SITE_POP_STACK] = torch->progs.pop_stack;
+	return &programs->options;
 }
 
-/* Makes the object use the maps of the process object. */
-static int share_maps(struct torch_bpf *torch, struct process_bpf *owner)
+int programs_share_maps(const struct programs *programs, struct bpf_object *object)
 {
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, torch->obj)
+	bpf_object__for_each_map(map, object)
 	{
 		struct bpf_map *own;
 		int code;
 
 		if (bpf_map__is_internal(map))
 			continue;
-		own = bpf_object__find_map_by_name(owner->obj, bpf_map__name(map));
+		own = bpf_object__find_map_by_name(programs->process->obj, bpf_map__name(map));
 		if (!own)
 			return -ENOENT;
 		code = bpf_map__reuse_fd(map, bpf_map__fd(own));
 		if (code)
 			return code;
 	}
-	return 0;
-}
-
-static int load_probes(struct probes *probes, struct programs *programs,
-		       const struct inspect_plan *plan, struct err *err)
-{
-	struct bpf_object_open_opts opts = open_options();
-	struct bpf_program *program[GW_SITE_MAX], *each;
-	int code;
-
-	probes->torch = torch_bpf__open_opts(&opts);
-	if (!probes->torch)
-		return err_set(err, -errno, "cannot read the BPF programs: %s", strerror(errno));
-	probes->torch->rodata->plan = plan->abi;
-	probes->torch->rodata->watch_all = programs->options.watch_all;
-	probes->torch->rodata->policy = programs->options.policy;
-	if (programs->options.rate) {
-		probes->torch->rodata->throttle_interval = NS_PER_SEC / programs->options.rate;
-		probes->torch->rodata->throttle_burst = NS_PER_SEC; /* as many at once */
-	}
-	site_programs(probes->torch, program);
-	for (int site = 0; site < GW_SITE_MAX; site++)
-		bpf_program__set_autoload(program[site], plan->abi.site_address[site] != 0);
-	bpf_program__set_autoload(probes->torch->progs.set_grad_enabled,
-				  programs->options.policy.action == GW_ACTION_RAISE);
-	bpf_object__for_each_program(each, probes->torch->obj)
-	{
-		uprobes_prepare(each, programs->multi);
-	}
-	code = share_maps(probes->torch, programs->process);
-	if (!code)
-		code = torch_bpf__load(probes->torch);
-	if (code)
-		diagnose_bpf(err, code, "loading the probe programs");
-	return code;
-}
-
-/*
- * Pops first, as nothing comes of them without a session; the setter, which judges; and pushes,
- * which begin sessions, when every change and every operator in one is seen.
- */
-static const enum gw_site placing_order[GW_SITE_MAX] = {
-	GW_SITE_UNSET_MODE,  GW_SITE_POP_INFRA, GW_SITE_POP_STACK,
-	GW_SITE_SET_ENABLED, GW_SITE_SET_MODE,  GW_SITE_PUSH_STACK,
-};
-
-static int place_probes(struct probes *probes, const struct inspect_plan *plan, int fd,
-			unsigned int *placed, struct err *err)
-{
-	struct bpf_program *program[GW_SITE_MAX];
-
-	site_programs(probes->torch, program);
-	*placed = 0;
-	for (int i = 0; i < GW_SITE_MAX; i++) {
-		enum gw_site site = placing_order[i];
-
-		if (!plan->abi.site_address[site])
-			continue;
-		probes->site[site] = uprobes_place(program[site], fd, plan->site[site].file_offset);
-		if (!probes->site[site]) {
-			char what[64];
-			int code = -errno;
-
-			snprintf(what, sizeof(what), "placing the probe in %s",
-				 inspect_site_name(site));
-			diagnose_bpf(err, code, what);
-			return code;
-		}
-		(*placed)++;
-	}
-	return 0;
-}
-
-int probes_open(struct probes **out, struct programs *programs, const struct inspect_plan *plan,
-		int fd, unsigned int *placed, struct err *err)
-{
-	struct probes *probes = calloc(1, sizeof(*probes));
-	int code;
-
-	if (!probes)
-		return err_set(err, -ENOMEM, "out of memory");
-	code = load_probes(probes, programs, plan, err);
-	if (!code)
-		code = place_probes(probes, plan, fd, placed, err);
-	if (code) {
-		probes_close(probes);
-		return code;
-	}
-	*out = probes;
-	return 0;
-}
-
-static void free_probes(struct probes *probes)
-{
-	torch_bpf__destroy(probes->torch);
-	free(probes);
-}
-
-/* Takes the uprobes of a file, the setter's last. Returns how many; at most MAX_UPROBES. */
-static size_t take_uprobes(struct probes *probes, struct uprobe **uprobes)
-{
-	size_t count = 0;
-
-	while (probes->bindings)
-		uprobes[count++] = probes->binding[--probes->bindings];
-	for (int site = 0; site < GW_SITE_MAX; site++)
-		if (site != GW_SITE_SET_ENABLED)
-			uprobes[count++] = probes->site[site];
-	uprobes[count++] = probes->site[GW_SITE_SET_ENABLED];
-	return count;
-}
-
-void probes_close(struct probes *probes)
-{
-	struct uprobe *uprobes[MAX_UPROBES];
-	size_t count;
-
-	if (!probes)
-		return;
-	count = take_uprobes(probes, uprobes);
-	/* A change that the setter's is not there to see would be a drift at the next operator. */
-	uprobes_remove(uprobes, count - 1);
-	uprobes_remove(&uprobes[count - 1], 1);
-	free_probes(probes);
-}
-
-void probes_close_all(struct probes *const *probes, size_t count)
-{
-	struct uprobe **uprobes = calloc(count, MAX_UPROBES * sizeof(struct uprobe *));
-	size_t uprobe_count = 0;
-
-	if (!uprobes) {
-		for (size_t i = 0; i < count; i++)
-			probes_close(probes[i]);
-		return;
-	}
-	for (size_t i = 0; i < count; i++)
-		uprobe_count += take_uprobes(probes[i], uprobes + uprobe_count);
-	uprobes_remove(uprobes, uprobe_count);
-	for (size_t i = 0; i < count; i++)
-		free_probes(probes[i]);
-	free(uprobes);
-}
-
-int probes_bind(struct probes *probes, int fd, uint64_t file_offset, struct err *err)
-{
-	struct uprobe *uprobe;
-	int code;
-
-	if (probes->bindings == MAX_BINDINGS)
-		return err_set(err, -ENOSPC, "more than %d bindings of one libtorch", MAX_BINDINGS);
-	uprobe = uprobes_place(probes->torch->progs.set_grad_enabled, fd, file_offset);
-	if (!uprobe) {
-		code = -errno;
-		diagnose_bpf(err, code, "placing the probe in the Python binding");
-		return code;
-	}
-	probes->binding[probes->bindings++] = uprobe;
 	return 0;
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "watch/torch_version.h"
+#include "target/torch_version.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/str.h"
-#include "watch/procfs.h"
+#include "target/procfs.h"
 
 /* The value of `__version__ = '...'`; the file is the target's, so it may say anything. */
 static int parse_version_py(const char *text, char *version, size_t size)

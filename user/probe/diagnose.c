@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "watch/diagnose.h"
+#include "probe/diagnose.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
-#include "watch/kernel_btf.h"
+#include "probe/kernel_btf.h"
 
 /*
  * What is needed, and for what. CAP_SYS_ADMIN stands in for the first two, and is itself needed for

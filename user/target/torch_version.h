@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#ifndef GRADWATCH_WATCH_TORCH_VERSION_H
-#define GRADWATCH_WATCH_TORCH_VERSION_H
+#ifndef GRADWATCH_TARGET_TORCH_VERSION_H
+#define GRADWATCH_TARGET_TORCH_VERSION_H
 
 #include <stddef.h>
 #include <sys/types.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Why the kernel said no. EPERM alone sends people the wrong way: this looks for the cause. */
-#ifndef GRADWATCH_WATCH_DIAGNOSE_H
-#define GRADWATCH_WATCH_DIAGNOSE_H
+#ifndef GRADWATCH_PROBE_DIAGNOSE_H
+#define GRADWATCH_PROBE_DIAGNOSE_H
 
 #include <stdbool.h>
 #include <stddef.h>

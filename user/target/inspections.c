@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "target/inspections.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "base/str.h"
+
+#define CHUNK    (256u << 10)
+#define MAX_FILE (64ll << 20) /* larger files are not inspected either */
+
+struct known {
+	struct inspection_key key;
+	struct inspection inspection;
+	UT_hash_handle hh; /* the one used last comes last */
+};
+
+struct inspections {
+	struct known *known;
+	uint64_t seed;
+};
+
+struct inspections *inspections_new(void)
+{
+	struct inspections *inspections = calloc(1, sizeof(*inspections));
+
+	if (inspections && getrandom(&inspections->seed, sizeof(inspections->seed), 0) < 0) {
+		free(inspections);
+		return NULL;
+	}
+	return inspections;
+}
+
+static void drop(struct inspections *inspections, struct known *known)
+{
+	HASH_DEL(inspections->known, known);
+	free(known);
+}
+
+void inspections_free(struct inspections *inspections)
+{
+	struct known *known, *next;
+
+	if (!inspections)
+		return;
+	HASH_ITER(hh, inspections->known, known, next)
+	{
+		drop(inspections, known);
+	}
+	free(inspections);
+}
+
+/* Feeds the whole file to the hash. */
+static int hash_file(int fd, XXH3_state_t *state, uint64_t *size)
+{
+	char *chunk = malloc(CHUNK);
+	ssize_t got = 1;
+
+	if (!chunk)
+		return -ENOMEM;
+	*size = 0;
+	while (got > 0 && *size <= MAX_FILE) {
+		got = pread(fd, chunk, CHUNK, (off_t)*size);
+		if (got < 0 && errno == EINTR) {
+			got = 1;
+			continue;
+		}
+		if (got > 0) {
+			XXH3_128bits_update(state, chunk, (size_t)got);
+			*size += (uint64_t)got;
+		}
+	}
+	free(chunk);
+	return got < 0 ? -errno : 0;
+}
+
+int inspections_key(const struct inspections *inspections, enum file_role role, int fd,
+		    const char *path, struct inspection_key *key)
+{
+	XXH3_state_t *state;
+	XXH128_hash_t hash;
+	struct stat file;
+	int code;
+
+	*key = (struct inspection_key){.role = role};
+	if (fstat(fd, &file))
+		return -errno;
+	if (!S_ISREG(file.st_mode))
+		return -ENOEXEC;
+	if (file.st_size > MAX_FILE)
+		return -EFBIG;
+	state = XXH3_createState();
+	if (!state)
+		return -ENOMEM;
+	XXH3_128bits_reset_withSeed(state, inspections->seed);
+	code = hash_file(fd, state, &key->size);
+	hash = XXH3_128bits_digest(state);
+	XXH3_freeState(state);
+	key->hash[0] = hash.low64;
+	key->hash[1] = hash.high64;
+	if (role == FILE_PYTHON) {
+		const char *name = str_base_name(path);
+
+		key->name = XXH3_64bits_withSeed(name, strlen(name), inspections->seed);
+	}
+	return code;
+}
+
+const struct inspection *inspections_find(struct inspections *inspections,
+					  const struct inspection_key *key)
+{
+	struct known *known;
+
+	HASH_FIND(hh, inspections->known, key, sizeof(*key), known);
+	if (!known)
+		return NULL;
+	HASH_DEL(inspections->known, known);
+	HASH_ADD(hh, inspections->known, key, sizeof(*key), known);
+	return &known->inspection;
+}
+
+void inspections_put(struct inspections *inspections, const struct inspection_key *key,
+		     const struct inspection *inspection)
+{
+	struct known *known;
+
+	if (inspections_find(inspections, key))
+		return;
+	if (HASH_COUNT(inspections->known) >= INSPECTIONS_MAX)
+		drop(inspections, inspections->known);
+	known = malloc(sizeof(*known));
+	if (!known)
+		return; /* it is inspected once more */
+	known->key = *key;
+	known->inspection = *inspection;
+	HASH_ADD(hh, inspections->known, key, sizeof(*key), known);
+}
+
+int inspections_make(enum file_role role, int fd, const char *path, struct inspection *inspection)
+{
+	char *reason = inspection->reason;
+	const size_t size = sizeof(inspection->reason);
+
+	memset(inspection, 0, sizeof(*inspection));
+	switch (role) {
+	case FILE_SETTER:
+		inspection->code = inspect_plan_fd(fd, &inspection->plan, reason, size);
+		break;
+	case FILE_BINDING:
+		inspection->code = inspect_binding_fd(fd, &inspection->binding, reason, size);
+		break;
+	case FILE_PYTHON:
+		inspection->code = inspect_python_fd(fd, str_base_name(path), &inspection->python,
+						     reason, size);
+		break;
+	case FILE_ROLE_MAX:
+		inspection->code = -EINVAL;
+		break;
+	}
+	return inspection->code;
+}
+
+int inspections_get(struct inspections *inspections, enum file_role role, int fd, const char *path,
+		    struct inspection *inspection)
+{
+	const struct inspection *known = NULL;
+	struct inspection_key key;
+	bool has_key = !inspections_key(inspections, role, fd, path, &key);
+
+	if (has_key)
+		known = inspections_find(inspections, &key);
+	if (known) {
+		*inspection = *known;
+		return inspection->code;
+	}
+	inspections_make(role, fd, path, inspection);
+	if (has_key && inspection->code != -ENOMEM)
+		inspections_put(inspections, &key, inspection);
+	return inspection->code;
+}

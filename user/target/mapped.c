@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "target/mapped.h"
+
+#include <string.h>
+
+#include "base/str.h"
+#include "inspect/libc.h"
+
+#define LIBC_UNKNOWN "its file is not known"
+
+struct visit {
+	struct mapped *mapped;
+	char exe[4096];
+	bool is_glibc;
+};
+
+/*
+ * Only the program, and what is called python3.x or libpython3.x: a process maps hundreds of files,
+ * and each of Python's extension modules has "cpython" in its name.
+ */
+static bool is_python(const struct visit *visit, const char *path)
+{
+	const char *name = str_base_name(path);
+
+	return !strcmp(path, visit->exe) || !strncmp(name, "libpython", 9) ||
+	       !strncmp(name, "python", 6);
+}
+
+/* FILE_ROLE_MAX: a file that does not matter. */
+static enum file_role role_of(const struct visit *visit, const char *path)
+{
+	if (procfs_is_candidate(path))
+		return FILE_SETTER;
+	if (procfs_is_binding(path))
+		return FILE_BINDING;
+	return is_python(visit, path) ? FILE_PYTHON : FILE_ROLE_MAX;
+}
+
+static void look_for_libc(struct visit *visit, const char *path)
+{
+	const char *name = str_base_name(path);
+
+	visit->is_glibc |= libc_is_glibc(name);
+	if (libc_is_another(name))
+		str_format(visit->mapped->libc, sizeof(visit->mapped->libc), "%s", name);
+}
+
+static int visit_mapping(void *context, const struct procfs_mapping *mapping)
+{
+	struct visit *visit = context;
+	struct mapped *mapped = visit->mapped;
+	enum file_role role = role_of(visit, mapping->path);
+
+	look_for_libc(visit, mapping->path);
+	if (role == FILE_ROLE_MAX)
+		return 0;
+	if (mapped->count == MAPPED_MAX) {
+		mapped->cut = true;
+		return 0;
+	}
+	mapped->mapping[mapped->count] = *mapping;
+	mapped->role[mapped->count++] = role;
+	return 0;
+}
+
+int mapped_read(pid_t pid, struct mapped *mapped)
+{
+	struct visit visit = {.mapped = mapped};
+	int code;
+
+	mapped->count = 0;
+	mapped->cut = false;
+	str_format(mapped->libc, sizeof(mapped->libc), LIBC_UNKNOWN);
+	if (procfs_exe(pid, visit.exe, sizeof(visit.exe)))
+		visit.exe[0] = '\0';
+	code = procfs_executables(pid, visit_mapping, &visit);
+	if (visit.is_glibc)
+		mapped->libc[0] = '\0';
+	return code;
+}
+
+bool mapped_has_setter(const struct mapped *mapped)
+{
+	for (unsigned int i = 0; i < mapped->count; i++)
+		if (mapped->role[i] == FILE_SETTER)
+			return true;
+	return false;
+}

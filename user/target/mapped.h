@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What of a process's executable mappings matters to gradwatch, in one pass over them. */
+#ifndef GRADWATCH_TARGET_MAPPED_H
+#define GRADWATCH_TARGET_MAPPED_H
+
+#include "target/files.h"
+#include "target/procfs.h"
+
+#define MAPPED_MAX 16 /* a process with more of them is hostile */
+
+struct mapped {
+	struct procfs_mapping mapping[MAPPED_MAX];
+	enum file_role role[MAPPED_MAX];
+	unsigned int count;
+	bool cut;     /* there are more */
+	char libc[64]; /* name of the C library's file where that is not glibc's, "": it is glibc's */
+};
+
+/* Negative errno: the mappings could not be read (-ESRCH: the process has ended). */
+int mapped_read(pid_t pid, struct mapped *mapped);
+
+/* Whether one of them is a candidate for the file with the setter. */
+bool mapped_has_setter(const struct mapped *mapped);
+
+#endif

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "target/processes.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "target/procfs.h"
+
+#define LOOKS_PER_TICK 16 /* at processes whose end may have been missed */
+
+struct processes {
+	struct files *files;
+	struct process *by_pid; /* in the order of arrival */
+	uint32_t looked_at;     /* the pid after which the next look goes on */
+	uint64_t refused;
+};
+
+struct processes *processes_new(struct files *files)
+{
+	struct processes *processes = calloc(1, sizeof(*processes));
+
+	if (processes)
+		processes->files = files;
+	return processes;
+}
+
+/* All files of a process, and what hangs on them, are let go of. */
+static void release_files(struct processes *processes, struct process *process, uint64_t now)
+{
+	for (unsigned int i = 0; i < process->files; i++) {
+		struct file *file = files_get(processes->files, process->file[i].id);
+
+		if (file)
+			files_release(file, now);
+	}
+}
+
+static void drop(struct processes *processes, struct process *process, uint64_t now)
+{
+	if (!process->ended)
+		release_files(processes, process, now);
+	HASH_DELETE(by_pid, processes->by_pid, process);
+	free(process->exe);
+	free(process);
+}
+
+void processes_free(struct processes *processes)
+{
+	struct process *process, *next;
+
+	if (!processes)
+		return;
+	HASH_ITER(by_pid, processes->by_pid, process, next)
+	{
+		drop(processes, process, 0);
+	}
+	free(processes);
+}
+
+struct process *processes_get(const struct processes *processes, uint32_t pid)
+{
+	struct process *process;
+
+	HASH_FIND(by_pid, processes->by_pid, &pid, sizeof(pid), process);
+	return process;
+}
+
+/* Reads what /proc knows of a process; false when it is gone. */
+static bool read_process(uint32_t pid, struct process *process)
+{
+	memset(process, 0, sizeof(*process));
+	process->pid = pid;
+	process->noted = clock_monotonic();
+	return !procfs_start_time((pid_t)pid, &process->start_time) &&
+	       !procfs_identity((pid_t)pid, process->comm, &process->uid, &process->ns_pid);
+}
+
+static char *read_exe(uint32_t pid)
+{
+	char path[PATH_MAX];
+
+	return procfs_exe((pid_t)pid, path, sizeof(path)) ? NULL : strdup(path);
+}
+
+static struct process *add(struct processes *processes, const struct process *process)
+{
+	struct process *copy;
+
+	if (HASH_CNT(by_pid, processes->by_pid) >= PROCESSES_MAX) {
+		processes->refused++;
+		return NULL;
+	}
+	copy = malloc(sizeof(*copy));
+	if (!copy)
+		return NULL;
+	*copy = *process;
+	copy->exe = read_exe(process->pid);
+	HASH_ADD(by_pid, processes->by_pid, pid, sizeof(copy->pid), copy);
+	return copy;
+}
+
+/* exec may have changed what it is called. */
+static void refresh(struct process *known, const struct process *process)
+{
+	free(known->exe);
+	known->exe = read_exe(known->pid);
+	memcpy(known->comm, process->comm, sizeof(known->comm));
+	known->uid = process->uid;
+	if (known->ended)
+		known->files = 0;
+	known->ended = 0;
+	known->noted = process->noted;
+}
+
+struct process *processes_note(struct processes *processes, uint32_t pid, bool *is_new)
+{
+	struct process *known = processes_get(processes, pid);
+	struct process process;
+
+	*is_new = false;
+	if (!read_process(pid, &process))
+		return known;
+	if (known && procfs_same_start(known->start_time, process.start_time)) {
+		refresh(known, &process);
+		return known;
+	}
+	*is_new = true;
+	if (known) /* an earlier one of that number */
+		drop(processes, known, 0);
+	return add(processes, &process);
+}
+
+struct process *processes_fork(struct processes *processes, uint32_t parent, uint32_t child)
+{
+	struct process *from = processes_get(processes, parent), *to;
+	bool is_new;
+
+	if (!from || from->ended)
+		return NULL;
+	to = processes_note(processes, child, &is_new);
+	if (!to || !is_new)
+		return to;
+	to->files = from->files;
+	memcpy(to->file, from->file, sizeof(to->file));
+	for (unsigned int i = 0; i < to->files; i++) {
+		struct file *file = files_get(processes->files, to->file[i].id);
+
+		if (file)
+			files_hold(file);
+	}
+	return to;
+}
+
+struct process *processes_find(const struct processes *processes, uint32_t pid, uint64_t start_time)
+{
+	struct process *known = processes_get(processes, pid);
+
+	return known && procfs_same_start(known->start_time, start_time) ? known : NULL;
+}
+
+static void end(struct processes *processes, struct process *process, uint64_t now)
+{
+	if (process->ended)
+		return;
+	release_files(processes, process, now);
+	process->ended = now;
+}
+
+void processes_end(struct processes *processes, uint32_t pid, uint64_t start_time, bool exec,
+		   uint64_t time)
+{
+	struct process *process = processes_find(processes, pid, start_time);
+
+	if (process && !(exec && process->noted > time))
+		end(processes, process, time);
+}
+
+static void look_at(struct processes *processes, struct process *process, uint64_t now)
+{
+	uint64_t start_time;
+	pid_t tgid;
+
+	/* A zombie has no memory. */
+	if (procfs_tgid((pid_t)process->pid, &tgid) == -ESRCH ||
+	    procfs_start_time((pid_t)process->pid, &start_time) ||
+	    !procfs_same_start(start_time, process->start_time))
+		end(processes, process, now);
+}
+
+static void expire(struct processes *processes, uint64_t now)
+{
+	struct process *process, *next;
+
+	HASH_ITER(by_pid, processes->by_pid, process, next)
+	{
+		if (process->ended && now - process->ended >= PROCESSES_LINGER_NS)
+			drop(processes, process, now);
+	}
+}
+
+void processes_tick(struct processes *processes, uint64_t now)
+{
+	struct process *process = processes_get(processes, processes->looked_at);
+
+	process = process ? process->by_pid.next : processes->by_pid;
+	for (int i = 0; i < LOOKS_PER_TICK && process; i++) {
+		processes->looked_at = process->pid;
+		if (!process->ended)
+			look_at(processes, process, now);
+		process = process->by_pid.next;
+	}
+	if (!process)
+		processes->looked_at = 0;
+	expire(processes, now);
+}
+
+struct process_file *process_file_at(struct process *process, uint64_t start, uint64_t inode)
+{
+	for (unsigned int i = 0; !process->ended && i < process->files; i++)
+		if (process->file[i].start == start && process->file[i].inode == inode)
+			return &process->file[i];
+	return NULL;
+}
+
+struct process_file *process_add_file(struct process *process, struct file *file, uint64_t start,
+				      uint64_t inode)
+{
+	struct process_file *added;
+
+	files_hold(file);
+	if (process->files == PROCESS_FILES_MAX)
+		return NULL;
+	added = &process->file[process->files++];
+	*added = (struct process_file){.id = file->id, .start = start, .inode = inode};
+	return added;
+}
+
+void process_forget_file(struct process *process, struct process_file *file)
+{
+	*file = process->file[--process->files];
+}
+
+void processes_with_file(const struct processes *processes, uint32_t file_id,
+			 void (*visit)(void *context, struct process *process), void *context)
+{
+	struct process *process, *next;
+
+	HASH_ITER(by_pid, processes->by_pid, process, next)
+	{
+		for (unsigned int i = 0; i < process->files; i++)
+			if (process->file[i].id == file_id) {
+				visit(context, process);
+				break;
+			}
+	}
+}
+
+unsigned int processes_count(const struct processes *processes)
+{
+	return HASH_CNT(by_pid, processes->by_pid);
+}
+
+uint64_t processes_refused(const struct processes *processes)
+{
+	return processes->refused;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The registry of processes that have mapped libtorch: who they are (read from /proc while they
+ * live, as a finding may be told when they are gone), which files they map and where, and their
+ * Python. A process is its pid and start time.
+ *
+ * A process holds the files that it maps (files.h). When it has ended, or has replaced its program,
+ * it lets go of them at once; what it was called is kept for PROCESSES_LINGER_NS, for the traces
+ * that are told late.
+ */
+#ifndef GRADWATCH_TARGET_PROCESSES_H
+#define GRADWATCH_TARGET_PROCESSES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "gradwatch/abi.h"
+#include "target/files.h"
+
+#define PROCESSES_MAX       16384
+#define PROCESSES_LINGER_NS 5000000000ull
+#define PROCESS_FILES_MAX   16 /* of a process, all roles */
+
+/* A file that a process maps. */
+struct process_file {
+	uint32_t id;    /* in the registry of files */
+	uint64_t start; /* of its executable mapping, and the inode that /proc shows there */
+	uint64_t inode;
+	uint64_t bias;  /* added to link-time addresses */
+	bool unplaced;  /* FILE_SETTER: the process's memory does not have its probes */
+	bool told;      /* FILE_SETTER: an event has told of it */
+};
+
+struct process {
+	uint32_t pid;
+	uint64_t start_time; /* ns since boot, in the kernel's clock ticks */
+	uint32_t uid;
+	uint32_t ns_pid; /* in the innermost pid namespace */
+	char comm[GW_COMM_LEN + 1];
+	char *exe; /* path of its program, NULL: could not be read */
+
+	struct process_file file[PROCESS_FILES_MAX];
+	unsigned int files;
+	uint64_t mapped_at; /* ns, when it mapped libtorch; 0: before it was watched */
+	uint64_t noted;     /* ns, when /proc was last read for it */
+	uint64_t ended;     /* ns, 0: it lives */
+	/* The table's own. */
+	UT_hash_handle by_pid;
+};
+
+struct processes;
+
+/* NULL: out of memory. The files stay the caller's. */
+struct processes *processes_new(struct files *files);
+void processes_free(struct processes *processes);
+
+/*
+ * The process that has this pid now: read from /proc, and added when it was not known (*is_new).
+ * NULL when it is gone, memory is short, or there are too many (counted: processes_refused()).
+ */
+struct process *processes_note(struct processes *processes, uint32_t pid, bool *is_new);
+
+/* The one that is known by this pid, alive or ended; NULL: none. */
+struct process *processes_get(const struct processes *processes, uint32_t pid);
+
+/* The same by start time too, in ticks or exact. */
+struct process *processes_find(const struct processes *processes, uint32_t pid,
+			       uint64_t start_time);
+
+/* A child was forked: it has what its parent has, so it is known at once if the parent is. */
+struct process *processes_fork(struct processes *processes, uint32_t parent, uint32_t child);
+
+/*
+ * A process's memory is gone since `time`: it has ended, or (exec) has replaced its program. One
+ * that was noted later than it replaced its program is what it is now.
+ */
+void processes_end(struct processes *processes, uint32_t pid, uint64_t start_time, bool exec,
+		   uint64_t time);
+
+/*
+ * Forgets those that have ended some time ago, and looks at a few others, in turn, whether they
+ * still live: that they have ended may have been missed.
+ */
+void processes_tick(struct processes *processes, uint64_t now);
+
+/* The file that a process has at a mapping, if it is known; NULL: not yet. */
+struct process_file *process_file_at(struct process *process, uint64_t start, uint64_t inode);
+
+/*
+ * The process maps a file, and holds it. NULL: it has too many; the file then stays for ever, as
+ * nobody can tell when it is not needed any more.
+ */
+struct process_file *process_add_file(struct process *process, struct file *file, uint64_t start,
+				      uint64_t inode);
+
+/* The process maps a file no more. `file` is one of the process's. */
+void process_forget_file(struct process *process, struct process_file *file);
+
+/* Calls visit for each process that maps a file, also for those that have ended just now. */
+void processes_with_file(const struct processes *processes, uint32_t file_id,
+			 void (*visit)(void *context, struct process *process), void *context);
+
+unsigned int processes_count(const struct processes *processes);
+uint64_t processes_refused(const struct processes *processes);
+
+#endif

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "target/roles.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+/* Inspects a new file. Without memory nothing is known of it: the next look tries again. */
+static int fill(const struct role_search *search, struct file *file, int fd)
+{
+	struct inspection inspection;
+
+	if (inspections_get(search->inspections, search->role, fd, file->path, &inspection) ==
+	    -ENOMEM)
+		return -ENOMEM;
+	file->content = search->make(&inspection);
+	return file->content ? 0 : -ENOMEM;
+}
+
+static struct file *learn_behind(const struct role_search *search,
+				 const struct procfs_mapping *mapping, int fd, int *code)
+{
+	uint32_t uid = search->process ? search->process->uid : 0;
+	struct file *file = files_learn(search->files, search->role, fd, mapping->path, uid,
+					clock_monotonic(), code);
+
+	if (!file || file->content)
+		return file;
+	*code = fill(search, file, fd);
+	if (!*code)
+		return file;
+	files_drop(search->files, file);
+	return NULL;
+}
+
+struct file *roles_learn(const struct role_search *search, const struct procfs_mapping *mapping,
+			 int *code)
+{
+	struct process_file *known = NULL;
+	struct file *file = NULL;
+	int fd;
+
+	if (search->process)
+		known = process_file_at(search->process, mapping->start, mapping->inode);
+	if (known)
+		file = files_get(search->files, known->id);
+	if (file)
+		return file;
+	fd = procfs_open_mapping(search->pid, mapping);
+	if (fd < 0) {
+		*code = fd;
+		return NULL;
+	}
+	file = learn_behind(search, mapping, fd, code);
+	close(fd);
+	if (file && search->process)
+		process_add_file(search->process, file, mapping->start, mapping->inode);
+	return file;
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "watch/attacher.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "inspect/libc.h"
+#include "watch/inherited.h"
+
+#define MAX_REMOVALS 256 /* that wait; further ones are done by the caller */
+
+/* A thread with a queue; it is started when there is something to do. */
+struct worker {
+	pthread_t thread;
+	pthread_cond_t wake;
+	bool started;
+};
+
+struct attacher {
+	struct plans *plans;
+	pthread_mutex_t lock; /* of all that follows */
+	struct worker attaching, removing;
+	struct attach_job *waiting, *done;
+	bool is_attaching;
+	struct probes *removal[MAX_REMOVALS];
+	size_t removals;
+	bool ends;
+	int fd; /* counts the jobs that are done */
+};
+
+static void refuse_machine(const struct inspect_plan *plan, struct err *err)
+{
+	err_set(err, -ENOTSUP, "built for %s; this gradwatch is for %s",
+		inspect_machine_name(plan->machine), inspect_machine_name(inspect_own_machine()));
+}
+
+void attach_now(struct plans *plans, struct attach_job *job)
+{
+	struct inspection *inspection = &job->inspection;
+
+	if (!job->inspected)
+		inspections_make(FILE_SETTER, job->fd, job->path, inspection);
+	if (inspection->code) {
+		err_set(&job->err, inspection->code, "%s", inspection->reason);
+		return;
+	}
+	job->plan = inspection->plan;
+	if (job->plan.machine != inspect_own_machine()) {
+		refuse_machine(&job->plan, &job->err);
+		return;
+	}
+	if (job->libc[0]) /* files that are for glibc run with others, too (gcompat) */
+		libc_doubt(&job->plan, job->libc);
+	inherited_hurry(true);
+	if (!probes_open(&job->probes, plans, &job->plan, job->file_id, job->fd, &job->placed,
+			 &job->err))
+		job->err.code = 0;
+	inherited_hurry(false);
+}
+
+void attach_job_free(struct attach_job *job)
+{
+	if (!job)
+		return;
+	probes_close(job->probes);
+	if (job->fd >= 0)
+		close(job->fd);
+	free(job->path);
+	free(job);
+}
+
+static void free_jobs(struct attach_job *jobs)
+{
+	struct attach_job *job, *next;
+
+	LL_FOREACH_SAFE(jobs, job, next)
+	{
+		attach_job_free(job);
+	}
+}
+
+struct attacher *attacher_new(struct plans *plans)
+{
+	struct attacher *attacher = calloc(1, sizeof(*attacher));
+
+	if (!attacher)
+		return NULL;
+	attacher->plans = plans;
+	attacher->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (attacher->fd < 0) {
+		free(attacher);
+		return NULL;
+	}
+	pthread_mutex_init(&attacher->lock, NULL);
+	pthread_cond_init(&attacher->attaching.wake, NULL);
+	pthread_cond_init(&attacher->removing.wake, NULL);
+	return attacher;
+}
+
+/* Signals are for the loop. Called with the lock. */
+static bool start(struct attacher *attacher, struct worker *worker, void *(*run)(void *context))
+{
+	sigset_t all, before;
+
+	if (!worker->started) {
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &before);
+		worker->started = !pthread_create(&worker->thread, NULL, run, attacher);
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	}
+	if (worker->started)
+		pthread_cond_signal(&worker->wake);
+	return worker->started;
+}
+
+static void end(struct attacher *attacher, struct worker *worker)
+{
+	pthread_mutex_lock(&attacher->lock);
+	attacher->ends = true;
+	pthread_cond_signal(&worker->wake);
+	pthread_mutex_unlock(&attacher->lock);
+	if (worker->started)
+		pthread_join(worker->thread, NULL);
+	pthread_cond_destroy(&worker->wake);
+}
+
+void attacher_free(struct attacher *attacher)
+{
+	if (!attacher)
+		return;
+	end(attacher, &attacher->attaching);
+	end(attacher, &attacher->removing);
+	free_jobs(attacher->waiting);
+	free_jobs(attacher->done);
+	pthread_mutex_destroy(&attacher->lock);
+	close(attacher->fd);
+	free(attacher);
+}
+
+/* Called with the lock. */
+static void finish(struct attacher *attacher, struct attach_job *job)
+{
+	const uint64_t one = 1;
+
+	LL_APPEND(attacher->done, job);
+	if (write(attacher->fd, &one, sizeof(one)) < 0)
+		return; /* it has its greatest value: it is readable */
+}
+
+static void *run_attaching(void *context)
+{
+	struct attacher *attacher = context;
+	struct attach_job *job;
+
+	pthread_mutex_lock(&attacher->lock);
+	while (!attacher->ends) {
+		job = attacher->waiting;
+		if (!job) {
+			pthread_cond_wait(&attacher->attaching.wake, &attacher->lock);
+			continue;
+		}
+		LL_DELETE(attacher->waiting, job);
+		attacher->is_attaching = true;
+		pthread_mutex_unlock(&attacher->lock);
+		attach_now(attacher->plans, job);
+		pthread_mutex_lock(&attacher->lock);
+		attacher->is_attaching = false;
+		finish(attacher, job);
+	}
+	pthread_mutex_unlock(&attacher->lock);
+	return NULL;
+}
+
+void attacher_add(struct attacher *attacher, struct attach_job *job)
+{
+	bool started;
+
+	pthread_mutex_lock(&attacher->lock);
+	job->next = NULL;
+	started = start(attacher, &attacher->attaching, run_attaching);
+	if (started)
+		LL_APPEND(attacher->waiting, job);
+	pthread_mutex_unlock(&attacher->lock);
+	if (started)
+		return;
+	attach_now(attacher->plans, job);
+	pthread_mutex_lock(&attacher->lock);
+	finish(attacher, job);
+	pthread_mutex_unlock(&attacher->lock);
+}
+
+int attacher_fd(const struct attacher *attacher)
+{
+	return attacher->fd;
+}
+
+struct attach_job *attacher_next(struct attacher *attacher)
+{
+	struct attach_job *job;
+	uint64_t count;
+
+	pthread_mutex_lock(&attacher->lock);
+	job = attacher->done;
+	if (job)
+		LL_DELETE(attacher->done, job);
+	if (!attacher->done && read(attacher->fd, &count, sizeof(count)) < 0)
+		count = 0; /* it is empty */
+	pthread_mutex_unlock(&attacher->lock);
+	return job;
+}
+
+bool attacher_is_busy(struct attacher *attacher)
+{
+	bool is_busy;
+
+	pthread_mutex_lock(&attacher->lock);
+	is_busy = attacher->waiting || attacher->is_attaching;
+	pthread_mutex_unlock(&attacher->lock);
+	return is_busy;
+}
+
+/* Also at the end: what was given to it is removed. */
+static void *run_removing(void *context)
+{
+	struct attacher *attacher = context;
+
+	pthread_mutex_lock(&attacher->lock);
+	for (;;) {
+		struct probes *probes[MAX_REMOVALS];
+		size_t count = attacher->removals;
+
+		if (!count && attacher->ends)
+			break;
+		if (!count) {
+			pthread_cond_wait(&attacher->removing.wake, &attacher->lock);
+			continue;
+		}
+		memcpy(probes, attacher->removal, count * sizeof(*probes));
+		attacher->removals = 0;
+		pthread_mutex_unlock(&attacher->lock);
+		for (size_t i = 0; i < count; i++)
+			probes_close(probes[i]);
+		pthread_mutex_lock(&attacher->lock);
+	}
+	pthread_mutex_unlock(&attacher->lock);
+	return NULL;
+}
+
+void attacher_remove(struct attacher *attacher, struct probes *probes)
+{
+	bool queued;
+
+	if (!probes)
+		return;
+	pthread_mutex_lock(&attacher->lock);
+	queued = attacher->removals < MAX_REMOVALS &&
+		 start(attacher, &attacher->removing, run_removing);
+	if (queued)
+		attacher->removal[attacher->removals++] = probes;
+	pthread_mutex_unlock(&attacher->lock);
+	if (!queued)
+		probes_close(probes);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Inspects and probes files on a thread of its own: the verifier wants some tenths of a second for
+ * a build that is new, and nobody else is to wait for that. Probes are removed on another thread,
+ * where that takes long as well.
+ */
+#ifndef GRADWATCH_WATCH_ATTACHER_H
+#define GRADWATCH_WATCH_ATTACHER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "probe/probes.h"
+#include "target/inspections.h"
+
+/* A file to be probed, and what came of it. */
+struct attach_job {
+	uint32_t file_id;
+	int fd; /* the job's own */
+	char *path;
+	char libc[64]; /* see mapped.h */
+	bool inspected;
+	struct inspection inspection; /* inspected: given, else made */
+	bool has_key;                 /* key: for inspections_put() */
+	struct inspection_key key;
+	/* What came of it. */
+	struct inspect_plan plan; /* of the inspection, with the doubts that the process adds */
+	struct probes *probes;    /* NULL: code says why */
+	unsigned int placed;
+	struct err err;
+	struct attach_job *next;
+};
+
+/* Does a job on the calling thread. */
+void attach_now(struct plans *plans, struct attach_job *job);
+
+/* NULL-safe. Probes that nobody took are removed. */
+void attach_job_free(struct attach_job *job);
+
+struct attacher;
+
+/* NULL: out of memory. */
+struct attacher *attacher_new(struct plans *plans);
+
+/* Waits for what is under way; jobs that were not begun are dropped. NULL-safe. */
+void attacher_free(struct attacher *attacher);
+
+/* Takes a job; done at once where no thread can be made. */
+void attacher_add(struct attacher *attacher, struct attach_job *job);
+
+/* Readable when attacher_next() has something. */
+int attacher_fd(const struct attacher *attacher);
+
+/* A job that is done, the caller's then; NULL: none. */
+struct attach_job *attacher_next(struct attacher *attacher);
+
+/* Whether jobs are waiting or under way. */
+bool attacher_is_busy(struct attacher *attacher);
+
+/* Has probes removed; they are the attacher's from here on. NULL-safe. */
+void attacher_remove(struct attacher *attacher, struct probes *probes);
+
+#endif
