@@ -95,11 +95,13 @@ def test_raise_after_idle(puppet, gradwatch):
     """No trace is stopped to place the probe in the binding: it is there before and after."""
     process = puppet()
     monitor = watch(gradwatch, process, "--on-violation", "raise")
-    assert probes_of(monitor) == 5
+    before = probes_of(monitor)
+    assert before in (3, 5)  # setter, binding; the three of the modes, which may share a link
     process.run("trace")
     process.send("set 0")
     assert process.answer()["error"].startswith("RuntimeError: gradwatch")
     process.run("end")
+    assert probes_of(monitor) == before
     process.end()
     monitor.finish()
     assert len(actions(monitor, "performed")) == len(actions(monitor)) == 1

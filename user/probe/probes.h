@@ -44,7 +44,10 @@ int probes_open(struct probes **probes, struct plans *plans, const struct inspec
 /* Removes the probes of a file; NULL-safe. Waits until none of their programs runs any more. */
 void probes_close(struct probes *probes);
 
-/* The same of many files at once, none of them NULL; after programs_end_probes(). */
+/*
+ * The same of many files at once, none of them NULL; of files that nobody maps any more, or after
+ * programs_end_probes().
+ */
 void probes_close_all(struct probes *const *probes, size_t count);
 
 /* Places the probe that lets calls raise at an offset of a binding's file. */

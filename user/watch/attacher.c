@@ -244,8 +244,7 @@ static void *run_removing(void *context)
 		memcpy(probes, attacher->removal, count * sizeof(*probes));
 		attacher->removals = 0;
 		pthread_mutex_unlock(&attacher->lock);
-		for (size_t i = 0; i < count; i++)
-			probes_close(probes[i]);
+		probes_close_all(probes, count);
 		pthread_mutex_lock(&attacher->lock);
 	}
 	pthread_mutex_unlock(&attacher->lock);
