@@ -21,6 +21,9 @@ def test_hold_and_release(target, enforced, gradwatch, binary):
     monitor.finish()
     outcomes = [event["outcome"] for event in actions(monitor)]
     assert outcomes == ["performed", "let_go"]
+    # The change is told first, then what is done about it.
+    types = [event["type"] for event in monitor.events]
+    assert types.index("violation") < types.index("action")
     # Released, the change is made.
     assert [(event["from"], event["to"]) for event in monitor.violations] == [(True, False)]
 

@@ -31,7 +31,9 @@ def paused(enforced, gradwatch, *arguments):
     monitor = watch(gradwatch, process, *arguments)
     process.go()
     assert process.line() == "traced"
-    monitor.wait_for("trace_begin")  # what user space tells, BPF knows
+    monitor.wait_for("trace_begin")
+    # It tells of the trace first, then BPF; it sleeps when there is nothing more to do.
+    wait_until(lambda: state_of(monitor.pid) == "S")
     return process, monitor
 
 

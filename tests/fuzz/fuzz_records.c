@@ -63,17 +63,21 @@ static void no_torch(void *context, uint32_t file_id, struct event_torch *torch)
 }
 
 /* Answers each question, as one who acts would. */
-static void on_asked(void *context, const struct gw_event_record *record, struct event *event,
-		     bool info, bool accepted)
+static void decide(struct model *model, struct model_decision *decision)
 {
-	(void)accepted;
-	event->action.action = record->ask % GW_ACTION_MAX;
-	event->action.outcome = info ? ACTION_REFUSED : ACTION_PERFORMED;
-	model_action(context, event);
+	struct event_action *action = &decision->event.action;
+
+	if (decision->subject != MODEL_SUBJECT_CHANGE)
+		return;
+	action->action = decision->record.ask % GW_ACTION_MAX;
+	action->outcome = decision->verdict == MODEL_VERDICT_VIOLATION ? ACTION_PERFORMED
+								       : ACTION_REFUSED;
+	model_action(model, &decision->event);
 }
 
 static void feed(struct model *model, const uint8_t *data, size_t size)
 {
+	static struct model_decision decision;
 	struct gw_session session;
 	enum piece piece = data[0] % PIECE_KINDS;
 	uint8_t *record;
@@ -92,7 +96,8 @@ static void feed(struct model *model, const uint8_t *data, size_t size)
 	record = malloc(size + 1); /* of its very size, for ASan; a record is aligned */
 	CHECK(record);
 	memcpy(record, data, size);
-	model_record(model, record, size, piece == PIECE_BOTH ? &session : NULL);
+	model_record(model, record, size, piece == PIECE_BOTH ? &session : NULL, &decision);
+	decide(model, &decision);
 	free(record);
 }
 
@@ -107,7 +112,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		open_sinks();
 	model = model_new(&options, &resolver, on_event, NULL);
 	CHECK(model);
-	model_set_actor(model, &(struct model_actor){.asked = on_asked, .context = model});
 	while (size > 2) {
 		size_t length = (size_t)data[0] | (size_t)data[1] << 8;
 

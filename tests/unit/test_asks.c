@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* user/model/asks: what an actor is told, and what its outcomes do to findings and totals. */
+/* user/model/asks: what is handed out to be decided, and what outcomes do to findings and totals.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,47 +10,22 @@
 
 #include "model/model.h"
 
+#define MAX_EVENTS 16
+
 struct seen {
 	struct model *model;
-	unsigned int begun, ended, asked, findings, actions;
-	enum model_verdict verdict;
-	struct event event; /* last one asked about */
+	enum event_type type[MAX_EVENTS]; /* of all events so far, in order */
+	unsigned int events, findings;
+	struct model_decision decision; /* the last one */
 };
 
 static void on_event(void *context, const struct event *event)
 {
 	struct seen *seen = context;
 
+	assert_true(seen->events < MAX_EVENTS);
+	seen->type[seen->events++] = event->type;
 	seen->findings += event->type == EVENT_FINDING;
-	seen->actions += event->type == EVENT_ACTION;
-}
-
-static void on_begun(void *context, const struct gw_event_record *record, enum trace_kind kind,
-		     bool info)
-{
-	struct seen *seen = context;
-
-	assert_int_equal(record->session, 7);
-	assert_int_equal(kind, TRACE_KIND_UNKNOWN); /* no stack, no kind */
-	assert_false(info);
-	seen->begun++;
-}
-
-static void on_ended(void *context, uint64_t trace)
-{
-	assert_int_equal(trace, 7);
-	((struct seen *)context)->ended++;
-}
-
-static void on_asked(void *context, const struct gw_event_record *record, struct event *event,
-		     enum model_verdict verdict)
-{
-	struct seen *seen = context;
-
-	assert_int_equal(record->pid, 4711);
-	seen->asked++;
-	seen->verdict = verdict;
-	seen->event = *event;
 }
 
 static struct gw_event_record make_record(enum gw_record_type type, enum gw_ask ask)
@@ -72,19 +48,24 @@ static struct gw_event_record make_record(enum gw_record_type type, enum gw_ask 
 	return record;
 }
 
+static int take(struct seen *seen, const struct gw_event_record *record)
+{
+	return model_record(seen->model, record, sizeof(*record), NULL, &seen->decision);
+}
+
 static void start(struct seen *seen)
 {
 	const struct model_options options = {.idle_ns = 1000, .kinds = KINDS_ALL};
-	const struct model_actor actor = {on_begun, on_ended, on_asked, seen};
 	struct gw_event_record record = make_record(GW_RECORD_TRACE, GW_ASK_NONE);
 
 	memset(seen, 0, sizeof(*seen));
 	seen->model = model_new(&options, NULL, on_event, seen);
 	assert_non_null(seen->model);
-	model_set_actor(seen->model, &actor);
-	assert_int_equal(model_record(seen->model, &record, sizeof(record), NULL), 0);
-	assert_int_equal(seen->begun, 1);
-	assert_int_equal(seen->asked, 0);
+	assert_int_equal(take(seen, &record), 0);
+	assert_int_equal(seen->decision.subject, MODEL_SUBJECT_TRACE);
+	assert_int_equal(seen->decision.record.session, 7);
+	assert_int_equal(seen->decision.kind, TRACE_KIND_UNKNOWN); /* no stack, no kind */
+	assert_false(seen->decision.info);
 }
 
 static void end_trace(struct seen *seen)
@@ -102,7 +83,6 @@ static void end_trace(struct seen *seen)
 	};
 
 	assert_true(model_session(seen->model, &session, MODEL_MODE_UNKNOWN, 300));
-	assert_int_equal(seen->ended, 1);
 }
 
 static void test_asked(void **state)
@@ -113,17 +93,59 @@ static void test_asked(void **state)
 
 	(void)state;
 	start(&seen);
-	assert_int_equal(model_record(seen.model, &record, sizeof(record), NULL), 0);
-	assert_int_equal(seen.asked, 1);
-	assert_int_equal(seen.verdict, MODEL_VERDICT_UNSURE); /* its session is not known */
-	assert_int_equal(seen.event.type, EVENT_ACTION);
-	assert_int_equal(seen.event.action.trace, 7);
-	assert_true(seen.event.action.from && !seen.event.action.to);
+	assert_int_equal(take(&seen, &record), 0);
+	assert_int_equal(seen.decision.subject, MODEL_SUBJECT_CHANGE);
+	assert_int_equal(seen.decision.record.pid, 4711);
+	/* its session is not known */
+	assert_int_equal(seen.decision.verdict, MODEL_VERDICT_UNSURE);
+	assert_int_equal(seen.decision.event.type, EVENT_ACTION);
+	assert_int_equal(seen.decision.event.process.tid, 4712);
+	assert_int_equal(seen.decision.event.action.trace, 7);
+	assert_true(seen.decision.event.action.from && !seen.decision.event.action.to);
 	/* A question is no change: there is nothing to find. */
 	end_trace(&seen);
 	model_totals(seen.model, &totals);
 	assert_int_equal(totals.violations, 0);
 	assert_int_equal(seen.findings, 0);
+	model_free(seen.model);
+}
+
+/* What was decided before is not handed out again. */
+static void test_nothing_to_decide(void **state)
+{
+	struct gw_event_record record = make_record(GW_RECORD_VIOLATION, GW_ASK_NONE);
+	struct gw_event_record bad = make_record(GW_RECORD_ASK, GW_ASK_MAX);
+	struct gw_event_record asked = make_record(GW_RECORD_ASK, GW_ASK_STOPPED);
+	struct seen seen;
+
+	(void)state;
+	start(&seen);
+	assert_int_equal(take(&seen, &record), 0);
+	assert_int_equal(seen.decision.subject, MODEL_SUBJECT_NONE);
+	assert_int_equal(take(&seen, &asked), 0);
+	assert_int_equal(seen.decision.subject, MODEL_SUBJECT_CHANGE);
+	assert_true(take(&seen, &bad) < 0);
+	assert_int_equal(seen.decision.subject, MODEL_SUBJECT_NONE);
+	assert_int_equal(model_record(seen.model, &asked, sizeof(asked), NULL, NULL), 0);
+	model_free(seen.model);
+}
+
+/* The change's own event is out before anything is done about it. */
+static void test_order(void **state)
+{
+	struct gw_event_record record = make_record(GW_RECORD_VIOLATION, GW_ASK_STOPPED);
+	struct seen seen;
+
+	(void)state;
+	start(&seen);
+	assert_int_equal(take(&seen, &record), 0);
+	assert_int_equal(seen.events, 2);
+	assert_int_equal(seen.type[0], EVENT_TRACE_BEGIN);
+	assert_int_equal(seen.type[1], EVENT_VIOLATION);
+	/* The verdict is that of the moment before the change. */
+	assert_int_equal(seen.decision.verdict, MODEL_VERDICT_UNSURE);
+	model_action(seen.model, &seen.decision.event);
+	assert_int_equal(seen.type[2], EVENT_ACTION);
 	model_free(seen.model);
 }
 
@@ -133,20 +155,20 @@ static void check_outcome(enum gw_action action, enum action_outcome outcome, bo
 {
 	struct gw_event_record record = make_record(GW_RECORD_VIOLATION, GW_ASK_SIGNALLED);
 	struct event_totals totals;
+	struct event *event;
 	struct seen seen;
 
 	start(&seen);
-	assert_int_equal(model_record(seen.model, &record, sizeof(record), NULL), 0);
-	assert_int_equal(seen.asked, 1);
-	seen.event.action.action = action;
-	seen.event.action.outcome = outcome;
-	seen.event.action.after_change = after_change;
-	model_action(seen.model, &seen.event);
+	assert_int_equal(take(&seen, &record), 0);
+	event = &seen.decision.event;
+	event->action.action = action;
+	event->action.outcome = outcome;
+	event->action.after_change = after_change;
+	model_action(seen.model, event);
 	end_trace(&seen);
 	model_totals(seen.model, &totals);
 	assert_int_equal(totals.violations, 1);
 	assert_int_equal(totals.actions[outcome], 1);
-	assert_int_equal(seen.actions, 1);
 	assert_int_equal(seen.findings, findings);
 	model_free(seen.model);
 }
@@ -162,24 +184,13 @@ static void test_outcomes(void **state)
 	check_outcome(GW_ACTION_RAISE, ACTION_REFUSED, false, 1);
 }
 
-static void test_bad_question(void **state)
-{
-	struct gw_event_record record = make_record(GW_RECORD_ASK, GW_ASK_MAX);
-	struct seen seen;
-
-	(void)state;
-	start(&seen);
-	assert_true(model_record(seen.model, &record, sizeof(record), NULL) < 0);
-	assert_int_equal(seen.asked, 0);
-	model_free(seen.model);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_asked),
+		cmocka_unit_test(test_nothing_to_decide),
+		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_outcomes),
-		cmocka_unit_test(test_bad_question),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

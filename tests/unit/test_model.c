@@ -156,7 +156,7 @@ static struct gw_session make_session(uint64_t id)
 static int record(struct fixture *fixture, struct gw_event_record violation,
 		  const struct gw_session *session)
 {
-	return model_record(fixture->model, &violation, sizeof(violation), session);
+	return model_record(fixture->model, &violation, sizeof(violation), session, NULL);
 }
 
 static void test_violation(void **state)
@@ -290,7 +290,7 @@ static void test_bad_records(void **state)
 
 		assert_non_null(cut);
 		memcpy(cut, &good, size);
-		assert_int_equal(model_record(fixture->model, cut, size, NULL), -EBADMSG);
+		assert_int_equal(model_record(fixture->model, cut, size, NULL, NULL), -EBADMSG);
 		free(cut);
 	}
 	bad = good;
@@ -310,7 +310,7 @@ static void test_bad_records(void **state)
 	assert_int_equal(totals_of(fixture).lost, 0);
 
 	memcpy(unaligned + 1, &good, sizeof(good));
-	assert_int_equal(model_record(fixture->model, unaligned + 1, sizeof(good), NULL), 0);
+	assert_int_equal(model_record(fixture->model, unaligned + 1, sizeof(good), NULL, NULL), 0);
 	assert_string_equal(story(fixture), "LBV");
 }
 
@@ -561,7 +561,7 @@ static void test_without_resolver(void **state)
 	struct gw_event_record violation = make_violation(1, 0, 0);
 
 	assert_non_null(model);
-	assert_int_equal(model_record(model, &violation, sizeof(violation), NULL), 0);
+	assert_int_equal(model_record(model, &violation, sizeof(violation), NULL, NULL), 0);
 	assert_string_equal(last(fixture)->process.exe, "");
 	model_free(model);
 	model_free(NULL);

@@ -364,29 +364,27 @@ static void tell_unsure(struct act *act, const struct question *question)
 	tell_outcome(act, question->event, ACTION_REFUSED, UNSURE);
 }
 
-static void on_asked(void *context, const struct gw_event_record *record, struct event *event,
-		     enum model_verdict verdict)
+static void decide_change(struct act *act, struct model_decision *decision)
 {
-	const struct question question = {record, event};
-	struct act *act = context;
-	bool wanted = act->policy->kinds >> event->action.kind & 1;
+	const struct gw_event_record *record = &decision->record;
+	const struct question question = {record, &decision->event};
+	bool wanted = act->policy->kinds >> decision->kind & 1;
 
 	if (record->ask == GW_ASK_STOPPED)
 		note_stopped(act, record);
-	if (verdict == MODEL_VERDICT_VIOLATION && wanted) {
+	if (decision->verdict == MODEL_VERDICT_VIOLATION && wanted) {
 		act_on(act, &question);
 		return;
 	}
 	let_call_go(act, record);
-	if (verdict == MODEL_VERDICT_UNSURE && wanted && record->ask != GW_ASK_MISSED)
+	if (decision->verdict == MODEL_VERDICT_UNSURE && wanted && record->ask != GW_ASK_MISSED)
 		tell_unsure(act, &question);
 }
 
-static void on_begun(void *context, const struct gw_event_record *record, enum trace_kind kind,
-		     bool info)
+static void decide_trace(struct act *act, const struct model_decision *decision)
 {
-	struct act *act = context;
-	bool wanted = !info && act->policy->kinds >> kind & 1;
+	const struct gw_event_record *record = &decision->record;
+	bool wanted = !decision->info && act->policy->kinds >> decision->kind & 1;
 
 	/* First what BPF raises with, then the leave to do so. */
 	if (wanted && act->policy->bpf.registers)
@@ -395,7 +393,15 @@ static void on_begun(void *context, const struct gw_event_record *record, enum t
 			wanted ? GW_DECISION_ACT : GW_DECISION_LET_BE);
 }
 
-static void on_ended(void *context, uint64_t trace)
+static void on_decision(void *context, struct model_decision *decision)
+{
+	if (decision->subject == MODEL_SUBJECT_TRACE)
+		decide_trace(context, decision);
+	else if (decision->subject == MODEL_SUBJECT_CHANGE)
+		decide_change(context, decision);
+}
+
+static void on_trace_ended(void *context, uint64_t trace)
 {
 	programs_decide(((struct act *)context)->discover->programs, trace, 0);
 }
@@ -521,7 +527,8 @@ void act_actor(struct act *act, struct watch_actor *actor)
 	*actor = (struct watch_actor){
 		.start = start,
 		.process = on_process,
-		.model = {on_begun, on_ended, on_asked, act},
+		.decide = on_decision,
+		.trace_ended = on_trace_ended,
 		.settle = settle,
 		.tick = on_tick,
 		.is_undecided = is_undecided,

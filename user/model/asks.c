@@ -46,29 +46,25 @@ static enum model_verdict verdict_of(const struct model *model,
 }
 
 void model_ask(struct model *model, const struct gw_event_record *record,
-	       const struct gw_session *session, const struct event_stack *stack)
+	       const struct gw_session *session, const struct event_stack *stack,
+	       struct model_decision *decision)
 {
-	struct event event = {.type = EVENT_ACTION, .time = record->header.time};
-	struct event_action *action = &event.action;
+	struct event *event = &decision->event;
+	struct event_action *action = &event->action;
 
-	if (!model->actor.asked)
-		return;
-	model_process_of_record(&event.process, record);
-	model_complete(model, &event, record->file_id);
-	event.stack = *stack;
+	decision->subject = MODEL_SUBJECT_CHANGE;
+	decision->record = *record;
+	decision->kind = model_kind(model, record->session, record->mode);
+	decision->verdict = verdict_of(model, record, decision->kind, stack,
+				       session && session->seen_from_start);
+	*event = (struct event){.type = EVENT_ACTION, .time = record->header.time, .stack = *stack};
+	model_process_of_record(&event->process, record);
+	model_complete(model, event, record->file_id);
 	action->trace = record->session;
-	action->kind = model_kind(model, record->session, record->mode);
+	action->kind = decision->kind;
 	action->from = record->from;
 	action->to = record->to;
 	action->by_bpf = record->ask == GW_ASK_RAISED || record->ask == GW_ASK_SIGNALLED;
-	model->actor.asked(model->actor.context, record, &event,
-			   verdict_of(model, record, action->kind, stack,
-				      session && session->seen_from_start));
-}
-
-void model_set_actor(struct model *model, const struct model_actor *actor)
-{
-	model->actor = *actor;
 }
 
 void model_action(struct model *model, const struct event *event)

@@ -182,14 +182,18 @@ static bool begin_trace(struct model *model, uint64_t id)
 }
 
 static void note_begin(struct model *model, const struct gw_event_record *record,
-		       const struct event_stack *stack, const void *data, size_t size)
+		       const struct event_stack *stack, const void *data, size_t size,
+		       struct model_decision *decision)
 {
 	enum trace_kind kind = frames_kind(stack);
 
 	begins_note(model->begins, record->session, kind, data, size);
-	if (model->actor.begun)
-		model->actor.begun(model->actor.context, record, kind,
-				   model_is_info(model, kind, record->began));
+	if (!decision)
+		return;
+	decision->subject = MODEL_SUBJECT_TRACE;
+	decision->record = *record;
+	decision->kind = kind;
+	decision->info = model_is_info(model, kind, record->began);
 }
 
 static void begin_from_session(struct model *model, const struct gw_session *session,
@@ -319,23 +323,23 @@ static struct scopes_origin origin_of(const struct gw_session *session, uint64_t
 }
 
 static void take_event(struct model *model, struct gw_event_record *record, const void *data,
-		       size_t size, const struct gw_session *session)
+		       size_t size, const struct gw_session *session,
+		       struct model_decision *decision)
 {
 	const struct scopes_origin origin = origin_of(session, record->session);
 	bool is_trace = record->header.type == GW_RECORD_TRACE;
-	struct codes_frames frames;
 	struct change_role role;
 	struct event_stack stack;
 
-	model_stack(model, record->file_id, data, size, &frames, &stack);
+	model_stack(model, record->file_id, data, size, &model->frames, &stack);
 	if (!is_trace && frames_has_backward(&stack))
 		model_note_mixed(model, record->session);
 	if (is_trace && record->session)
-		note_begin(model, record, &stack, data, size);
+		note_begin(model, record, &stack, data, size, decision);
 	if (record->session)
 		begin_of_record(model, record, session, is_trace ? &stack : NULL);
-	if (record->ask)
-		model_ask(model, record, session, &stack);
+	if (record->ask && !is_trace && decision)
+		model_ask(model, record, session, &stack, decision);
 	switch (record->header.type) {
 	case GW_RECORD_VIOLATION:
 		model->totals.stacks[stack.status]++;
@@ -356,10 +360,12 @@ static void take_event(struct model *model, struct gw_event_record *record, cons
 }
 
 int model_record(struct model *model, const void *data, size_t size,
-		 const struct gw_session *session)
+		 const struct gw_session *session, struct model_decision *decision)
 {
 	struct gw_event_record record;
 
+	if (decision)
+		decision->subject = MODEL_SUBJECT_NONE;
 	if (!codes_add(model->codes, data, size))
 		return 0;
 	if (!read_event(&record, data, size)) {
@@ -369,7 +375,7 @@ int model_record(struct model *model, const void *data, size_t size,
 	if (model->finished)
 		return 0;
 	tell_lost(model, record.header.lost, record.header.time);
-	take_event(model, &record, data, size, session);
+	take_event(model, &record, data, size, session, decision);
 	return 0;
 }
 
@@ -433,8 +439,6 @@ static void end_trace(struct model *model, const struct gw_session *session,
 	if (session->throttled)
 		findings_note_throttled(model->findings, session->id, session->throttled);
 	begins_forget(model->begins, session->id);
-	if (model->actor.ended)
-		model->actor.ended(model->actor.context, session->id);
 	model_process_of_session(&event.process, session);
 	trace_of_session(&event.trace, session);
 	event.trace.reason = reason;

@@ -39,18 +39,23 @@ enum model_verdict {
 	MODEL_VERDICT_UNSURE,   /* it may end a scope that was not seen to begin */
 };
 
+enum model_subject {
+	MODEL_SUBJECT_NONE,
+	MODEL_SUBJECT_TRACE,  /* a trace has begun: its changes are to be acted on, or not */
+	MODEL_SUBJECT_CHANGE, /* BPF asks about a change, or says what it did about it (gw_ask) */
+};
+
 /*
- * Who acts on violations, told what only the model knows. begun: a trace, by its first record, and
- * its kind; info: its changes are no violations. ended: it is over. asked: a record with a question
- * (gw_ask): *event is an EVENT_ACTION, filled but for what is done.
+ * What a record leaves to be decided. The model says what it knows and does nothing itself: who
+ * acts on violations is given this by the model's caller, when the record's events are out.
  */
-struct model_actor {
-	void (*begun)(void *context, const struct gw_event_record *record, enum trace_kind kind,
-		      bool info);
-	void (*ended)(void *context, uint64_t trace);
-	void (*asked)(void *context, const struct gw_event_record *record, struct event *event,
-		      enum model_verdict verdict);
-	void *context;
+struct model_decision {
+	enum model_subject subject;
+	struct gw_event_record record;
+	enum trace_kind kind;
+	bool info;                  /* TRACE: its changes are no violations */
+	enum model_verdict verdict; /* CHANGE */
+	struct event event;         /* CHANGE: an EVENT_ACTION, filled but for what is done */
 };
 
 /* NULL when out of memory. handler and resolver contexts stay the caller's. */
@@ -58,19 +63,19 @@ struct model *model_new(const struct model_options *options, const struct model_
 			event_handler handler, void *context);
 void model_free(struct model *model);
 
-/* Copied; without one, questions are ignored. */
-void model_set_actor(struct model *model, const struct model_actor *actor);
-
-/* Counts an outcome, and tells of it. */
+/* Counts the outcome of an action, and emits it. */
 void model_action(struct model *model, const struct event *event);
 
 /*
  * One record of the ring buffer: emits LOST (when its counter shows a gap), TRACE_BEGIN (when its
  * trace is new; `session` is the map's snapshot of it, NULL if there is none) and the event itself.
  * -EBADMSG for a record that is not of this ABI; it is counted (model_bad_records).
+ *
+ * *decision is set in any case; NULL: nobody acts. The stack of its event is the model's, and good
+ * until the next call of model_record().
  */
 int model_record(struct model *model, const void *record, size_t size,
-		 const struct gw_session *session);
+		 const struct gw_session *session, struct model_decision *decision);
 
 /* What the caller found out about a session's mode object by looking at the process. */
 enum model_mode_state { MODEL_MODE_UNKNOWN, MODEL_MODE_ALIVE, MODEL_MODE_GONE };

@@ -11,7 +11,6 @@
 struct model {
 	struct model_options options;
 	struct model_resolver resolver;
-	struct model_actor actor;
 	event_handler handler;
 	void *context;
 
@@ -21,6 +20,7 @@ struct model {
 	struct recent *processes;
 	struct begins *begins;
 	struct codes *codes;
+	struct codes_frames frames; /* of the last record */
 	struct scopes *scopes;
 	struct findings *findings;
 	struct event_totals totals; /* totals.lost: losses told so far */
@@ -62,8 +62,12 @@ void model_role(const struct model *model, const struct gw_event_record *record,
  */
 bool model_is_info(const struct model *model, enum trace_kind kind, uint8_t began);
 
-/* BPF asks what is to be done about a violation, or tells what it did (asks.c). */
+/*
+ * Fills in what BPF asks about a change (asks.c). To be called before the change is taken: the
+ * verdict depends on the scopes that are open before it.
+ */
 void model_ask(struct model *model, const struct gw_event_record *record,
-	       const struct gw_session *session, const struct event_stack *stack);
+	       const struct gw_session *session, const struct event_stack *stack,
+	       struct model_decision *decision);
 
 #endif

@@ -19,7 +19,11 @@ struct watch_actor {
 	/* A watched process has a probed library mapped; again when it maps the Python binding. */
 	void (*process)(void *context, struct process *process, struct library *library,
 			const struct process_file *file, const struct mapped *mapped);
-	struct model_actor model;
+	/* What a record leaves to be decided; its own events are out. decision->event is the
+	 * actor's to fill in, and goes to model_action(). */
+	void (*decide)(void *context, struct model_decision *decision);
+	/* A trace is over. May be called again for the same one. */
+	void (*trace_ended)(void *context, uint64_t trace);
 	/*
 	 * All records that were there have been taken. Returns whether the caller is to look for
 	 * more and call again: then the processes they may come from stand still.
@@ -34,7 +38,7 @@ struct watch_actor {
 	void (*cease)(void *context);
 	/* The probes are gone. */
 	void (*stop)(void *context);
-	void *context; /* of all but the model's */
+	void *context;
 };
 
 #endif

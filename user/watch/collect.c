@@ -32,7 +32,8 @@ struct collect {
 	const struct watch_actor *actor;
 	void (*gone)(void *context, const struct gw_process_record *record);
 	void *gone_context;
-	struct gw_session last; /* the session of the last record: records come in bursts */
+	struct model_decision decision; /* of the last record */
+	struct gw_session last;         /* the session of the last record: records come in bursts */
 };
 
 static const struct gw_session *session_of(struct collect *collect, const void *data, size_t size)
@@ -58,6 +59,18 @@ static bool is_undecided(const struct collect *collect, const struct gw_session 
 	return actor && actor->is_undecided(actor->context, session->pid);
 }
 
+/* The model's word on a session; an actor need not remember a trace that is over. */
+static bool tell_session(struct collect *collect, const struct gw_session *session,
+			 enum model_mode_state mode, uint64_t now)
+{
+	const struct watch_actor *actor = collect->actor;
+	bool over = model_session(collect->model, session, mode, now);
+
+	if (over && actor)
+		actor->trace_ended(actor->context, session->id);
+	return over;
+}
+
 /*
  * Takes a session whose thread has ended out of the map: no record of it follows this one. Returns
  * false for other records.
@@ -77,7 +90,7 @@ static bool take_end(struct collect *collect, const void *data, size_t size)
 		return true;
 	programs_forget_session(collect->programs, record.session);
 	collect->last.id = 0;
-	model_session(collect->model, &session, MODEL_MODE_UNKNOWN, record.header.time);
+	tell_session(collect, &session, MODEL_MODE_UNKNOWN, record.header.time);
 	return true;
 }
 
@@ -110,6 +123,17 @@ static unsigned long end_of_record(const struct collect *collect, size_t size)
 	return consumed(collect) + ((BPF_RINGBUF_HDR_SZ + size + 7) & ~7ul);
 }
 
+/* The record's events first, then what is done about it. */
+static void tell_record(struct collect *collect, const void *data, size_t size)
+{
+	const struct watch_actor *actor = collect->actor;
+
+	model_record(collect->model, data, size, session_of(collect, data, size),
+		     actor ? &collect->decision : NULL);
+	if (actor && collect->decision.subject != MODEL_SUBJECT_NONE)
+		actor->decide(actor->context, &collect->decision);
+}
+
 /*
  * A negative result ends the reading; libbpf has then taken this record as well. A bad record is
  * counted by the model.
@@ -121,7 +145,7 @@ static int on_record(void *context, void *data, size_t size)
 		    clock_monotonic() >= collect->deadline;
 
 	if (!take_end(collect, data, size) && !take_process(collect, data, size))
-		model_record(collect->model, data, size, session_of(collect, data, size));
+		tell_record(collect, data, size);
 	return last ? -ECANCELED : 0;
 }
 
@@ -237,7 +261,7 @@ static void sweep_session(struct collect *collect, uint64_t id, uint64_t now, bo
 		programs_forget_session(collect->programs, id);
 		collect_records(collect, true);
 	}
-	if (!model_session(collect->model, &session, mode, now) && last)
+	if (!tell_session(collect, &session, mode, now) && last)
 		model_session_detach(collect->model, &session, now);
 }
 

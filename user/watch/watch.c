@@ -130,7 +130,6 @@ static int start_actor(struct watch *watch, const struct watch_actor *actor, str
 	if (code)
 		return code;
 	watch->acting = true;
-	model_set_actor(discover->model, &actor->model);
 	discover->found = actor->process;
 	discover->found_context = actor->context;
 	return 0;
