@@ -241,7 +241,8 @@ class Gradwatch(Process):
         ended = [event["trace"] for event in self.of_type("trace_end")]
         torn = [line for line in self.other if "mono_ns" in line]
         assert not torn, f"lines are not whole: {torn}"
-        odd = [event for event in self.events if event.get("trace") in set(begun) ^ set(ended)]
+        unpaired = set(begun) ^ set(ended)
+        odd = [event for event in self.events if event.get("trace") in unpaired]
         assert sorted(begun) == sorted(ended), odd
         assert len(begun) == len(set(begun)) == totals[1]
         assert {event["trace"] for event in self.violations} - {None} <= set(begun)
