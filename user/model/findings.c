@@ -6,23 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Out of memory in uthash: the element is not added, and HASH_ADD's caller sees that it is not. */
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+#include "base/table.h"
 
 /* A finding that was reported. */
 struct known {
+	struct table_item item;
 	char *identity; /* owned */
 	uint64_t number, count, reported;
 	uint64_t next;      /* count at which to report again */
 	uint64_t trace;     /* of its last occurrence */
 	uint64_t throttled; /* changes of its traces that were not sent */
 	enum severity severity;
-	UT_hash_handle hh; /* in order of use: the one not seen for longest is first */
 };
 
 struct findings {
-	struct known *known; /* by identity */
+	struct table known; /* by identity, in order of use */
 	event_handler handler;
 	void *context;
 	uint64_t last_number;
@@ -35,24 +33,26 @@ struct findings *findings_new(event_handler handler, void *context)
 
 	if (!findings)
 		return NULL;
+	findings->known.capacity = FINDINGS_MAX;
 	findings->handler = handler;
 	findings->context = context;
 	return findings;
 }
 
+static void free_known(struct known *known)
+{
+	free(known->identity);
+	free(known);
+}
+
 void findings_free(struct findings *findings)
 {
-	struct known *known, *next;
+	struct table_item *item;
 
 	if (!findings)
 		return;
-	known = findings->known;
-	HASH_CLEAR(hh, findings->known); /* the table; the elements stay linked */
-	for (; known; known = next) {
-		next = known->hh.next;
-		free(known->identity);
-		free(known);
-	}
+	while ((item = table_pop(&findings->known)))
+		free_known((struct known *)item);
 	free(findings);
 }
 
@@ -117,60 +117,36 @@ static void report_last(struct findings *findings, struct known *known, uint64_t
 		report_repeats(findings, &event, known);
 }
 
-/* An entry for a new finding; the one that has not been used for longest gives up its own. */
-static struct known *take_entry(struct findings *findings, uint64_t time)
+/* The one that has not been used for longest gives up its place. */
+static void make_room(struct findings *findings, uint64_t time)
 {
-	struct known *oldest = findings->known;
+	struct known *oldest = (struct known *)table_surplus(&findings->known);
 
-	if (HASH_COUNT(findings->known) < FINDINGS_MAX)
-		return calloc(1, sizeof(*oldest));
+	if (!oldest)
+		return;
 	report_last(findings, oldest, time);
-	HASH_DEL(findings->known, oldest);
-	free(oldest->identity);
+	table_remove(&findings->known, &oldest->item);
+	free_known(oldest);
 	findings->forgotten++;
-	return oldest;
 }
 
 /* Without memory it is not remembered, and the next occurrence is a new finding. */
 static void remember(struct findings *findings, const struct event *event)
 {
-	struct known *known = take_entry(findings, event->time);
+	struct known *known = calloc(1, sizeof(*known));
 
 	if (!known)
 		return;
-	*known = (struct known){
-		.identity = identity(event),
-		.number = event->finding.number,
-		.count = 1,
-		.reported = 1,
-		.next = 10,
-		.trace = event->finding.trace,
-		.severity = event->finding.severity,
-	};
-	if (known->identity) {
-		HASH_ADD_KEYPTR(hh, findings->known, known->identity, strlen(known->identity),
-				known);
-	}
-	if (known->hh.tbl)
-		return;
-	free(known->identity);
-	free(known);
-}
-
-/* Moves a finding behind those that have not occurred since. Out of memory: it is forgotten. */
-static bool note_use(struct findings *findings, struct known *known, uint64_t time)
-{
-	if (!known->hh.next)
-		return true;
-	HASH_DEL(findings->known, known);
-	HASH_ADD_KEYPTR(hh, findings->known, known->identity, strlen(known->identity), known);
-	if (known->hh.tbl)
-		return true;
-	report_last(findings, known, time);
-	findings->forgotten++;
-	free(known->identity);
-	free(known);
-	return false;
+	make_room(findings, event->time);
+	known->identity = identity(event);
+	known->number = event->finding.number;
+	known->count = known->reported = 1;
+	known->next = 10;
+	known->trace = event->finding.trace;
+	known->severity = event->finding.severity;
+	if (!known->identity ||
+	    table_add(&findings->known, &known->item, known->identity, strlen(known->identity)))
+		free_known(known);
 }
 
 static struct known *find(struct findings *findings, const struct event *event)
@@ -179,7 +155,7 @@ static struct known *find(struct findings *findings, const struct event *event)
 	struct known *known = NULL;
 
 	if (key)
-		HASH_FIND_STR(findings->known, key, known);
+		known = (struct known *)table_find(&findings->known, key, strlen(key));
 	free(key);
 	return known;
 }
@@ -223,13 +199,14 @@ bool findings_take(struct findings *findings, struct event *event)
 {
 	struct known *known = find_known(findings, event);
 
-	if (!known || !note_use(findings, known, event->time)) {
+	if (!known) {
 		event->finding.number = ++findings->last_number;
 		event->finding.count = 1;
 		remember(findings, event);
 		findings->handler(findings->context, event);
 		return true;
 	}
+	table_touch(&findings->known, &known->item);
 	known->trace = event->finding.trace;
 	if (++known->count == known->next) {
 		known->next *= 10;
@@ -240,15 +217,18 @@ bool findings_take(struct findings *findings, struct event *event)
 
 void findings_note_throttled(struct findings *findings, uint64_t trace, uint64_t count)
 {
-	for (struct known *known = findings->known; known; known = known->hh.next)
+	for (struct table_item *item = findings->known.oldest; item; item = item->next) {
+		struct known *known = (struct known *)item;
+
 		if (known->trace == trace)
 			known->throttled += count;
+	}
 }
 
 void findings_finish(struct findings *findings, uint64_t time)
 {
-	for (struct known *known = findings->known; known; known = known->hh.next)
-		report_last(findings, known, time);
+	for (struct table_item *item = findings->known.oldest; item; item = item->next)
+		report_last(findings, (struct known *)item, time);
 }
 
 uint64_t findings_forgotten(const struct findings *findings)

@@ -1,42 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * Entries live in one array and refer to each other by index. Each is in a hash chain, and in one
- * list from the oldest to the youngest. Index 0 is no entry: it is the head of that list.
- */
+/* Members live in one array; those that are not in the table are in a list of their own. */
 #include "model/recent.h"
 
 #include <stdlib.h>
 
-struct recent_entry {
+#include "base/table.h"
+
+struct member {
+	struct table_item item;
 	struct recent_key key;
-	uint32_t chain; /* next in the same bucket; of an unused entry: next unused */
-	uint32_t older, younger;
+	struct member *next_unused;
 };
 
 struct recent {
-	struct recent_entry *entry; /* capacity + 1 */
-	uint32_t *bucket;           /* a power of two of chains */
-	uint32_t bucket_mask;
-	uint32_t capacity;
-	uint32_t touched; /* entries 1..touched have been in use */
-	uint32_t unused;  /* chain of those that are not any more */
+	struct table table;
+	struct member *member; /* as many as the table's capacity */
+	size_t touched;        /* those before it have been in use */
+	struct member *unused; /* those of them that are not any more */
 };
 
 struct recent *recent_new(uint32_t capacity)
 {
 	struct recent *set = calloc(1, sizeof(*set));
-	uint32_t buckets = 1;
 
 	if (!set)
 		return NULL;
-	while (buckets < capacity)
-		buckets *= 2;
-	set->capacity = capacity;
-	set->bucket_mask = buckets - 1;
-	set->entry = calloc((size_t)capacity + 1, sizeof(*set->entry));
-	set->bucket = calloc(buckets, sizeof(*set->bucket));
-	if (!set->entry || !set->bucket) {
-		recent_free(set);
+	set->table.capacity = capacity;
+	set->member = calloc(capacity, sizeof(*set->member));
+	if (!set->member) {
+		free(set);
 		return NULL;
 	}
 	return set;
@@ -46,91 +38,62 @@ void recent_free(struct recent *set)
 {
 	if (!set)
 		return;
-	free(set->entry);
-	free(set->bucket);
+	while (table_pop(&set->table))
+		;
+	free(set->member);
 	free(set);
 }
 
-/* The finaliser of splitmix64: every bit of the key reaches the low bits. */
-static uint32_t *bucket_of(const struct recent *set, struct recent_key key)
+static struct member *find(const struct recent *set, struct recent_key key)
 {
-	uint64_t hash = key.first ^ (key.second * 0x9e3779b97f4a7c15ull);
-
-	hash = (hash ^ (hash >> 30)) * 0xbf58476d1ce4e5b9ull;
-	hash = (hash ^ (hash >> 27)) * 0x94d049bb133111ebull;
-	return &set->bucket[(hash ^ (hash >> 31)) & set->bucket_mask];
+	return (struct member *)table_find(&set->table, &key, sizeof(key));
 }
 
-/* The link that holds the key's index, or the 0 at the end of its chain. */
-static uint32_t *find_link(const struct recent *set, struct recent_key key)
+static void give_back(struct recent *set, struct member *member)
 {
-	uint32_t *link = bucket_of(set, key);
-
-	while (*link) {
-		struct recent_entry *entry = &set->entry[*link];
-
-		if (entry->key.first == key.first && entry->key.second == key.second)
-			break;
-		link = &entry->chain;
-	}
-	return link;
+	member->next_unused = set->unused;
+	set->unused = member;
 }
 
 bool recent_contains(const struct recent *set, struct recent_key key)
 {
-	return *find_link(set, key) != 0;
+	return find(set, key) != NULL;
 }
 
 bool recent_remove(struct recent *set, struct recent_key key)
 {
-	uint32_t *link = find_link(set, key);
-	uint32_t index = *link;
-	struct recent_entry *entry = &set->entry[index];
+	struct member *member = find(set, key);
 
-	if (!index)
+	if (!member)
 		return false;
-	*link = entry->chain;
-	set->entry[entry->older].younger = entry->younger;
-	set->entry[entry->younger].older = entry->older;
-	entry->chain = set->unused;
-	set->unused = index;
+	table_remove(&set->table, &member->item);
+	give_back(set, member);
 	return true;
 }
 
-/* An entry that is in no list; the oldest gives up its own when there is none. */
-static uint32_t take_entry(struct recent *set)
+/* One that is not in the table; the oldest leaves it when there is no other. */
+static struct member *take_member(struct recent *set)
 {
-	uint32_t index;
+	struct member *member = set->unused;
 
-	if (!set->unused && set->touched < set->capacity)
-		return ++set->touched;
-	if (!set->unused)
-		recent_remove(set, set->entry[set->entry[0].younger].key);
-	index = set->unused;
-	set->unused = set->entry[index].chain;
-	return index;
+	if (member) {
+		set->unused = member->next_unused;
+		return member;
+	}
+	if (set->touched < set->table.capacity)
+		return &set->member[set->touched++];
+	return (struct member *)table_pop(&set->table);
 }
 
 bool recent_add(struct recent *set, struct recent_key key)
 {
-	uint32_t *bucket = bucket_of(set, key);
-	struct recent_entry *head = &set->entry[0];
-	struct recent_entry *entry;
-	uint32_t index;
+	struct member *member;
 
 	if (recent_contains(set, key))
 		return false;
-
-	index = take_entry(set);
-	entry = &set->entry[index];
-	entry->key = key;
-	entry->chain = *bucket;
-	*bucket = index;
-
-	/* The head's younger is the oldest, its older is the youngest: the list is a ring. */
-	entry->older = head->older;
-	entry->younger = 0;
-	set->entry[head->older].younger = index;
-	head->older = index;
+	member = take_member(set);
+	member->key = key;
+	if (table_add(&set->table, &member->item, &member->key, sizeof(member->key)))
+		give_back(set, member);
 	return true;
 }

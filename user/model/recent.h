@@ -2,8 +2,8 @@
 /*
  * A bounded set that forgets its oldest member when it is full (private to model/).
  *
- * All memory is taken at once, so that adding cannot fail, however long gradwatch runs and whatever
- * the targets do.
+ * The members' memory is taken at once; only the table's buckets grow. Without memory for these a
+ * member is not remembered.
  */
 #ifndef GRADWATCH_MODEL_RECENT_H
 #define GRADWATCH_MODEL_RECENT_H
