@@ -102,6 +102,8 @@ struct {
 struct gw_shared {
 	__u64 last_session;
 	__u64 lost;
+	__u32 codes; /* code objects that were told, modulo 2^32 */
+	__u32 pad;
 };
 
 struct {
@@ -190,14 +192,14 @@ struct {
 struct code_key {
 	__u64 address;
 	__u32 pid;
-	__u32 pad;
+	__u32 born; /* of the process's start time: an id is forgotten with its process */
 };
 
 struct code_known {
 	__u64 id;
 	__u64 file, name, lines;
 	__u32 first_line;
-	__u32 pad;
+	__u32 told; /* gw_shared.codes when it was told */
 };
 
 /* A walk over a thread's Python stack: see stack.bpf.h. */
@@ -205,7 +207,8 @@ struct code_known {
 #define STRING_BYTES 40  /* the same, of a str */
 
 struct gw_walk {
-	__u64 frame; /* next to look at, 0: none */
+	__u64 frame;      /* next to look at, 0: none */
+	__u64 start_time; /* of the process */
 	struct gw_interpreter interpreter;
 	__u8 raw[128];
 	__u8 code[CODE_BYTES];

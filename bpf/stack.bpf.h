@@ -5,7 +5,9 @@
  * Frames are a list from the innermost one (frame.bpf.h). Per frame only (code object, position)
  * is taken. A code object's names and line table are sent once, in a record of their own that comes
  * before the first frame that refers to it: so a stack is whole even if the process is killed by
- * its next instruction, and lines are worked out in user space.
+ * its next instruction, and lines are worked out in user space. User space forgets code objects to
+ * make room, those first that were sent longest ago. So one that is used after GW_CODES_AGAIN
+ * others were sent is sent again, with the same id: user space has room for more than these.
  *
  * The stack belongs to the running thread, so it stands still while it is walked. What is walked
  * is the target's memory and may be anything: reads that fail end the walk with a reason, cycles
@@ -30,6 +32,13 @@
 #define CPU_BITS    13  /* as many CPUs as Linux takes (CONFIG_NR_CPUS) */
 #define MAX_CPUS    (1 << CPU_BITS)
 #define EXTRA_STEPS 32 /* such frames, which are passed over */
+
+static __always_inline __u64 process_start_time(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, group_leader, start_boottime);
+}
 
 static __always_inline struct gw_walk *walk_get(void)
 {
@@ -103,6 +112,7 @@ static __always_inline void fill_code(struct gw_code_record *record, __u32 room,
 	record->header.size = sizeof(*record) + room;
 	record->header.time = bpf_ktime_get_ns();
 	record->id = known->id;
+	record->start_time = walk->start_time;
 	record->pid = bpf_get_current_pid_tgid() >> 32;
 	record->first_line = known->first_line;
 	record->version = walk->interpreter.python.version;
@@ -149,32 +159,54 @@ static __always_inline __u64 code_new_id(void)
 	return bpf_ktime_get_ns() << CPU_BITS | (bpf_get_smp_processor_id() & (MAX_CPUS - 1));
 }
 
-/* The id of a code object, which is sent if it is new; 0 when it cannot be read or sent. */
+#define BORN_SHIFT 20 /* steps of a millisecond; the same again after 52 days */
+
+static __always_inline bool code_is_same(const struct code_known *a, const struct code_known *b)
+{
+	return a->file == b->file && a->name == b->name && a->lines == b->lines &&
+	       a->first_line == b->first_line;
+}
+
+/*
+ * The id of a code object, which is sent if user space may not know it; 0 when it cannot be read or
+ * sent. The count is read after an add that does not return it (see session_insert): that it is
+ * another CPU's makes no difference.
+ */
 __noinline __u64 code_define(__u64 address)
 {
 	struct gw_walk *walk = walk_get();
 	struct code_key key = {.address = address};
 	const struct gw_python *python;
 	struct code_known *now, *known;
+	struct gw_shared *numbers;
+	__u32 zero = 0;
 
-	if (!walk || bpf_probe_read_user(walk->code, CODE_BYTES, (void *)address))
+	numbers = bpf_map_lookup_elem(&shared, &zero);
+	if (!walk || !numbers || bpf_probe_read_user(walk->code, CODE_BYTES, (void *)address))
 		return 0;
 	python = &walk->interpreter.python;
 	now = &walk->known;
 	key.pid = bpf_get_current_pid_tgid() >> 32;
+	key.born = walk->start_time >> BORN_SHIFT;
 	now->file = raw_u64(walk->code + 16, python->code_filename - 16);
 	now->name = raw_u64(walk->code + 16, python->code_name - 16);
 	now->lines = raw_u64(walk->code + 16, python->code_lines - 16);
 	now->first_line = raw_u32(walk->code, python->code_firstlineno);
 	known = bpf_map_lookup_elem(&codes, &key);
-	if (known && known->file == now->file && known->name == now->name &&
-	    known->lines == now->lines && known->first_line == now->first_line)
-		return known->id;
-	now->id = code_new_id();
+	now->id = 0;
+	if (known && code_is_same(known, now)) {
+		now->id = known->id;
+		if (numbers->codes - known->told < GW_CODES_AGAIN)
+			return now->id;
+	}
+	if (!now->id)
+		now->id = code_new_id();
 	if (!send_code(walk)) {
 		count(GW_CODES_LOST);
 		return 0;
 	}
+	__sync_fetch_and_add(&numbers->codes, 1);
+	now->told = *(volatile __u32 *)&numbers->codes;
 	bpf_map_update_elem(&codes, &key, now, BPF_ANY);
 	return now->id;
 }
@@ -262,6 +294,7 @@ static __always_inline struct gw_walk *walk_begin(void)
 		return walk;
 	}
 	walk->interpreter = *interpreter;
+	walk->start_time = process_start_time();
 	walk_run();
 	return walk;
 }

@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #endif
 
-#define GW_ABI_VERSION 4
+#define GW_ABI_VERSION 5
 
 /* Limits. A map that is full is counted (enum gw_counter), never silently ignored. */
 #define GW_MAX_PROCESSES   16384 /* watched process ids */
@@ -26,6 +26,7 @@
 #define GW_MAX_FRAMES      128   /* of a Python stack, innermost first */
 #define GW_MAX_WALKS       256   /* stacks being walked at one time */
 #define GW_MAX_CODES       32768 /* code objects that user space has been told of */
+#define GW_CODES_AGAIN     32768 /* after so many others, one that is used is told again */
 #define GW_NAME_BYTES      256   /* of a file name or qualified name, as stored by CPython */
 #define GW_LINES_SMALL     448   /* bytes of a line table, in the two sizes of its record */
 #define GW_LINES_LARGE     4000
@@ -380,7 +381,8 @@ _Static_assert(sizeof(struct gw_process_record) == 24 + 16, "process record layo
 /* A code object. Strings are raw: `kind` bytes per character, as CPython stores them. */
 struct gw_code_record {
 	struct gw_record_header header;
-	__u64 id;
+	__u64 id;         /* no other code object's; the same when it is told again */
+	__u64 start_time; /* of the process, as in gw_event_record */
 	__u32 pid;
 	__u32 first_line;
 	__u32 version;    /* gw_python.version */
@@ -397,7 +399,7 @@ struct gw_code_record {
 	__u8 name[GW_NAME_BYTES];
 	__u8 lines[];
 };
-_Static_assert(sizeof(struct gw_code_record) == 24 + 8 + 5 * 4 + 4 + 8 + 2 * GW_NAME_BYTES,
+_Static_assert(sizeof(struct gw_code_record) == 24 + 2 * 8 + 5 * 4 + 4 + 8 + 2 * GW_NAME_BYTES,
 	       "code layout");
 
 /* Why a trace session is over; set by BPF where it knows, else found by user space. */

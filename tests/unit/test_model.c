@@ -586,6 +586,44 @@ static void test_balance(void **state)
 }
 
 /* The bounded set against the plainest one: an array from old to young. */
+/* What is known of a process goes 2 s after its end: late records still have their frames. */
+static void test_process_ended(void **state)
+{
+	const uint64_t second = 1000000000;
+	struct fixture *fixture = *state;
+	struct {
+		struct gw_event_record record;
+		struct gw_frame frame;
+	} change = {.record = make_violation(500, 0, 0), .frame = {.code = 9}};
+	struct gw_code_record code = {
+		.header = {.type = GW_RECORD_CODE, .version = GW_ABI_VERSION},
+		.id = 9,
+		.pid = 40,
+		.start_time = change.record.start_time,
+		.file_kind = 1,
+		.name_kind = 1,
+		.name_bytes = 1,
+		.name = "f",
+	};
+	const uint64_t counter[GW_COUNTER_MAX] = {0};
+
+	change.record.frames = 1;
+	change.record.header.size = sizeof(change);
+	model_record(fixture->model, &code, sizeof(code), NULL, NULL);
+	model_process(fixture->model, 40, change.record.start_time);
+	for (int n = 0; n < 2; n++)
+		model_process_ended(fixture->model, 40, change.record.start_time, second);
+	for (uint64_t now = second; now <= 3 * second; now += second) {
+		model_counters(fixture->model, counter, now);
+		fixture->events = 0;
+		assert_int_equal(model_record(fixture->model, &change, sizeof(change), NULL, NULL),
+				 0);
+		assert_string_equal(fixture->event[0].stack.frame[0].function,
+				    now < 3 * second ? "f" : "?");
+	}
+	assert_int_equal(totals_of(fixture).processes, 2); /* a record that came too late */
+}
+
 static void test_recent(void **state)
 {
 	enum { CAPACITY = 13, KEYS = 40 };
@@ -655,6 +693,7 @@ int main(void)
 		MODEL_TEST(test_many_traces),
 		MODEL_TEST(test_without_resolver),
 		cmocka_unit_test(test_balance),
+		MODEL_TEST(test_process_ended),
 		cmocka_unit_test(test_recent),
 	};
 

@@ -57,7 +57,7 @@ static int setup(void **state)
 
 	if (!fixture)
 		return -1;
-	fixture->scopes = scopes_new(take, fixture);
+	fixture->scopes = scopes_new(NULL, take, fixture);
 	fixture->origin = (struct scopes_origin){GW_STATE_GRAD, true};
 	*state = fixture;
 	return fixture->scopes ? 0 : -1;

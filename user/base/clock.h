@@ -8,6 +8,12 @@
 
 #define CLOCK_RFC3339_SIZE 32
 
+/*
+ * Start times of processes are whole ticks of USER_HZ in /proc, nanoseconds in BPF: divided by this
+ * both are the same.
+ */
+#define CLOCK_TICK_NS 10000000
+
 /* CLOCK_MONOTONIC, ns. */
 uint64_t clock_monotonic(void);
 

@@ -12,16 +12,17 @@
 #include "model/kinds.h"
 
 struct begins;
+struct codes;
 
 /* The record of a trace's begin, as codes_stack() takes it. */
 struct begin {
 	enum trace_kind kind;
 	size_t size;
-	uint8_t record[];
+	void *record;
 };
 
-/* At most so many; NULL when out of memory. free is NULL-safe. */
-struct begins *begins_new(int capacity);
+/* At most so many. codes stay the caller's. NULL when out of memory; free is NULL-safe. */
+struct begins *begins_new(size_t capacity, struct codes *codes);
 void begins_free(struct begins *begins);
 
 /* Notes a trace's begin. A trace that finds no memory has none. */

@@ -2,17 +2,29 @@
 #include "model/codes.h"
 
 #include <errno.h>
-#include <json-c/linkhash.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
+#include "base/clock.h"
 #include "base/str.h"
+#include "base/table.h"
 #include "model/frames.h"
 #include "model/lines.h"
 #include "model/origins.h"
 
+/* How many kept ones are passed over in search of one that makes room. */
+#define MAX_PASSED 64
+
+struct code_owner;
+
 /* Everything that is known of a code object; the strings follow the line table. */
 struct code {
+	struct table_item item;
+	uint64_t id;
+	struct code_owner *owner; /* NULL: its process has ended */
+	struct code *prev, *next; /* of the same process */
+	uint32_t kept;            /* by so many frames of kept records */
 	char *file, *name;
 	bool file_cut, name_cut;
 	uint32_t version;
@@ -21,43 +33,186 @@ struct code {
 	uint8_t lines[];
 };
 
-struct codes {
-	struct lh_table *by_id; /* (void *)id -> struct code, owned */
+struct process_key {
+	uint64_t pid;
+	uint64_t start; /* in ticks: that is what all who know it agree on */
 };
 
-static void free_code(struct lh_entry *entry)
-{
-	struct code *code = (struct code *)(uintptr_t)lh_entry_v(entry);
+/* The code objects of a process: at least one. */
+struct code_owner {
+	struct table_item item;
+	struct process_key key;
+	struct code *first;
+};
 
-	free(code->file);
-	free(code->name);
-	free(code);
-}
+struct codes {
+	struct table by_id;
+	struct table owners; /* by process */
+};
 
 struct codes *codes_new(void)
 {
 	struct codes *codes = calloc(1, sizeof(*codes));
 
-	if (codes)
-		codes->by_id = lh_kptr_table_new(1024, free_code);
-	if (codes && !codes->by_id) {
-		free(codes);
+	if (!codes)
 		return NULL;
-	}
+	codes->by_id.capacity = CODES_MAX;
+	codes->owners.capacity = CODES_MAX;
 	return codes;
+}
+
+static void free_code(struct code *code)
+{
+	free(code->file);
+	free(code->name);
+	free(code);
+}
+
+/* The process loses a code object, and with its last one its place. */
+static void disown(struct codes *codes, struct code *code)
+{
+	struct code_owner *owner = code->owner;
+
+	if (!owner)
+		return;
+	code->owner = NULL;
+	DL_DELETE(owner->first, code);
+	if (owner->first)
+		return;
+	table_remove(&codes->owners, &owner->item);
+	free(owner);
+}
+
+static void forget(struct codes *codes, struct code *code)
+{
+	disown(codes, code);
+	table_remove(&codes->by_id, &code->item);
+	free_code(code);
 }
 
 void codes_free(struct codes *codes)
 {
 	if (!codes)
 		return;
-	lh_table_free(codes->by_id);
+	while (codes->by_id.oldest)
+		forget(codes, (struct code *)codes->by_id.oldest);
 	free(codes);
 }
 
-static void *key_of(uint64_t id)
+size_t codes_count(const struct codes *codes)
 {
-	return (void *)(uintptr_t)id;
+	return table_count(&codes->by_id);
+}
+
+static struct code *find(const struct codes *codes, uint64_t id)
+{
+	return (struct code *)table_find(&codes->by_id, &id, sizeof(id));
+}
+
+static struct process_key key_of(uint32_t pid, uint64_t start_time)
+{
+	return (struct process_key){pid, start_time / CLOCK_TICK_NS};
+}
+
+/* The process's place, made if need be; NULL when out of memory. */
+static struct code_owner *get_owner(struct codes *codes, const struct gw_code_record *record)
+{
+	struct process_key key = key_of(record->pid, record->start_time);
+	struct code_owner *owner = (struct code_owner *)table_find(&codes->owners, &key,
+								   sizeof(key));
+
+	if (owner)
+		return owner;
+	owner = calloc(1, sizeof(*owner));
+	if (!owner)
+		return NULL;
+	owner->key = key;
+	if (!table_add(&codes->owners, &owner->item, &owner->key, sizeof(owner->key)))
+		return owner;
+	free(owner);
+	return NULL;
+}
+
+/* Each process has a code object, so that there is room for the owner where there is for it. */
+static void make_room(struct codes *codes)
+{
+	struct code *oldest = (struct code *)table_surplus(&codes->by_id);
+
+	for (int i = 0; oldest && oldest->kept && i < MAX_PASSED; i++) {
+		table_touch(&codes->by_id, &oldest->item);
+		oldest = (struct code *)codes->by_id.oldest;
+	}
+	if (oldest)
+		forget(codes, oldest);
+}
+
+void codes_forget_process(struct codes *codes, uint32_t pid, uint64_t start_time)
+{
+	struct process_key key = key_of(pid, start_time);
+	struct code_owner *owner = (struct code_owner *)table_find(&codes->owners, &key,
+								   sizeof(key));
+	struct code *code, *next;
+
+	for (code = owner ? owner->first : NULL; code; code = next) {
+		next = code->next;
+		if (code->kept)
+			disown(codes, code);
+		else
+			forget(codes, code);
+	}
+}
+
+/* The frames of a record of size bytes: those that it has are at most those that it says. */
+static size_t count_frames(const void *data, size_t size)
+{
+	struct gw_event_record record;
+	size_t count;
+
+	if (size < sizeof(record))
+		return 0;
+	memcpy(&record, data, sizeof(record));
+	count = (size - sizeof(record)) / sizeof(struct gw_frame);
+	if (record.frames < count)
+		count = record.frames;
+	return count < GW_MAX_FRAMES ? count : GW_MAX_FRAMES;
+}
+
+static struct gw_frame frame_at(const void *data, size_t index)
+{
+	const uint8_t *frames = (const uint8_t *)data + sizeof(struct gw_event_record);
+	struct gw_frame frame;
+
+	memcpy(&frame, frames + index * sizeof(frame), sizeof(frame));
+	return frame;
+}
+
+void *codes_keep(struct codes *codes, const void *record, size_t size)
+{
+	void *kept = malloc(size);
+
+	if (!kept)
+		return NULL;
+	memcpy(kept, record, size);
+	for (size_t i = 0; codes && i < count_frames(kept, size); i++) {
+		struct code *code = find(codes, frame_at(kept, i).code);
+
+		if (code)
+			code->kept++;
+	}
+	return kept;
+}
+
+void codes_drop(struct codes *codes, void *kept, size_t size)
+{
+	for (size_t i = 0; codes && kept && i < count_frames(kept, size); i++) {
+		struct code *code = find(codes, frame_at(kept, i).code);
+
+		if (!code || !code->kept)
+			continue;
+		if (!--code->kept && !code->owner)
+			forget(codes, code);
+	}
+	free(kept);
 }
 
 /* One character of a string that CPython stores with so many bytes per character. */
@@ -115,10 +270,11 @@ static char *decode(const uint8_t *bytes, size_t size, unsigned int kind, bool c
 
 static struct code *make_code(const struct gw_code_record *record, const uint8_t *lines)
 {
-	struct code *code = malloc(sizeof(*code) + record->line_bytes);
+	struct code *code = calloc(1, sizeof(*code) + record->line_bytes);
 
 	if (!code)
 		return NULL;
+	code->id = record->id;
 	code->file_cut = record->file_cut;
 	code->name_cut = record->name_cut;
 	code->file = decode(record->file, record->file_bytes, record->file_kind, code->file_cut);
@@ -128,19 +284,34 @@ static struct code *make_code(const struct gw_code_record *record, const uint8_t
 	code->line_bytes = record->line_bytes;
 	code->line_total = record->line_total;
 	memcpy(code->lines, lines, record->line_bytes);
-	if (!code->file || !code->name) {
-		free(code->file);
-		free(code->name);
-		free(code);
-		return NULL;
+	if (code->file && code->name)
+		return code;
+	free_code(code);
+	return NULL;
+}
+
+/* Takes the code object's place in the tables; -ENOMEM. */
+static int put(struct codes *codes, struct code *code, const struct gw_code_record *record)
+{
+	int error = table_add(&codes->by_id, &code->item, &code->id, sizeof(code->id));
+	struct code_owner *owner;
+
+	if (error)
+		return error;
+	owner = get_owner(codes, record);
+	if (!owner) {
+		table_remove(&codes->by_id, &code->item);
+		return -ENOMEM;
 	}
-	return code;
+	code->owner = owner;
+	DL_APPEND(owner->first, code);
+	return 0;
 }
 
 int codes_add(struct codes *codes, const void *data, size_t size)
 {
 	struct gw_code_record record;
-	struct code *code;
+	struct code *code, *known;
 
 	if (size < sizeof(record))
 		return -EBADMSG;
@@ -148,17 +319,18 @@ int codes_add(struct codes *codes, const void *data, size_t size)
 	if (record.header.type != GW_RECORD_CODE || record.header.version != GW_ABI_VERSION ||
 	    !record.id || record.line_bytes > size - sizeof(record))
 		return -EBADMSG;
+	known = find(codes, record.id);
+	if (known) { /* told of again: an id is of one code object for ever */
+		table_touch(&codes->by_id, &known->item);
+		return 0;
+	}
 	code = make_code(&record, (const uint8_t *)data + sizeof(record));
 	if (!code)
 		return -ENOMEM;
-	lh_table_delete(codes->by_id, key_of(record.id));
-	if (lh_table_length(codes->by_id) >= CODES_MAX)
-		lh_table_delete_entry(codes->by_id, codes->by_id->head);
-	if (!lh_table_insert(codes->by_id, key_of(record.id), code))
+	make_room(codes);
+	if (!put(codes, code, &record))
 		return 0;
-	free(code->file);
-	free(code->name);
-	free(code);
+	free_code(code);
 	return -ENOMEM;
 }
 
@@ -174,8 +346,7 @@ static bool is_hidden(const struct code *code)
 static bool find_frame(const struct codes *codes, const struct gw_frame *raw,
 		       struct event_frame *frame, uint32_t *version)
 {
-	struct lh_entry *entry = lh_table_lookup_entry(codes->by_id, key_of(raw->code));
-	const struct code *code = entry ? lh_entry_v(entry) : NULL;
+	const struct code *code = find(codes, raw->code);
 
 	if (!code) {
 		*frame = (struct event_frame){.file = "?", .function = "?"};
@@ -199,24 +370,18 @@ void codes_stack(const struct codes *codes, const char *torch_file, const void *
 		 struct codes_frames *frames, struct event_stack *stack)
 {
 	struct origins_hint hint = {torch_file, 0};
-	const uint8_t *raw_frames = (const uint8_t *)data + sizeof(struct gw_event_record);
 	struct gw_event_record record;
-	size_t count;
 
 	*stack = (struct event_stack){.status = GW_STACK_UNREADABLE, .user = -1};
 	if (size < sizeof(record))
 		return;
 	memcpy(&record, data, sizeof(record));
-	count = (size - sizeof(record)) / sizeof(struct gw_frame);
-	if (record.frames < count)
-		count = record.frames;
 	stack->status = record.stack;
 	stack->frame = frames->frame;
 	stack->origin = frames->origin;
-	for (size_t i = 0; i < count && i < GW_MAX_FRAMES; i++) {
-		struct gw_frame raw;
+	for (size_t i = 0; i < count_frames(data, size); i++) {
+		struct gw_frame raw = frame_at(data, i);
 
-		memcpy(&raw, raw_frames + i * sizeof(raw), sizeof(raw));
 		if (find_frame(codes, &raw, &frames->frame[stack->count], &hint.python))
 			stack->count++;
 	}

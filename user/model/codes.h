@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The code objects that BPF has told of, by id: what turns (code, position) pairs into frames.
- * Bounded; the oldest make room.
+ *
+ * A code object is forgotten when its process has ended, or to make room, the one first that was
+ * told of longest ago. BPF tells of one again when it uses it after GW_CODES_AGAIN others, so that
+ * none is forgotten that a record may still refer to: CODES_MAX is more than that by as many as may
+ * be told of between two programs on two CPUs. Those of records that are kept (codes_keep()) make
+ * room last.
  */
 #ifndef GRADWATCH_MODEL_CODES_H
 #define GRADWATCH_MODEL_CODES_H
@@ -9,6 +14,7 @@
 #include "model/event.h"
 
 #define CODES_MAX 65536
+_Static_assert(CODES_MAX >= 2 * GW_CODES_AGAIN, "room for what BPF takes for known");
 
 struct codes;
 
@@ -18,6 +24,18 @@ void codes_free(struct codes *codes);
 
 /* Takes a GW_RECORD_CODE of size bytes. -EBADMSG when it is not one, -ENOMEM. */
 int codes_add(struct codes *codes, const void *record, size_t size);
+
+/* Forgets those of a process that has ended, but for those of kept records. */
+void codes_forget_process(struct codes *codes, uint32_t pid, uint64_t start_time);
+
+/*
+ * A copy of an event record of size bytes, whose code objects do not make room until codes_drop().
+ * NULL when out of memory. codes may be NULL, a kept record too.
+ */
+void *codes_keep(struct codes *codes, const void *record, size_t size);
+void codes_drop(struct codes *codes, void *kept, size_t size);
+
+size_t codes_count(const struct codes *codes);
 
 /* Room for the frames of a stack. */
 struct codes_frames {

@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/str.h"
+#include "base/table.h"
 #include "model/advice.h"
 #include "model/begins.h"
 #include "model/codes.h"
@@ -33,10 +35,17 @@
 #define MAX_SEEN 65536
 
 /*
- * The kernel shows start times of processes in /proc in ticks of USER_HZ, BPF sees nanoseconds:
- * both name the same process.
+ * What is known of a process that has ended is forgotten after so long: its last records have been
+ * taken by then, and its traces are over.
  */
-#define START_TIME_TICK 10000000
+#define LEAVE_NS 2000000000ull
+
+/* A process that has ended. */
+struct leaving {
+	struct table_item item;
+	struct recent_key key; /* pid and start time, in ticks */
+	uint64_t ended;
+};
 
 struct model *model_new(const struct model_options *options, const struct model_resolver *resolver,
 			event_handler handler, void *context)
@@ -54,9 +63,10 @@ struct model *model_new(const struct model_options *options, const struct model_
 	model->ended = recent_new(MAX_ENDED);
 	model->mixed = recent_new(MAX_OPEN);
 	model->processes = recent_new(MAX_SEEN);
-	model->begins = begins_new(MAX_OPEN);
+	model->leaving.capacity = MAX_SEEN;
 	model->codes = codes_new();
-	model->scopes = scopes_new(model_on_scope, model);
+	model->begins = begins_new(MAX_OPEN, model->codes);
+	model->scopes = scopes_new(model->codes, model_on_scope, model);
 	model->findings = findings_new(handler, context);
 	if (!model->open || !model->ended || !model->mixed || !model->processes || !model->begins ||
 	    !model->codes || !model->scopes || !model->findings) {
@@ -68,15 +78,19 @@ struct model *model_new(const struct model_options *options, const struct model_
 
 void model_free(struct model *model)
 {
+	struct table_item *item;
+
 	if (!model)
 		return;
+	while ((item = table_pop(&model->leaving)))
+		free(item);
 	recent_free(model->open);
 	recent_free(model->ended);
 	recent_free(model->mixed);
 	recent_free(model->processes);
 	begins_free(model->begins);
-	codes_free(model->codes);
 	scopes_free(model->scopes);
+	codes_free(model->codes); /* after those that keep some of them */
 	findings_free(model->findings);
 	free(model);
 }
@@ -480,18 +494,63 @@ void model_session_detach(struct model *model, const struct gw_session *session,
 	end_trace(model, session, GW_END_DETACHED, now);
 }
 
+static struct recent_key key_of_process(uint32_t pid, uint64_t start_time)
+{
+	return (struct recent_key){pid, start_time / CLOCK_TICK_NS};
+}
+
 void model_process(struct model *model, uint32_t pid, uint64_t start_time)
 {
-	struct recent_key key = {.first = pid, .second = start_time / START_TIME_TICK};
-
-	if (!model->finished && recent_add(model->processes, key))
+	if (!model->finished && recent_add(model->processes, key_of_process(pid, start_time)))
 		model->totals.processes++;
+}
+
+static void forget_oldest(struct model *model)
+{
+	struct leaving *leaving = (struct leaving *)table_pop(&model->leaving);
+
+	codes_forget_process(model->codes, (uint32_t)leaving->key.first,
+			     leaving->key.second * CLOCK_TICK_NS);
+	recent_remove(model->processes, leaving->key);
+	free(leaving);
+}
+
+/* Forgets the processes that ended long enough ago. */
+static void forget_ended(struct model *model, uint64_t now)
+{
+	while (model->leaving.oldest) {
+		const struct leaving *oldest = (struct leaving *)model->leaving.oldest;
+
+		if (now < oldest->ended + LEAVE_NS)
+			return;
+		forget_oldest(model);
+	}
+}
+
+void model_process_ended(struct model *model, uint32_t pid, uint64_t start_time, uint64_t now)
+{
+	struct recent_key key = key_of_process(pid, start_time);
+	struct leaving *leaving;
+
+	forget_ended(model, now);
+	if (model->finished || table_find(&model->leaving, &key, sizeof(key)))
+		return;
+	if (table_surplus(&model->leaving))
+		forget_oldest(model);
+	leaving = calloc(1, sizeof(*leaving));
+	if (!leaving) /* it is forgotten to make room, later */
+		return;
+	leaving->key = key;
+	leaving->ended = now;
+	if (table_add(&model->leaving, &leaving->item, &leaving->key, sizeof(leaving->key)))
+		free(leaving);
 }
 
 void model_counters(struct model *model, const uint64_t counter[GW_COUNTER_MAX], uint64_t now)
 {
 	if (model->finished)
 		return;
+	forget_ended(model, now);
 	memcpy(model->totals.counter, counter, sizeof(model->totals.counter));
 	tell_lost(model, counter[GW_LOST], now);
 }

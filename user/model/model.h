@@ -103,6 +103,12 @@ void model_session_detach(struct model *model, const struct gw_session *session,
  */
 void model_process(struct model *model, uint32_t pid, uint64_t start_time);
 
+/*
+ * A process has ended at time now. What is known of it is forgotten 2 s later, at the next call of
+ * this or of model_counters(), as its last records may be taken after its end is seen.
+ */
+void model_process_ended(struct model *model, uint32_t pid, uint64_t start_time, uint64_t now);
+
 /* The ledger's counters: emits LOST if records were lost since the last event. */
 void model_counters(struct model *model, const uint64_t counter[GW_COUNTER_MAX], uint64_t now);
 

@@ -3,6 +3,7 @@
 #ifndef GRADWATCH_MODEL_PRIVATE_H
 #define GRADWATCH_MODEL_PRIVATE_H
 
+#include "base/table.h"
 #include "model/codes.h"
 #include "model/frames.h"
 #include "model/model.h"
@@ -18,6 +19,7 @@ struct model {
 	struct recent *ended;
 	struct recent *mixed; /* traces that are so, see advice.h */
 	struct recent *processes;
+	struct table leaving; /* processes that have ended, for a while */
 	struct begins *begins;
 	struct codes *codes;
 	struct codes_frames frames; /* of the last record */

@@ -2,18 +2,22 @@
 #include "model/scopes.h"
 
 #include <errno.h>
-#include <json-c/linkhash.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/table.h"
+#include "model/codes.h"
 
 /* A scope that is open. */
 struct open_scope {
 	struct scope scope;
-	void *data, *operator_data; /* owned; scope.data and scope.operator_data */
+	void *data, *operator_data; /* of codes_keep(); scope.data and scope.operator_data */
 };
 
 /* The open scopes of one trace, outermost first. */
 struct trace_scopes {
+	struct table_item item;
+	uint64_t id;
 	struct open_scope open[SCOPES_MAX_DEPTH];
 	size_t depth;
 	uint64_t violations; /* sequence number of the last change */
@@ -22,58 +26,47 @@ struct trace_scopes {
 };
 
 struct scopes {
-	struct lh_table *traces; /* (void *)id -> struct trace_scopes, owned */
+	struct table traces; /* by id */
+	struct codes *codes;
 	scope_handler handler;
 	void *context;
 };
 
-static void *key_of(uint64_t id)
+static void clear(struct scopes *scopes, struct open_scope *open)
 {
-	return (void *)(uintptr_t)id;
-}
-
-static void clear(struct open_scope *open)
-{
-	free(open->data);
-	free(open->operator_data);
+	codes_drop(scopes->codes, open->data, open->scope.size);
+	codes_drop(scopes->codes, open->operator_data, open->scope.operator_size);
 	*open = (struct open_scope){0};
 }
 
-static struct trace_scopes *scopes_of(const struct lh_entry *entry)
+static void free_trace(struct scopes *scopes, struct trace_scopes *trace)
 {
-	return (struct trace_scopes *)(uintptr_t)lh_entry_v(entry);
-}
-
-static void free_trace(struct lh_entry *entry)
-{
-	struct trace_scopes *trace = scopes_of(entry);
-
 	for (size_t i = 0; i < trace->depth; i++)
-		clear(&trace->open[i]);
+		clear(scopes, &trace->open[i]);
 	free(trace);
 }
 
-struct scopes *scopes_new(scope_handler handler, void *context)
+struct scopes *scopes_new(struct codes *codes, scope_handler handler, void *context)
 {
 	struct scopes *scopes = calloc(1, sizeof(*scopes));
 
 	if (!scopes)
 		return NULL;
+	scopes->traces.capacity = SCOPES_MAX_TRACES;
+	scopes->codes = codes;
 	scopes->handler = handler;
 	scopes->context = context;
-	scopes->traces = lh_kptr_table_new(64, free_trace);
-	if (!scopes->traces) {
-		free(scopes);
-		return NULL;
-	}
 	return scopes;
 }
 
 void scopes_free(struct scopes *scopes)
 {
+	struct table_item *item;
+
 	if (!scopes)
 		return;
-	lh_table_free(scopes->traces);
+	while ((item = table_pop(&scopes->traces)))
+		free_trace(scopes, (struct trace_scopes *)item);
 	free(scopes);
 }
 
@@ -84,11 +77,11 @@ struct moment {
 };
 
 /* Those inside the scope move down; nothing of them stays in the place that gets free. */
-static void take_out(struct trace_scopes *trace, size_t index)
+static void take_out(struct scopes *scopes, struct trace_scopes *trace, size_t index)
 {
 	struct open_scope *open = &trace->open[index];
 
-	clear(open);
+	clear(scopes, open);
 	memmove(open, open + 1, (trace->depth - index - 1) * sizeof(*open));
 	trace->open[--trace->depth] = (struct open_scope){0};
 }
@@ -109,7 +102,7 @@ static void tell(struct scopes *scopes, struct trace_scopes *trace, size_t index
 	scope->data = open->data;
 	scope->operator_data = open->operator_data;
 	scopes->handler(scopes->context, scope);
-	take_out(trace, index);
+	take_out(scopes, trace, index);
 }
 
 static bool is_inverse(const struct open_scope *a, const struct open_scope *b)
@@ -125,7 +118,7 @@ static void join(struct scopes *scopes, struct trace_scopes *trace, size_t first
 	struct moment at = {second->scope.record.header.time, second->scope.record.operators,
 			    false};
 
-	take_out(trace, first + 1);
+	take_out(scopes, trace, first + 1);
 	tell(scopes, trace, first, &at, RESTORED_YES);
 }
 
@@ -198,9 +191,25 @@ static void end(struct scopes *scopes, struct trace_scopes *trace, const struct 
 /* The trace's scopes, NULL when it has had none. */
 static struct trace_scopes *find(const struct scopes *scopes, uint64_t id)
 {
-	struct lh_entry *entry = lh_table_lookup_entry(scopes->traces, key_of(id));
+	return (struct trace_scopes *)table_find(&scopes->traces, &id, sizeof(id));
+}
 
-	return entry ? scopes_of(entry) : NULL;
+static void forget(struct scopes *scopes, struct trace_scopes *trace)
+{
+	table_remove(&scopes->traces, &trace->item);
+	free_trace(scopes, trace);
+}
+
+/* The oldest trace gives up its place when there is no other. */
+static void make_room(struct scopes *scopes, uint64_t time)
+{
+	struct trace_scopes *oldest = (struct trace_scopes *)table_surplus(&scopes->traces);
+	const struct moment now = {time, 0, true};
+
+	if (!oldest)
+		return;
+	end(scopes, oldest, &now, GW_STATE_UNKNOWN);
+	forget(scopes, oldest);
 }
 
 /* The same, made if need be; NULL when out of memory. */
@@ -210,26 +219,15 @@ static struct trace_scopes *get(struct scopes *scopes, const struct gw_event_rec
 
 	if (trace)
 		return trace;
-	if (lh_table_length(scopes->traces) >= SCOPES_MAX_TRACES) {
-		struct lh_entry *entry = scopes->traces->head;
-		struct moment now = {record->header.time, 0, true};
-
-		end(scopes, scopes_of(entry), &now, GW_STATE_UNKNOWN);
-		lh_table_delete_entry(scopes->traces, entry);
-	}
+	make_room(scopes, record->header.time);
 	trace = calloc(1, sizeof(*trace));
-	if (trace && lh_table_insert(scopes->traces, key_of(record->session), trace)) {
-		free(trace);
-		trace = NULL;
-	}
-	return trace;
-}
-
-static void *copy(const void *data, size_t size)
-{
-	void *memory = malloc(size);
-
-	return memory ? memcpy(memory, data, size) : NULL;
+	if (!trace)
+		return NULL;
+	trace->id = record->session;
+	if (!table_add(&scopes->traces, &trace->item, &trace->id, sizeof(trace->id)))
+		return trace;
+	free(trace);
+	return NULL;
 }
 
 static int open_scope(struct scopes *scopes, struct trace_scopes *trace,
@@ -242,7 +240,7 @@ static int open_scope(struct scopes *scopes, struct trace_scopes *trace,
 	if (trace->depth == SCOPES_MAX_DEPTH)
 		unwind(scopes, trace, trace->depth - 2, &at, GW_STATE_UNKNOWN);
 	open = &trace->open[trace->depth];
-	open->data = copy(data, size);
+	open->data = codes_keep(scopes->codes, data, size);
 	if (!open->data)
 		return -ENOMEM;
 	open->scope.record = *record;
@@ -615,18 +613,17 @@ int scopes_operator(struct scopes *scopes, const struct gw_event_record *record,
 	open = &trace->open[trace->depth - 1];
 	if (open->operator_data || open->scope.record.violations != record->violations)
 		return 0;
-	open->operator_data = copy(data, size);
+	open->operator_data = codes_keep(scopes->codes, data, size);
 	open->scope.operator_size = size;
 	return open->operator_data ? 0 : -ENOMEM;
 }
 
 void scopes_prevented(struct scopes *scopes, uint64_t id)
 {
-	struct lh_entry *entry = lh_table_lookup_entry(scopes->traces, key_of(id));
-	struct trace_scopes *trace = entry ? scopes_of(entry) : NULL;
+	struct trace_scopes *trace = find(scopes, id);
 
 	if (trace && trace->depth)
-		clear(&trace->open[--trace->depth]);
+		clear(scopes, &trace->open[--trace->depth]);
 }
 
 /* The end of a pre-dispatch trace is not seen: its state is what the last change made of it. */
@@ -642,15 +639,13 @@ static uint8_t state_at_end(const struct trace_scopes *trace,
 
 void scopes_end(struct scopes *scopes, uint64_t id, const struct scopes_trace_end *trace_end)
 {
-	struct lh_entry *entry = lh_table_lookup_entry(scopes->traces, key_of(id));
+	struct trace_scopes *trace = find(scopes, id);
 	struct moment at = {trace_end->time, trace_end->operators, false};
-	struct trace_scopes *trace;
 
-	if (!entry)
+	if (!trace)
 		return;
-	trace = scopes_of(entry);
 	if (!(trace_end->state & GW_STATE_UNKNOWN))
 		end_unseen(scopes, trace, trace_end->state, 0, &at);
 	end(scopes, trace, &at, state_at_end(trace, trace_end));
-	lh_table_delete_entry(scopes->traces, entry);
+	forget(scopes, trace);
 }

@@ -52,9 +52,13 @@ struct scopes_origin {
 typedef void (*scope_handler)(void *context, const struct scope *scope);
 
 struct scopes;
+struct codes;
 
-/* NULL when out of memory; free is NULL-safe and tells nothing. */
-struct scopes *scopes_new(scope_handler handler, void *context);
+/*
+ * codes: what the frames of kept records refer to; the caller's, NULL: none. NULL when out of
+ * memory; free is NULL-safe and tells nothing.
+ */
+struct scopes *scopes_new(struct codes *codes, scope_handler handler, void *context);
 void scopes_free(struct scopes *scopes);
 
 /*
