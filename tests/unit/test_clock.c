@@ -37,6 +37,16 @@ int clock_gettime(clockid_t id, struct timespec *time)
 	return code;
 }
 
+static void test_between(void **state)
+{
+	(void)state;
+	assert_int_equal(clock_between(5, 7), 2);
+	assert_int_equal(clock_between(5, 5), 0);
+	assert_int_equal(clock_between(7, 5), 0);
+	assert_int_equal(clock_between(0, UINT64_MAX), UINT64_MAX);
+	assert_int_equal(clock_between(UINT64_MAX, 0), 0);
+}
+
 static int reset(void **state)
 {
 	(void)state;
@@ -127,6 +137,7 @@ static void test_outputs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_between),
 		cmocka_unit_test_setup(test_steps_are_followed, reset),
 		cmocka_unit_test_setup(test_it_is_still_without_a_step, reset),
 		cmocka_unit_test_setup(test_outputs, reset),

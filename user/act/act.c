@@ -57,11 +57,10 @@ static void tell(struct act *act, struct event *event)
 static void tell_outcome(struct act *act, struct event *event, enum action_outcome outcome,
 			 const char *detail)
 {
-	uint64_t now = clock_monotonic();
 	struct event_action *action = &event->action;
 
 	action->outcome = outcome;
-	action->duration_ns = now > event->time ? now - event->time : 0;
+	action->duration_ns = clock_between(event->time, clock_monotonic());
 	str_format(action->detail, sizeof(action->detail), "%s", detail);
 	tell(act, event);
 }

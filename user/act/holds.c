@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "act/saved.h"
+#include "base/clock.h"
 #include "base/str.h"
 
 struct hold {
@@ -87,7 +88,7 @@ static void tell(struct holds *holds, struct hold *hold, const char *why, uint64
 
 	hold->event.time = now;
 	action->outcome = ACTION_LET_GO;
-	action->duration_ns = now - hold->since;
+	action->duration_ns = clock_between(hold->since, now);
 	str_format(action->detail, sizeof(action->detail), "%s", why);
 	holds->handler(holds->context, &hold->event);
 }
@@ -110,7 +111,7 @@ static const char *why_over(const struct holds *holds, struct hold *hold, uint64
 	if (target_has_ended(&hold->target))
 		return "it has ended";
 	/* Also if it runs: then the watchdog has continued it. */
-	if (now - hold->since >= holds->limit)
+	if (clock_between(hold->since, now) >= holds->limit)
 		return let_go(holds, hold, "its time is over");
 	/* Only a process that is seen to run was released: without a descriptor nothing is seen. */
 	if (target_look(&hold->target) != -EAGAIN)

@@ -109,7 +109,7 @@ static void tell(struct pending *pending, struct sent *sent, bool in_time, uint6
 	struct event_action *action = &sent->event.action;
 
 	sent->event.time = now;
-	action->duration_ns = now - sent->time;
+	action->duration_ns = clock_between(sent->time, now);
 	action->outcome = in_time ? ACTION_PERFORMED : ACTION_TOO_LATE;
 	if (!in_time)
 		str_format(action->detail, sizeof(action->detail), "%s", sent->why_not);
@@ -126,9 +126,7 @@ static void look(struct pending *pending, uint64_t now, uint64_t patience)
 			      pending->rules.ran_on(pending->rules.context,
 						    (*at)->event.process.tid, (*at)->asked);
 
-		uint64_t age = now > (*at)->time ? now - (*at)->time : 0;
-
-		if (ended || ran_on || age > patience) {
+		if (ended || ran_on || clock_between((*at)->time, now) > patience) {
 			tell(pending, *at, ended && !ran_on, now);
 			remove_first(at);
 		} else {
@@ -147,7 +145,7 @@ void pending_finish(struct pending *pending)
 	const struct timespec pause = {.tv_nsec = PAUSE_NS};
 	uint64_t start = clock_monotonic(), now = start;
 
-	while (pending->first && now - start < LAST_NS) {
+	while (pending->first && clock_between(start, now) < LAST_NS) {
 		look(pending, now, PATIENCE_NS);
 		if (pending->first)
 			nanosleep(&pause, NULL);

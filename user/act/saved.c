@@ -30,9 +30,10 @@ void saved_copy(struct event *copy, void **frames, const struct event *event)
 	}
 	end = (char *)(frame + stack->count);
 	for (size_t i = 0; i < stack->count; i++) {
-		frame[i].line = stack->frame[i].line;
+		frame[i] = stack->frame[i];
 		frame[i].file = append(&end, stack->frame[i].file);
 		frame[i].function = append(&end, stack->frame[i].function);
 	}
 	copy->stack.frame = frame;
+	copy->stack.origin = NULL; /* its sender's; nobody asks for that of an action */
 }

@@ -135,12 +135,13 @@ static void let_all_go(const struct stops *stops, const struct ends *ends)
 	uint64_t start = clock_monotonic(), last_found = start, gone_since = 0;
 	struct pass pass = {.stops = stops, .now = start};
 
-	while (pass.now - last_found < QUIET_NS && pass.now - start < LAST_NS) {
+	while (clock_between(last_found, pass.now) < QUIET_NS &&
+	       clock_between(start, pass.now) < LAST_NS) {
 		bool gone = is_ready(ends->gradwatch_epoll, 0);
 
 		if (gone && !gone_since)
 			gone_since = pass.now;
-		pass.settled = gone && pass.now - gone_since > SETTLED_NS;
+		pass.settled = gone && clock_between(gone_since, pass.now) > SETTLED_NS;
 		pass.found = false;
 		stops_each(stops, continue_stopped, &pass);
 		poll(NULL, 0, PASS_MS);

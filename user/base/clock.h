@@ -17,6 +17,15 @@
 /* CLOCK_MONOTONIC, ns. */
 uint64_t clock_monotonic(void);
 
+/*
+ * The time from one moment to another, 0 when that is not later: times of records come from several
+ * CPUs, and what is asked for may have happened after one has looked at the clock.
+ */
+static inline uint64_t clock_between(uint64_t from, uint64_t to)
+{
+	return to > from ? to - from : 0;
+}
+
 /* CLOCK_REALTIME - CLOCK_MONOTONIC now, ns. Add it to an event's time to get its place in UTC. */
 int64_t clock_utc_offset(void);
 

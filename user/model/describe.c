@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "model/advice.h"
 #include "model/begins.h"
 #include "model/codes.h"
@@ -175,7 +176,7 @@ void model_on_scope(void *context, const struct scope *scope)
 	finding->began = scope->record.began;
 	finding->certain = scope->record.certain;
 	finding->restored = scope->restored;
-	finding->duration_ns = scope->end - scope->record.header.time;
+	finding->duration_ns = clock_between(scope->record.header.time, scope->end);
 	finding->operators = scope->operators;
 	finding->uncounted = scope->uncounted || finding->kind == TRACE_KIND_PRE_DISPATCH;
 	finding->before_attach = scope->before_attach;
@@ -215,7 +216,7 @@ void model_tell_unbalanced(struct model *model, const struct gw_session *session
 	finding->began = session->began;
 	finding->certain = true;
 	finding->restored = RESTORED_NO;
-	finding->duration_ns = end > session->first_push ? end - session->first_push : 0;
+	finding->duration_ns = clock_between(session->first_push, end);
 	finding->operators = session->operators;
 	tell_finding(model, &event, &role);
 }

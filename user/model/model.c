@@ -411,7 +411,7 @@ static enum gw_end_reason end_of_session(const struct model *model,
 	if (mode == MODEL_MODE_GONE)
 		return GW_END_GONE;
 	/* The snapshot may be younger than now. */
-	if (now > session->last_pop && now - session->last_pop > model->options.idle_ns)
+	if (clock_between(session->last_pop, now) > model->options.idle_ns)
 		return GW_END_IDLE;
 	return GW_END_NONE;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "output/buffer.h"
 #include "output/common.h"
@@ -237,7 +238,7 @@ static void print_trace_end(const struct text_sink *text, const struct event *ev
 		output_end_reason(trace->reason), trace->operators,
 		output_plural(trace->operators, "operator", "operators"), trace->violations,
 		output_plural(trace->violations, "violation", "violations"));
-	output_duration(stream, end > trace->first_push_ns ? end - trace->first_push_ns : 0);
+	output_duration(stream, clock_between(trace->first_push_ns, end));
 	print_process(text, &event->process);
 }
 

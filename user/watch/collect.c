@@ -280,7 +280,7 @@ static void sweep_sessions(struct collect *collect, bool last)
 		more = programs_next_session(collect->programs, id, &next);
 		sweep_session(collect, id, now, last);
 		now = clock_monotonic();
-		if (more && !last && now - began > SWEEP_MAX_NS) {
+		if (more && !last && clock_between(began, now) > SWEEP_MAX_NS) {
 			collect->swept = id;
 			return;
 		}
