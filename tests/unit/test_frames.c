@@ -112,6 +112,9 @@ static void test_torch_folder(void **state)
 		      {"/srv/deps/torchvision/x.py", "f", 1});
 	CHECK_USER_IN("/srv/deps/torch/lib/libc10.so", 1, {"/srv/deps/torch/x.py", "f", 1},
 		      {SITE "torch/x.py", "f", 1});
+	CHECK_USER_IN("/srv/deps/torch/lib/libc10.so", 2, {"/srv/deps/torch/x.py", "f", 1},
+		      {"/srv/deps/typing_extensions.py", "f", 1},
+		      {"/srv/app/typing_extensions.py", "f", 1});
 	/* mapped elsewhere: a library of the distribution's, a symbolic link */
 	CHECK_USER_IN("/usr/lib/x86_64-linux-gnu/libc10.so", 1,
 		      {"/link/torch/autograd/grad_mode.py", "no_grad.__enter__", 1},
@@ -252,6 +255,35 @@ static void test_decorated_objects(void **state)
 	check_decorated(STACK({"/m.py", "f", 1}, {SITE "wrapt/decorators.py", "_wrapper", 1},
 			      {DECORATE}, {"/m.py", "distill", 7}),
 			"f");
+}
+
+/* Packages that make decorators are where torch is. */
+static void test_decorator_packages(void **state)
+{
+	static const char *const wrapper[] = {"/srv/deps/wrapt/decorators.py",
+					      "/srv/deps/decorator.py",
+					      "/srv/app/wrapt/decorators.py"};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		const struct event_frame decorate = {"/srv/deps/torch/utils/_contextlib.py",
+						     "context_decorator.<locals>.decorate_context",
+						     1};
+		const struct event_frame outer = {"/m.py", "distill", 7};
+		const struct event_frame enter = {"/srv/deps/torch/autograd/grad_mode.py",
+						  "no_grad.__enter__", 1};
+		const struct event_stack change =
+			stack_in("/srv/deps/torch/lib/libc10.so",
+				 (const struct event_frame[]){enter, decorate, outer, {0}});
+		const struct event_stack at_operator = stack_in(
+			"/srv/deps/torch/lib/libc10.so",
+			(const struct event_frame[]){
+				{"/m.py", "f", 1}, {wrapper[i], "call", 1}, decorate, outer, {0}});
+		const struct event_frame *found = frames_decorated(&change, &at_operator);
+
+		assert_non_null(found);
+		assert_string_equal(found->function, i < 2 ? "f" : "call");
+	}
 }
 
 static void test_manager_caller(void **state)
@@ -452,6 +484,7 @@ int main(void)
 		cmocka_unit_test(test_torch_function),
 		cmocka_unit_test(test_lambdas),
 		cmocka_unit_test(test_torch_folder),
+		cmocka_unit_test(test_decorator_packages),
 		cmocka_unit_test(test_standard_library),
 		cmocka_unit_test(test_roles),
 		cmocka_unit_test(test_decorated),

@@ -71,7 +71,8 @@ enum origin {
 struct event_origin {
 	enum origin whose;
 	const char
-		*package; /* ORIGIN_TORCH: the path from "torch/" or "functorch/" on; else NULL */
+		*package;   /* ORIGIN_TORCH: the path from "torch/" or "functorch/" on; else NULL */
+	const char *beside; /* the path from the folder above torch on; NULL: elsewhere */
 };
 
 /* The Python stack at the event, innermost first. */

@@ -273,10 +273,13 @@ static bool is_wrapper(const struct event_frame *frame)
 }
 
 /* Packages that make decorators. */
-static bool is_decorator_package(const char *file)
+static bool is_decorator_package(const struct event_stack *stack, size_t index)
 {
-	return strstr(file, "-packages/wrapt/") || ends_with(file, "-packages/decorator.py") ||
-	       !strncmp(file, "<decorator-gen-", 15);
+	const char *beside = stack->origin[index].beside;
+
+	if (!strncmp(stack->frame[index].file, "<decorator-gen-", 15))
+		return true;
+	return beside && (!strncmp(beside, "wrapt/", 6) || !strcmp(beside, "decorator.py"));
 }
 
 /*
@@ -301,7 +304,7 @@ static bool is_passage(const struct event_stack *stack, size_t index)
 	case ORIGIN_GENERATED:
 		return true;
 	case ORIGIN_USER:
-		return is_decorator_package(frame->file) ||
+		return is_decorator_package(stack, index) ||
 		       (is_wrapper(frame) && index && is_user(stack, index - 1));
 	case ORIGIN_UNKNOWN:
 		break;

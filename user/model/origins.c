@@ -109,6 +109,14 @@ static const char *torch_path(const char *file, const struct folder *torch)
 	return path && is_torch_package(path) ? path : NULL;
 }
 
+/* A path in the folder that torch is in, or in one of packages; NULL: it is in neither. */
+static const char *beside_torch(const char *file, const struct folder *torch)
+{
+	const char *path = below(file, torch);
+
+	return path ? path : below_packages(file);
+}
+
 /* Whether the bytes before `at` in a text are this. */
 static bool is_behind(const char *text, const char *at, const char *part)
 {
@@ -160,15 +168,15 @@ static void find_library(const struct event_frame *frame, size_t count, uint32_t
 }
 
 /* Also what is frozen into the interpreter, and the typing module's addition. */
-static bool in_library(const char *file, const struct folder *library, uint32_t version)
+static bool in_library(const char *file, const char *beside, const struct folder *library,
+		       uint32_t version)
 {
 	struct folder folder = *library;
 	const char *rest;
 
 	if (starts_with(file, "<frozen "))
 		return true;
-	rest = below_packages(file);
-	if (rest && !strcmp(rest, "typing_extensions.py"))
+	if (beside && !strcmp(beside, "typing_extensions.py"))
 		return true;
 	if (!folder.path && (!version || !library_folder(file, version, &folder)))
 		return false;
@@ -223,14 +231,16 @@ void origins_find(const struct event_frame *frame, size_t count, const struct or
 	for (size_t i = 0; i < count; i++) {
 		const char *file = frame[i].file;
 
-		origin[i] = (struct event_origin){ORIGIN_USER, torch_path(file, &torch)};
+		origin[i] = (struct event_origin){.whose = ORIGIN_USER,
+						  .beside = beside_torch(file, &torch),
+						  .package = torch_path(file, &torch)};
 		if (origin[i].package)
 			origin[i].whose = ORIGIN_TORCH;
 		else if (!strcmp(file, "?") || may_be_torch(&frame[i], &mapped))
 			origin[i].whose = ORIGIN_UNKNOWN;
 		else if (starts_with(file, "<eval_with_key>"))
 			origin[i].whose = ORIGIN_GENERATED;
-		else if (in_library(file, &library, hint->python))
+		else if (in_library(file, origin[i].beside, &library, hint->python))
 			origin[i].whose = ORIGIN_LIBRARY;
 	}
 	for (size_t i = 0; i < count; i++)
