@@ -5,7 +5,7 @@ import subprocess
 
 
 def test_more_than_are_remembered(target, binary, tmp_path):
-    """The frames of make_fx are in each of 140,000 stacks: never new, and still known at the end."""
+    """The frames of make_fx are in each of 140,000 stacks, and still known at the end."""
     known = tmp_path / "known"
     known.write_text("many * /many.py *\n")
     out = tmp_path / "out"
