@@ -22,7 +22,7 @@ struct table_item *table_surplus(const struct table *table)
 	return table_count(table) >= table->capacity ? table->oldest : NULL;
 }
 
-int table_add(struct table *table, struct table_item *item, const void *key, size_t size)
+int table_add(struct table *table, struct table_item *item, void *key, size_t size)
 {
 	if (table_count(table) >= table->capacity)
 		return -ENOSPC;

@@ -39,7 +39,7 @@ struct table_item *table_find(const struct table *table, const void *key, size_t
 struct table_item *table_surplus(const struct table *table);
 
 /* No other item may have the key. -ENOSPC: the table is full. -ENOMEM. */
-int table_add(struct table *table, struct table_item *item, const void *key, size_t size);
+int table_add(struct table *table, struct table_item *item, void *key, size_t size);
 
 /* Makes it the youngest. */
 void table_touch(struct table *table, struct table_item *item);
