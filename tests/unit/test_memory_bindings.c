@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* user/watch/bindings without memory. */
+/* user/target/bindings without memory. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,27 +14,37 @@
 #include "no_memory.h"
 #include "target/bindings.h"
 
+static struct mapped mapped;
 static char expected[256]; /* why the file has no binding */
 static bool refused;
+
+static void find(struct files *files, struct inspections *inspections, char *reason, size_t size)
+{
+	struct binding_found found;
+
+	bindings_find(files, inspections, getpid(), NULL, &mapped, &found, reason, size);
+}
 
 /* What was found out of a file is remembered; that there was no memory to look at it is not. */
 static void find_binding(void *context)
 {
-	struct bindings *bindings = bindings_new();
+	struct inspections *inspections = inspections_new();
+	struct files *files = files_new(NULL);
 	char reason[256] = "", again[256] = "";
-	struct binding_found found;
 
 	(void)context;
-	if (!bindings)
-		return;
-	bindings_find(bindings, (uint32_t)getpid(), &found, reason, sizeof(reason));
-	countdown = -1;
-	bindings_find(bindings, (uint32_t)getpid(), &found, again, sizeof(again));
-	bindings_free(bindings);
-	if (!expected[0])
-		memcpy(expected, again, sizeof(expected));
-	assert_string_equal(again, expected);
-	refused |= strcmp(reason, expected) != 0;
+	if (files && inspections) {
+		bindings_register(files);
+		find(files, inspections, reason, sizeof(reason));
+		countdown = -1;
+		find(files, inspections, again, sizeof(again));
+		if (!expected[0])
+			memcpy(expected, again, sizeof(expected));
+		assert_string_equal(again, expected);
+		refused |= strcmp(reason, expected) != 0;
+	}
+	files_free(files);
+	inspections_free(inspections);
 }
 
 static void test_file_is_looked_at_again(void **state)
@@ -52,6 +62,7 @@ static void test_file_is_looked_at_again(void **state)
 	assert_ptr_not_equal(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0),
 			     MAP_FAILED);
 	close(fd);
+	assert_true(mapped_read(getpid(), &mapped) >= 0);
 	find_binding(NULL);
 	assert_non_null(strstr(expected, "it has no _set_grad_enabled"));
 	assert_true(with_failures(find_binding, NULL) > 0 || !can_fail);

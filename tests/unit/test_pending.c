@@ -10,7 +10,7 @@
 
 #include "act/holds.h"
 #include "act/pending.h"
-#include "watch/procfs.h"
+#include "target/procfs.h"
 
 struct told {
 	unsigned int count;

@@ -96,7 +96,6 @@ static bool has_room(const struct files *files, uint32_t uid)
 	return same_user < FILES_PER_USER;
 }
 
-/* The memory of a table that cannot grow is no error: uthash aborts only where it must. */
 static struct file *add(struct files *files, const struct file_key *key, int fd, const char *path,
 			uint32_t uid, uint64_t now)
 {
@@ -116,9 +115,19 @@ static struct file *add(struct files *files, const struct file_key *key, int fd,
 	file->uid = uid;
 	file->idle_since = now;
 	file->watch = rewrites_add(files->rewrites_fd, fd);
-	HASH_ADD(by_key, files->by_key, key, sizeof(file->key), file);
 	HASH_ADD(by_id, files->by_id, id, sizeof(file->id), file);
-	return file;
+	if (file->by_id.tbl)
+		HASH_ADD(by_key, files->by_key, key, sizeof(file->key), file);
+	if (file->by_id.tbl && file->by_key.tbl)
+		return file;
+	file->written = true; /* it is not by key */
+	if (file->by_id.tbl) {
+		files_drop(files, file);
+	} else {
+		free(file->path);
+		free(file);
+	}
+	return NULL;
 }
 
 struct file *files_learn(struct files *files, enum file_role role, int fd, const char *path,

@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <uthash.h>
 
+#include "base/table.h" /* uthash.h, with errors instead of an exit */
 #include "gradwatch/abi.h"
 #include "target/inodes.h"
 

@@ -15,13 +15,13 @@
 #define MAX_FILE (64ll << 20) /* larger files are not inspected either */
 
 struct known {
+	struct table_item item;
 	struct inspection_key key;
 	struct inspection inspection;
-	UT_hash_handle hh; /* the one used last comes last */
 };
 
 struct inspections {
-	struct known *known;
+	struct table known; /* in the order of use */
 	uint64_t seed;
 };
 
@@ -33,25 +33,19 @@ struct inspections *inspections_new(void)
 		free(inspections);
 		return NULL;
 	}
+	if (inspections)
+		inspections->known.capacity = INSPECTIONS_MAX;
 	return inspections;
-}
-
-static void drop(struct inspections *inspections, struct known *known)
-{
-	HASH_DEL(inspections->known, known);
-	free(known);
 }
 
 void inspections_free(struct inspections *inspections)
 {
-	struct known *known, *next;
+	struct table_item *item;
 
 	if (!inspections)
 		return;
-	HASH_ITER(hh, inspections->known, known, next)
-	{
-		drop(inspections, known);
-	}
+	while ((item = table_pop(&inspections->known)))
+		free(item);
 	free(inspections);
 }
 
@@ -114,14 +108,12 @@ int inspections_key(const struct inspections *inspections, enum file_role role, 
 const struct inspection *inspections_find(struct inspections *inspections,
 					  const struct inspection_key *key)
 {
-	struct known *known;
+	struct table_item *item = table_find(&inspections->known, key, sizeof(*key));
 
-	HASH_FIND(hh, inspections->known, key, sizeof(*key), known);
-	if (!known)
+	if (!item)
 		return NULL;
-	HASH_DEL(inspections->known, known);
-	HASH_ADD(hh, inspections->known, key, sizeof(*key), known);
-	return &known->inspection;
+	table_touch(&inspections->known, item);
+	return &((struct known *)item)->inspection;
 }
 
 void inspections_put(struct inspections *inspections, const struct inspection_key *key,
@@ -131,14 +123,15 @@ void inspections_put(struct inspections *inspections, const struct inspection_ke
 
 	if (inspections_find(inspections, key))
 		return;
-	if (HASH_COUNT(inspections->known) >= INSPECTIONS_MAX)
-		drop(inspections, inspections->known);
+	if (table_surplus(&inspections->known))
+		free(table_pop(&inspections->known));
 	known = malloc(sizeof(*known));
 	if (!known)
 		return; /* it is inspected once more */
 	known->key = *key;
 	known->inspection = *inspection;
-	HASH_ADD(hh, inspections->known, key, sizeof(*key), known);
+	if (table_add(&inspections->known, &known->item, &known->key, sizeof(known->key)))
+		free(known);
 }
 
 int inspections_make(enum file_role role, int fd, const char *path, struct inspection *inspection)

@@ -7,6 +7,7 @@
 #ifndef GRADWATCH_TARGET_INSPECTIONS_H
 #define GRADWATCH_TARGET_INSPECTIONS_H
 
+#include "base/table.h"
 #include "inspect/binding.h"
 #include "inspect/plan.h"
 #include "inspect/python.h"

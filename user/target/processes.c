@@ -13,17 +13,25 @@
 
 struct processes {
 	struct files *files;
-	struct process *by_pid; /* in the order of arrival */
-	uint32_t looked_at;     /* the pid after which the next look goes on */
+	void (*ended)(void *context, const struct process *process);
+	void *context;
+	struct table by_pid; /* in the order of arrival */
+	uint32_t looked_at;  /* the pid after which the next look goes on */
 	uint64_t refused;
 };
 
-struct processes *processes_new(struct files *files)
+struct processes *processes_new(struct files *files,
+				void (*ended)(void *context, const struct process *process),
+				void *context)
 {
 	struct processes *processes = calloc(1, sizeof(*processes));
 
-	if (processes)
-		processes->files = files;
+	if (!processes)
+		return NULL;
+	processes->files = files;
+	processes->ended = ended;
+	processes->context = context;
+	processes->by_pid.capacity = PROCESSES_MAX;
 	return processes;
 }
 
@@ -42,30 +50,23 @@ static void drop(struct processes *processes, struct process *process, uint64_t 
 {
 	if (!process->ended)
 		release_files(processes, process, now);
-	HASH_DELETE(by_pid, processes->by_pid, process);
+	table_remove(&processes->by_pid, &process->item);
 	free(process->exe);
 	free(process);
 }
 
 void processes_free(struct processes *processes)
 {
-	struct process *process, *next;
-
 	if (!processes)
 		return;
-	HASH_ITER(by_pid, processes->by_pid, process, next)
-	{
-		drop(processes, process, 0);
-	}
+	while (processes->by_pid.oldest)
+		drop(processes, (struct process *)processes->by_pid.oldest, 0);
 	free(processes);
 }
 
 struct process *processes_get(const struct processes *processes, uint32_t pid)
 {
-	struct process *process;
-
-	HASH_FIND(by_pid, processes->by_pid, &pid, sizeof(pid), process);
-	return process;
+	return (struct process *)table_find(&processes->by_pid, &pid, sizeof(pid));
 }
 
 /* Reads what /proc knows of a process; false when it is gone. */
@@ -87,18 +88,19 @@ static char *read_exe(uint32_t pid)
 
 static struct process *add(struct processes *processes, const struct process *process)
 {
-	struct process *copy;
+	struct process *copy = malloc(sizeof(*copy));
+	int code;
 
-	if (HASH_CNT(by_pid, processes->by_pid) >= PROCESSES_MAX) {
-		processes->refused++;
-		return NULL;
-	}
-	copy = malloc(sizeof(*copy));
 	if (!copy)
 		return NULL;
 	*copy = *process;
+	code = table_add(&processes->by_pid, &copy->item, &copy->pid, sizeof(copy->pid));
+	if (code) {
+		processes->refused++;
+		free(copy);
+		return NULL;
+	}
 	copy->exe = read_exe(process->pid);
-	HASH_ADD(by_pid, processes->by_pid, pid, sizeof(copy->pid), copy);
 	return copy;
 }
 
@@ -161,6 +163,7 @@ struct process *processes_find(const struct processes *processes, uint32_t pid, 
 	return known && procfs_same_start(known->start_time, start_time) ? known : NULL;
 }
 
+/* Its memory is gone. */
 static void end(struct processes *processes, struct process *process, uint64_t now)
 {
 	if (process->ended)
@@ -174,8 +177,11 @@ void processes_end(struct processes *processes, uint32_t pid, uint64_t start_tim
 {
 	struct process *process = processes_find(processes, pid, start_time);
 
-	if (process && !(exec && process->noted > time))
-		end(processes, process, time);
+	if (!process || (exec && process->noted > time))
+		return;
+	end(processes, process, time);
+	if (!exec)
+		processes->ended(processes->context, process);
 }
 
 static void look_at(struct processes *processes, struct process *process, uint64_t now)
@@ -187,15 +193,20 @@ static void look_at(struct processes *processes, struct process *process, uint64
 	if (procfs_tgid((pid_t)process->pid, &tgid) == -ESRCH ||
 	    procfs_start_time((pid_t)process->pid, &start_time) ||
 	    !procfs_same_start(start_time, process->start_time))
-		end(processes, process, now);
+		processes_end(processes, process->pid, process->start_time, false, now);
+}
+
+static struct process *next_of(const struct process *process)
+{
+	return (struct process *)process->item.next;
 }
 
 static void expire(struct processes *processes, uint64_t now)
 {
-	struct process *process, *next;
+	struct process *process = (struct process *)processes->by_pid.oldest, *next;
 
-	HASH_ITER(by_pid, processes->by_pid, process, next)
-	{
+	for (; process; process = next) {
+		next = next_of(process);
 		if (process->ended && now - process->ended >= PROCESSES_LINGER_NS)
 			drop(processes, process, now);
 	}
@@ -205,12 +216,12 @@ void processes_tick(struct processes *processes, uint64_t now)
 {
 	struct process *process = processes_get(processes, processes->looked_at);
 
-	process = process ? process->by_pid.next : processes->by_pid;
+	process = process ? next_of(process) : (struct process *)processes->by_pid.oldest;
 	for (int i = 0; i < LOOKS_PER_TICK && process; i++) {
 		processes->looked_at = process->pid;
 		if (!process->ended)
 			look_at(processes, process, now);
-		process = process->by_pid.next;
+		process = next_of(process);
 	}
 	if (!process)
 		processes->looked_at = 0;
@@ -246,10 +257,10 @@ void process_forget_file(struct process *process, struct process_file *file)
 void processes_with_file(const struct processes *processes, uint32_t file_id,
 			 void (*visit)(void *context, struct process *process), void *context)
 {
-	struct process *process, *next;
+	struct process *process = (struct process *)processes->by_pid.oldest, *next;
 
-	HASH_ITER(by_pid, processes->by_pid, process, next)
-	{
+	for (; process; process = next) {
+		next = next_of(process);
 		for (unsigned int i = 0; i < process->files; i++)
 			if (process->file[i].id == file_id) {
 				visit(context, process);
@@ -260,7 +271,7 @@ void processes_with_file(const struct processes *processes, uint32_t file_id,
 
 unsigned int processes_count(const struct processes *processes)
 {
-	return HASH_CNT(by_pid, processes->by_pid);
+	return (unsigned int)table_count(&processes->by_pid);
 }
 
 uint64_t processes_refused(const struct processes *processes)

@@ -13,8 +13,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <uthash.h>
 
+#include "base/table.h"
 #include "gradwatch/abi.h"
 #include "target/files.h"
 
@@ -33,6 +33,7 @@ struct process_file {
 };
 
 struct process {
+	struct table_item item; /* the table's own */
 	uint32_t pid;
 	uint64_t start_time; /* ns since boot, in the kernel's clock ticks */
 	uint32_t uid;
@@ -45,14 +46,14 @@ struct process {
 	uint64_t mapped_at; /* ns, when it mapped libtorch; 0: before it was watched */
 	uint64_t noted;     /* ns, when /proc was last read for it */
 	uint64_t ended;     /* ns, 0: it lives */
-	/* The table's own. */
-	UT_hash_handle by_pid;
 };
 
 struct processes;
 
-/* NULL: out of memory. The files stay the caller's. */
-struct processes *processes_new(struct files *files);
+/* NULL: out of memory. The files stay the caller's. ended: called for each that has ended. */
+struct processes *processes_new(struct files *files,
+				void (*ended)(void *context, const struct process *process),
+				void *context);
 void processes_free(struct processes *processes);
 
 /*

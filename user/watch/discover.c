@@ -21,6 +21,13 @@ struct visit {
 
 static void on_rewritten(void *context, const struct library *library);
 
+static void on_ended(void *context, const struct process *process)
+{
+	const struct discover *discover = context;
+
+	model_process_ended(discover->model, process->pid, process->start_time, clock_monotonic());
+}
+
 int discover_open(struct discover *discover, struct err *err)
 {
 	int code = inodes_open(&discover->inodes, err);
@@ -28,7 +35,7 @@ int discover_open(struct discover *discover, struct err *err)
 	if (code)
 		return code;
 	discover->files = files_new(discover->inodes);
-	discover->processes = discover->files ? processes_new(discover->files) : NULL;
+	discover->processes = discover->files ? processes_new(discover->files, on_ended, discover) : NULL;
 	discover->inspections = inspections_new();
 	if (!discover->processes || !discover->inspections)
 		return err_set(err, -ENOMEM, "out of memory");

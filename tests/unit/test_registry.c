@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* user/target: the registries of files and processes, and what inspections are known. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "target/inspections.h"
+#include "target/processes.h"
+
+#define LONG (FILES_LINGER_NS + 1)
+
+static unsigned int forgotten, told_of_end;
+
+static void forget(void *context, struct file *file)
+{
+	(void)context;
+	(void)file;
+	forgotten++;
+}
+
+static void on_ended(void *context, const struct process *process)
+{
+	(void)context;
+	(void)process;
+	told_of_end++;
+}
+
+static int make_file(char *path, const char *text)
+{
+	int fd;
+
+	strcpy(path, "/tmp/gradwatch-XXXXXX");
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	return fd;
+}
+
+static struct files *make_files(void)
+{
+	const struct files_handler handler = {.forget = forget};
+	struct files *files = files_new(NULL);
+
+	assert_non_null(files);
+	files_set_handler(files, FILE_SETTER, &handler);
+	forgotten = told_of_end = 0;
+	return files;
+}
+
+static struct file *learn(struct files *files, int fd, const char *path, uint32_t uid)
+{
+	int code;
+
+	return files_learn(files, FILE_SETTER, fd, path, uid, 0, &code);
+}
+
+/* By inode, not by path, time or link. */
+static void test_same_file(void **state)
+{
+	char path[32], copy[32], other[64];
+	int fd = make_file(path, "a"), copy_fd = make_file(copy, "a"), link_fd;
+	const struct timespec then[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+	struct files *files = make_files();
+	struct file *file = learn(files, fd, path, 0);
+	int code;
+
+	(void)state;
+	snprintf(other, sizeof(other), "%s-link", path);
+	assert_int_equal(link(path, other), 0);
+	link_fd = open(other, O_RDONLY | O_CLOEXEC);
+	assert_non_null(file);
+	assert_ptr_equal(learn(files, link_fd, other, 0), file);
+	assert_int_equal(futimens(fd, then), 0);
+	assert_ptr_equal(learn(files, fd, path, 0), file);
+	assert_ptr_not_equal(learn(files, copy_fd, copy, 0), file);
+	/* Another role of the file is another entry. */
+	assert_ptr_not_equal(files_learn(files, FILE_PYTHON, fd, path, 0, 0, &code), file);
+	assert_int_equal(files_count(files), 3);
+	assert_string_equal(file->path, path);
+	files_free(files);
+	close(fd);
+	close(copy_fd);
+	close(link_fd);
+	unlink(path);
+	unlink(copy);
+	unlink(other);
+}
+
+/* What nobody holds is forgotten after a while, with what hangs on it; ids are not given again. */
+static void test_idle_file_is_forgotten(void **state)
+{
+	char path[32];
+	int fd = make_file(path, "a");
+	struct files *files = make_files();
+	struct file *file = learn(files, fd, path, 0);
+	uint32_t id = file->id;
+
+	(void)state;
+	file->content = "content";
+	files_hold(file);
+	assert_int_equal(files_expire(files, LONG), 0);
+	files_release(file, LONG);
+	assert_int_equal(files_expire(files, LONG + 1), 0);
+	assert_int_equal(files_expire(files, 2 * LONG), 1);
+	assert_int_equal(forgotten, 1);
+	assert_null(files_get(files, id));
+	assert_true(learn(files, fd, path, 0)->id > id);
+	files_free(files);
+	close(fd);
+	unlink(path);
+}
+
+/* One user does not use up what others need; what is refused is counted, and has room later. */
+static void test_shares(void **state)
+{
+	static char path[FILES_PER_USER + 2][32];
+	static int fd[FILES_PER_USER + 2];
+	struct files *files = make_files();
+	int code;
+
+	(void)state;
+	for (int i = 0; i < FILES_PER_USER + 2; i++)
+		fd[i] = make_file(path[i], "a");
+	for (int i = 0; i < FILES_PER_USER; i++) {
+		struct file *file = learn(files, fd[i], path[i], 1000);
+
+		assert_non_null(file);
+		files_hold(file);
+	}
+	assert_null(files_learn(files, FILE_SETTER, fd[FILES_PER_USER], "x", 1000, 0, &code));
+	assert_int_equal(code, -ENOSPC);
+	assert_int_equal(files_refused(files), 1);
+	assert_non_null(learn(files, fd[FILES_PER_USER], "x", 0));
+	files_release(learn(files, fd[0], path[0], 1000), 0);
+	assert_non_null(files_learn(files, FILE_SETTER, fd[FILES_PER_USER + 1], "y", 1000, LONG,
+				    &code));
+	files_free(files);
+	for (int i = 0; i < FILES_PER_USER + 2; i++) {
+		close(fd[i]);
+		unlink(path[i]);
+	}
+}
+
+/* A file that is written to is another one from then on. */
+static void test_rewritten_file(void **state)
+{
+	char path[32];
+	int fd = make_file(path, "a");
+	struct files *files = make_files();
+	struct file *file = learn(files, fd, path, 0), *again;
+
+	(void)state;
+	files_hold(file);
+	assert_int_equal(pwrite(fd, "b", 1, 0), 1);
+	files_read_rewrites(files);
+	assert_true(file->written);
+	again = learn(files, fd, path, 0);
+	assert_ptr_not_equal(again, file);
+	assert_ptr_equal(files_get(files, file->id), file);
+	/* The entry that goes does not take the kernel's watch from the one that stays. */
+	files_drop(files, file);
+	assert_int_equal(pwrite(fd, "c", 1, 0), 1);
+	files_read_rewrites(files);
+	assert_true(again->written);
+	files_free(files);
+	close(fd);
+	unlink(path);
+}
+
+static pid_t start_child(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	assert_true(pid > 0);
+	return pid;
+}
+
+static void end_child(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* A process holds its files until it ends, what it is called stays a while longer. */
+static void test_process_holds_files(void **state)
+{
+	char path[32];
+	int fd = make_file(path, "a");
+	struct files *files = make_files();
+	struct processes *processes = processes_new(files, on_ended, NULL);
+	struct file *file = learn(files, fd, path, 0);
+	pid_t pid = start_child();
+	struct process *process;
+	uint64_t now = clock_monotonic(), start_time;
+	bool is_new;
+
+	(void)state;
+	process = processes_note(processes, (uint32_t)pid, &is_new);
+	assert_true(process && is_new && process->exe);
+	start_time = process->start_time;
+	assert_non_null(process_add_file(process, file, 4096, 7));
+	assert_int_equal(process_file_at(process, 4096, 7)->id, file->id);
+	assert_null(process_file_at(process, 4096, 8));
+	processes_tick(processes, now);
+	assert_int_equal(file->held, 1);
+	end_child(pid);
+	processes_tick(processes, now + 1); /* nobody has told of its end */
+	assert_int_equal(file->held, 0);
+	assert_int_equal(told_of_end, 1);
+	assert_ptr_equal(processes_find(processes, (uint32_t)pid, start_time), process);
+	processes_tick(processes, now + 1 + PROCESSES_LINGER_NS);
+	assert_int_equal(processes_count(processes), 0);
+	processes_free(processes);
+	files_free(files);
+	close(fd);
+	unlink(path);
+}
+
+/* A child holds what its parent does; who replaces its program lets go, and may map anew. */
+static void test_fork_and_exec(void **state)
+{
+	char path[32];
+	int fd = make_file(path, "a");
+	struct files *files = make_files();
+	struct processes *processes = processes_new(files, on_ended, NULL);
+	struct file *file = learn(files, fd, path, 0);
+	pid_t parent = start_child(), child = start_child();
+	struct process *process;
+	bool is_new;
+
+	(void)state;
+	process = processes_note(processes, (uint32_t)parent, &is_new);
+	process_add_file(process, file, 4096, 7);
+	assert_non_null(processes_fork(processes, (uint32_t)parent, (uint32_t)child));
+	assert_int_equal(file->held, 2);
+	/* Read after it had replaced its program: it is what it is. */
+	processes_end(processes, process->pid, process->start_time, true, process->noted - 1);
+	assert_int_equal(file->held, 2);
+	processes_end(processes, process->pid, process->start_time, true, process->noted + 1);
+	assert_int_equal(file->held, 1);
+	assert_int_equal(told_of_end, 0);
+	assert_ptr_equal(processes_note(processes, (uint32_t)parent, &is_new), process);
+	assert_true(!is_new && !process->ended && !process->files);
+	processes_free(processes);
+	assert_int_equal(file->held, 0);
+	files_free(files);
+	end_child(parent);
+	end_child(child);
+	close(fd);
+	unlink(path);
+}
+
+/* Copies are inspected once. The name counts where the result depends on it. */
+static void test_same_content(void **state)
+{
+	struct inspections *inspections = inspections_new();
+	struct inspection result = {.code = -ENOENT};
+	struct inspection_key first, copy, other, python;
+	char path[3][32];
+	int fd[3] = {make_file(path[0], "aa"), make_file(path[1], "aa"), make_file(path[2], "ab")};
+
+	(void)state;
+	assert_int_equal(inspections_key(inspections, FILE_SETTER, fd[0], path[0], &first), 0);
+	assert_int_equal(inspections_key(inspections, FILE_SETTER, fd[1], path[1], &copy), 0);
+	assert_int_equal(inspections_key(inspections, FILE_SETTER, fd[2], path[2], &other), 0);
+	inspections_put(inspections, &first, &result);
+	assert_int_equal(inspections_find(inspections, &copy)->code, -ENOENT);
+	assert_null(inspections_find(inspections, &other));
+	inspections_key(inspections, FILE_PYTHON, fd[0], "/bin/python3.9", &python);
+	inspections_put(inspections, &python, &result);
+	inspections_key(inspections, FILE_PYTHON, fd[1], "/usr/bin/python3.9", &python);
+	assert_non_null(inspections_find(inspections, &python));
+	inspections_key(inspections, FILE_PYTHON, fd[1], "/usr/bin/python3.10", &python);
+	assert_null(inspections_find(inspections, &python));
+	/* As many others as there is room for. */
+	for (uint64_t i = 0; i < INSPECTIONS_MAX; i++) {
+		other.size = 1000 + i;
+		inspections_put(inspections, &other, &result);
+	}
+	assert_null(inspections_find(inspections, &first));
+	inspections_free(inspections);
+	for (int i = 0; i < 3; i++) {
+		close(fd[i]);
+		unlink(path[i]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_same_file),
+		cmocka_unit_test(test_idle_file_is_forgotten),
+		cmocka_unit_test(test_shares),
+		cmocka_unit_test(test_rewritten_file),
+		cmocka_unit_test(test_process_holds_files),
+		cmocka_unit_test(test_fork_and_exec),
+		cmocka_unit_test(test_same_content),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
