@@ -97,14 +97,17 @@ static __noinline bool emit(const struct change *change)
 	struct gw_shared *numbers = bpf_map_lookup_elem(&shared, &zero);
 	__u64 time = bpf_ktime_get_ns();
 	struct gw_walk *walk;
-	bool sent;
+	bool sent = false;
+	int slot;
 
 	if (!change || !numbers)
 		return false;
-	walk = walk_begin();
-	if (walk) {
-		sent = send_walk(walk, change, time, numbers->lost);
-		walk_end();
+	slot = walk_take();
+	if (slot >= 0) {
+		walk = walk_begin(slot);
+		if (walk)
+			sent = send_walk(walk, change, time, numbers->lost);
+		walk_end(slot);
 	} else {
 		sent = send_bare(change, time, numbers->lost);
 	}

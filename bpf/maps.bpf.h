@@ -203,14 +203,22 @@ struct code_known {
 };
 
 /* A walk over a thread's Python stack: see stack.bpf.h. */
-#define CODE_BYTES   144 /* of a code object: holds all fields that are looked at */
-#define STRING_BYTES 40  /* the same, of a str */
+#define FRAME_BYTES  112  /* of a frame: holds all fields that are looked at */
+#define CODE_START   16   /* the same, of a code object: what lies from there */
+#define CODE_BYTES   128  /* so far; more would be copied in a slower way */
+#define STRING_BYTES 40   /* the same, of a str */
+#define CHUNK_BYTES  1024 /* of a thread's stack of frames that are read at once */
 
 struct gw_walk {
-	__u64 frame;      /* next to look at, 0: none */
+	__u64 number;      /* of the walks in this slot */
+	__u64 frame;       /* next to look at, 0: none */
+	__u64 chunk_start; /* what is in `chunk`: [chunk_low, chunk_start + CHUNK_BYTES) */
+	__u64 chunk_low;
 	__u64 start_time; /* of the process */
+	__u32 codes;      /* gw_shared.codes when the walk began */
+	__u32 pad;
 	struct gw_interpreter interpreter;
-	__u8 raw[128];
+	__u8 chunk[CHUNK_BYTES + 128]; /* the rest is for the verifier: see frame_read() */
 	__u8 code[CODE_BYTES];
 	struct code_known known; /* what `code` says; here, as the programs' stack is small */
 	__u64 string[STRING_BYTES / 8];
@@ -219,19 +227,38 @@ struct gw_walk {
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, GW_MAX_WALKS);
 	__type(key, __u32);
 	__type(value, struct gw_walk);
 } walks SEC(".maps");
 
-/* A value of zeros to make a walk from: it is too large for the stack. */
+/* The slots of it that are in use, and by which thread. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GW_MAX_WALKS);
+	__type(key, __u32);
+	__type(value, __u32);
+} walk_owners SEC(".maps");
+
+/* What is in `codes` of the code objects that were met last in a slot: only its owner looks here,
+ * so it needs no lock. The first slots have such a cache. */
+struct code_cached {
+	struct code_key key;
+	struct code_known known;
+	__u64 walk; /* number of the slot's walk that has last compared it with the code object */
+};
+
+struct code_cache {
+	struct code_cached entry[GW_CACHED_CODES];
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, GW_CODE_CACHES);
 	__type(key, __u32);
-	__type(value, struct gw_walk);
-} no_walk SEC(".maps");
+	__type(value, struct code_cache);
+} code_caches SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -15,7 +15,13 @@
  *
  * The verifier sees the walk as a loop that calls a function, which it checks on its own (a global
  * function, 5.6): that keeps it small on kernels without bpf_loop. Global functions take numbers
- * only on old kernels, so the state of a walk is in a map, by thread.
+ * only on old kernels, so the state of a walk is in an array, and they take the number of its slot.
+ *
+ * A walk at 100 frames looks at 100 code objects, nearly all of which the walk before has met. So
+ * each slot has a small table of the code objects that were met last, where a look-up costs a few
+ * instructions. An entry is taken only if it says what the code object itself says now: a code
+ * object may be freed, and another one may get its address and its frame's. Not while a walk lasts,
+ * as the frames hold their code: so what comes twice in a stack is compared once.
  */
 #ifndef GRADWATCH_STACK_BPF_H
 #define GRADWATCH_STACK_BPF_H
@@ -28,10 +34,10 @@
 #include "maps.bpf.h"
 #include "python.bpf.h"
 
-#define FRAME_BYTES 112 /* holds all fields that are looked at, of any version */
-#define CPU_BITS    13  /* as many CPUs as Linux takes (CONFIG_NR_CPUS) */
+#define CPU_BITS    13 /* as many CPUs as Linux takes (CONFIG_NR_CPUS) */
 #define MAX_CPUS    (1 << CPU_BITS)
-#define EXTRA_STEPS 32 /* such frames, which are passed over */
+#define EXTRA_STEPS 32 /* frames that are no Python ones, which are passed over */
+#define WALK_WAYS   8  /* slots that a thread may take; the first half have a cache */
 
 static __always_inline __u64 process_start_time(void)
 {
@@ -40,11 +46,9 @@ static __always_inline __u64 process_start_time(void)
 	return BPF_CORE_READ(task, group_leader, start_boottime);
 }
 
-static __always_inline struct gw_walk *walk_get(void)
+static __always_inline struct gw_walk *walk_get(__u32 slot)
 {
-	__u32 tid = (__u32)bpf_get_current_pid_tgid();
-
-	return bpf_map_lookup_elem(&walks, &tid);
+	return bpf_map_lookup_elem(&walks, &slot);
 }
 
 /* A field of a copied structure; the mask is for the verifier. */
@@ -161,74 +165,152 @@ static __always_inline __u64 code_new_id(void)
 
 #define BORN_SHIFT 20 /* steps of a millisecond; the same again after 52 days */
 
-static __always_inline bool code_is_same(const struct code_known *a, const struct code_known *b)
+static __always_inline bool code_is_same(const struct code_known *known,
+					 const struct code_known *now)
 {
-	return a->file == b->file && a->name == b->name && a->lines == b->lines &&
-	       a->first_line == b->first_line;
+	return known->file == now->file && known->name == now->name && known->lines == now->lines &&
+	       known->first_line == now->first_line;
 }
 
-/*
- * The id of a code object, which is sent if user space may not know it; 0 when it cannot be read or
- * sent. The count is read after an add that does not return it (see session_insert): that it is
- * another CPU's makes no difference.
- */
-__noinline __u64 code_define(__u64 address)
+/* Where a slot's cache has a code object, if it has it. The odd number spreads the addresses. */
+static __always_inline __u32 code_cache_index(__u64 address)
 {
-	struct gw_walk *walk = walk_get();
-	struct code_key key = {.address = address};
-	const struct gw_python *python;
+	__u64 hash = address * 0x9e3779b97f4a7c15;
+
+	return hash >> 32 & (GW_CACHED_CODES - 1);
+}
+_Static_assert((GW_CACHED_CODES & (GW_CACHED_CODES - 1)) == 0, "a mask");
+
+/*
+ * The id of the code object that the walk has read, which is sent if user space may not know it; 0
+ * when it cannot be sent. For one that the slot's cache does not have. The count is read after an
+ * add that does not return it (see session_insert): that it is another CPU's makes no difference.
+ */
+__noinline __u64 code_define(__u32 slot, __u64 address)
+{
+	struct code_cache *cache = bpf_map_lookup_elem(&code_caches, &slot);
+	struct gw_walk *walk = walk_get(slot);
+	struct code_key key = {.address = address, .pid = bpf_get_current_pid_tgid() >> 32};
 	struct code_known *now, *known;
 	struct gw_shared *numbers;
-	__u32 zero = 0;
+	__u32 index = code_cache_index(address), zero = 0;
 
 	numbers = bpf_map_lookup_elem(&shared, &zero);
-	if (!walk || !numbers || bpf_probe_read_user(walk->code, CODE_BYTES, (void *)address))
+	if (!walk || !numbers)
 		return 0;
-	python = &walk->interpreter.python;
 	now = &walk->known;
-	key.pid = bpf_get_current_pid_tgid() >> 32;
 	key.born = walk->start_time >> BORN_SHIFT;
-	now->file = raw_u64(walk->code + 16, python->code_filename - 16);
-	now->name = raw_u64(walk->code + 16, python->code_name - 16);
-	now->lines = raw_u64(walk->code + 16, python->code_lines - 16);
-	now->first_line = raw_u32(walk->code, python->code_firstlineno);
 	known = bpf_map_lookup_elem(&codes, &key);
-	now->id = 0;
+	now->id = now->told = 0;
 	if (known && code_is_same(known, now)) {
 		now->id = known->id;
-		if (numbers->codes - known->told < GW_CODES_AGAIN)
-			return now->id;
+		now->told = known->told;
 	}
-	if (!now->id)
-		now->id = code_new_id();
-	if (!send_code(walk)) {
-		count(GW_CODES_LOST);
-		return 0;
+	if (!now->id || numbers->codes - now->told >= GW_CODES_AGAIN) {
+		if (!now->id)
+			now->id = code_new_id();
+		if (!send_code(walk)) {
+			count(GW_CODES_LOST);
+			return 0;
+		}
+		__sync_fetch_and_add(&numbers->codes, 1);
+		now->told = *(volatile __u32 *)&numbers->codes;
+		bpf_map_update_elem(&codes, &key, now, BPF_ANY);
 	}
-	__sync_fetch_and_add(&numbers->codes, 1);
-	now->told = *(volatile __u32 *)&numbers->codes;
-	bpf_map_update_elem(&codes, &key, now, BPF_ANY);
+	if (cache) {
+		cache->entry[index].key = key;
+		cache->entry[index].known = *now;
+		cache->entry[index].walk = walk->number;
+	}
 	return now->id;
 }
 
+/* Reads what tells one code object from another; false when it cannot be read. */
+static __always_inline bool code_read(struct gw_walk *walk, __u64 address)
+{
+	const struct gw_python *python = &walk->interpreter.python;
+	struct code_known *now = &walk->known;
+
+	if (bpf_probe_read_user(walk->code, CODE_BYTES, (void *)(address + CODE_START)))
+		return false;
+	now->file = raw_u64(walk->code, python->code_filename - CODE_START);
+	now->name = raw_u64(walk->code, python->code_name - CODE_START);
+	now->lines = raw_u64(walk->code, python->code_lines - CODE_START);
+	now->first_line = raw_u32(walk->code, python->code_firstlineno - CODE_START);
+	return true;
+}
+
+/* Whether user space may have forgotten it. Others may have been told since the walk began. */
+static __always_inline bool is_told_long_ago(const struct gw_walk *walk,
+					     const struct code_cached *cached)
+{
+	return (__s32)(walk->codes - cached->known.told) >= GW_CODES_AGAIN;
+}
+
+/* The id of a code object; 0 when it cannot be read or sent. */
+static __always_inline __u64 code_id(struct gw_walk *walk, __u32 slot, __u64 address)
+{
+	struct code_cache *cache = bpf_map_lookup_elem(&code_caches, &slot);
+	struct code_cached *cached = cache ? &cache->entry[code_cache_index(address)] : NULL;
+
+	if (cached && cached->walk == walk->number && cached->key.address == address)
+		return cached->known.id;
+	if (!code_read(walk, address))
+		return 0;
+	if (cached && cached->key.address == address &&
+	    cached->key.pid == bpf_get_current_pid_tgid() >> 32 &&
+	    cached->key.born == (__u32)(walk->start_time >> BORN_SHIFT) &&
+	    code_is_same(&cached->known, &walk->known) && !is_told_long_ago(walk, cached)) {
+		cached->walk = walk->number;
+		return cached->known.id;
+	}
+	return code_define(slot, address);
+}
+
+/*
+ * The bytes of the walk's next frame, NULL when they cannot be read. A read costs the same for
+ * eight bytes and for a thousand. From 3.11 on, a thread's frames lie one after the other, the
+ * outer ones at the lower addresses: so what lies below a frame is read with it, if it can be.
+ */
+static __always_inline const __u8 *frame_read(struct gw_walk *walk)
+{
+	__u64 frame = walk->frame, start = walk->chunk_start, offset = frame - start;
+
+	if (frame < walk->chunk_low || offset > CHUNK_BYTES - FRAME_BYTES) {
+		offset = CHUNK_BYTES - FRAME_BYTES;
+		walk->chunk_start = walk->chunk_low = start = frame - offset;
+		if (walk->interpreter.python.position != GW_POSITION_POINTER ||
+		    bpf_probe_read_user(walk->chunk, CHUNK_BYTES, (void *)start)) {
+			walk->chunk_low = frame;
+			if (bpf_probe_read_user(walk->chunk + CHUNK_BYTES - FRAME_BYTES,
+						FRAME_BYTES, (void *)frame))
+				return NULL;
+		}
+	}
+	asm volatile("" : "+r"(offset));
+	return walk->chunk + (offset & (CHUNK_BYTES - 1));
+}
+_Static_assert((CHUNK_BYTES & (CHUNK_BYTES - 1)) == 0, "a mask");
+
 /* Byte offset of the instruction that a frame is at. */
-static __always_inline __s32 frame_position(const struct gw_walk *walk, __u64 code)
+static __always_inline __s32 frame_position(const struct gw_walk *walk, const __u8 *raw, __u64 code)
 {
 	const struct gw_python *python = &walk->interpreter.python;
 
 	if (python->position == GW_POSITION_POINTER)
-		return raw_u64(walk->raw, python->frame_position) - code - python->code_bytecode;
+		return raw_u64(raw, python->frame_position) - code - python->code_bytecode;
 	if (python->position == GW_POSITION_UNITS)
-		return 2 * raw_u32(walk->raw, python->frame_position);
-	return raw_u32(walk->raw, python->frame_position);
+		return 2 * raw_u32(raw, python->frame_position);
+	return raw_u32(raw, python->frame_position);
 }
 
 /* Looks at one frame; returns 1 when the walk is over. */
-__noinline int walk_step(void)
+__noinline int walk_step(__u32 slot)
 {
-	struct gw_walk *walk = walk_get();
+	struct gw_walk *walk = walk_get(slot);
 	const struct gw_python *python;
 	struct gw_frame *frame;
+	const __u8 *raw;
 	__u64 code;
 	__u32 index;
 
@@ -239,55 +321,81 @@ __noinline int walk_step(void)
 		walk->record.stack = GW_STACK_CUT;
 		return 1;
 	}
-	if (bpf_probe_read_user(walk->raw, FRAME_BYTES, (void *)walk->frame)) {
+	raw = frame_read(walk);
+	if (!raw) {
 		walk->record.stack = GW_STACK_UNREADABLE;
 		return 1;
 	}
 	python = &walk->interpreter.python;
-	walk->frame = raw_u64(walk->raw, python->frame_previous);
+	walk->frame = raw_u64(raw, python->frame_previous);
 	if (python->frame_owner != GW_NO_FIELD &&
-	    raw_u8(walk->raw, python->frame_owner) >= OWNER_INTERPRETER)
+	    raw_u8(raw, python->frame_owner) >= OWNER_INTERPRETER)
 		return 0;
-	code = raw_u64(walk->raw, python->frame_code) & ~FRAME_CODE_TAG;
+	code = raw_u64(raw, python->frame_code) & ~FRAME_CODE_TAG;
 	frame = &walk->frames[index & (GW_MAX_FRAMES - 1)];
-	frame->position = frame_position(walk, code);
-	frame->code = code_define(code);
+	frame->position = frame_position(walk, raw, code);
+	frame->code = code_id(walk, slot, code);
 	walk->record.frames = index + 1;
 	return 0;
 }
 _Static_assert((GW_MAX_FRAMES & (GW_MAX_FRAMES - 1)) == 0, "a mask");
 
-/* Walks the stack of the current thread into its walk. */
-__noinline int walk_run(void)
+/* Walks the stack of the current thread into the walk of a slot. */
+__noinline int walk_run(__u32 slot)
 {
-	struct gw_walk *walk = walk_get();
+	struct gw_walk *walk = walk_get(slot);
 
 	if (!walk)
 		return 0;
 	walk->record.stack = frame_innermost(&walk->interpreter, &walk->frame);
 	for (int i = 0; i < GW_MAX_FRAMES + EXTRA_STEPS; i++)
-		if (walk_step())
+		if (walk_step(slot))
 			break;
 	return 0;
 }
 
-/*
- * Walks the current thread's stack into a new walk, whose record the caller fills and sends; then
- * walk_end(). NULL when too many are under way.
- */
-static __always_inline struct gw_walk *walk_begin(void)
+/* Takes a slot for the current thread, if it can the one it had last; -1: all are in use. */
+__noinline int walk_take(void)
 {
-	__u64 pid_tid = bpf_get_current_pid_tgid();
-	__u32 tid = (__u32)pid_tid, pid = pid_tid >> 32, zero = 0;
-	struct gw_walk *empty = bpf_map_lookup_elem(&no_walk, &zero);
-	struct gw_interpreter *interpreter;
-	struct gw_walk *walk;
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
 
-	if (!empty || bpf_map_update_elem(&walks, &tid, empty, BPF_ANY))
-		return NULL;
-	walk = walk_get();
+	for (__u32 way = 0; way < WALK_WAYS; way++) {
+		__u32 slots = way < WALK_WAYS / 2 ? GW_CODE_CACHES : GW_MAX_WALKS;
+		__u32 slot = (tid + way) & (slots - 1);
+
+		if (!bpf_map_update_elem(&walk_owners, &slot, &tid, BPF_NOEXIST))
+			return slot;
+	}
+	return -1;
+}
+_Static_assert((GW_CODE_CACHES & (GW_CODE_CACHES - 1)) == 0, "a mask");
+_Static_assert((GW_MAX_WALKS & (GW_MAX_WALKS - 1)) == 0, "a mask");
+
+static __always_inline __u32 codes_told(void)
+{
+	__u32 zero = 0;
+	struct gw_shared *numbers = bpf_map_lookup_elem(&shared, &zero);
+
+	return numbers ? numbers->codes : 0;
+}
+
+/*
+ * Walks the current thread's stack into the walk of a slot from walk_take(), whose record the
+ * caller fills and sends; then walk_end(). NULL can only be the verifier's.
+ */
+static __always_inline struct gw_walk *walk_begin(__u32 slot)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct gw_interpreter *interpreter;
+	struct gw_walk *walk = walk_get(slot);
+
 	if (!walk)
 		return NULL;
+	walk->number++;
+	walk->frame = 0;
+	walk->chunk_start = 0;
+	walk->chunk_low = ~0ULL; /* what is in the chunk is of another time */
+	__builtin_memset(&walk->record, 0, sizeof(walk->record));
 	interpreter = bpf_map_lookup_elem(&interpreters, &pid);
 	if (!interpreter) {
 		walk->record.stack = GW_STACK_NO_PYTHON;
@@ -295,15 +403,14 @@ static __always_inline struct gw_walk *walk_begin(void)
 	}
 	walk->interpreter = *interpreter;
 	walk->start_time = process_start_time();
-	walk_run();
+	walk->codes = codes_told();
+	walk_run(slot);
 	return walk;
 }
 
-static __always_inline void walk_end(void)
+static __always_inline void walk_end(__u32 slot)
 {
-	__u32 tid = (__u32)bpf_get_current_pid_tgid();
-
-	bpf_map_delete_elem(&walks, &tid);
+	bpf_map_delete_elem(&walk_owners, &slot);
 }
 
 #endif

@@ -38,6 +38,7 @@ CASES = {
     "changes": ("setter in a trace, a violation each", 5, 100),
     "changes30": ("the same, 30 frames deep", 5, 100),
     "changes100": ("the same, 100 frames deep", 5, 100),
+    "changes100apart": ("the same, of 100 functions", 5, 100),
     "raise": ("setter in a trace, each call raises", 5, 20),
     "storm": ("storm: 250,000 changes in a trace", 5, 50_000),
     "train": ("training iteration", 12, 1),

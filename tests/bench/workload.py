@@ -7,7 +7,8 @@ iteration of each of REPEATS batches of COUNT. A case that this PyTorch does not
   setter    torch._C._set_grad_enabled outside of a trace, to the value that holds
   redundant the same within a make_fx trace
   changes   the same, but each call changes the grad mode: each is a violation; changes30 and
-            changes100 with so many Python frames on the stack; storm with a great many
+            changes100 with so many Python frames on the stack, changes100apart of as
+            many functions; storm with a great many
   raise     as changes, where somebody makes each call raise: the time to the handler
   train     forward, backward and SGD step of 50 Linear + ReLU
   infer     forward of the same under no_grad
@@ -30,8 +31,9 @@ now = time.perf_counter_ns
 class Setter:
     """Calls of the binding itself: torch.no_grad() would add Python of its own."""
 
-    def __init__(self, traced=False, changing=False, frames=0, caught=False):
+    def __init__(self, traced=False, changing=False, frames=0, apart=False, caught=False):
         self.caught = caught
+        self.apart = apart
         self.traced = traced
         self.changing = changing
         self.frames = frames
@@ -41,9 +43,9 @@ class Setter:
         frame, depth = sys._getframe(), 0
         while frame:
             frame, depth = frame.f_back, depth + 1
-        if depth < self.frames:
-            return self.deep(repeats, count)
-        return self.loop(repeats, count)
+        if depth >= self.frames:
+            return self.loop(repeats, count)
+        return (FUNCTIONS[depth] if self.apart else Setter.deep)(self, repeats, count)
 
     def loop(self, repeats, count):
         call = torch._C._set_grad_enabled
@@ -87,6 +89,20 @@ class Setter:
 
         make_fx(function)(torch.ones(2))
         return times
+
+
+def chain(count, last):
+    """So many functions, each with code of its own, that call one another and then `last`."""
+    calls = [last]
+    for number in reversed(range(count)):
+        made = {"then": calls[0]}
+        text = f"def through{number}(*arguments):\n    return then(*arguments)\n"
+        exec(compile(text, __file__, "exec"), made)
+        calls.insert(0, made[f"through{number}"])
+    return calls
+
+
+FUNCTIONS = chain(100, Setter.loop)
 
 
 class Iterations:
@@ -176,6 +192,7 @@ CASES = {
     "changes": Setter(traced=True, changing=True),
     "changes30": Setter(traced=True, changing=True, frames=30),
     "changes100": Setter(traced=True, changing=True, frames=100),
+    "changes100apart": Setter(traced=True, changing=True, frames=100, apart=True),
     "raise": Setter(traced=True, changing=True, caught=True),
     "storm": Setter(traced=True, changing=True),
     "train": Iterations(make_train),

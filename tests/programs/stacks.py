@@ -227,6 +227,20 @@ def operations():
     list(map(lambda _: list(map(lambda _: CALLBACK(base)(), [0])), [0]))
 
 
+REPLACED = """
+def made_{0}():
+    {1}hit()
+made_{0}()
+"""
+
+
+def replaced():
+    """Code that is freed before the next is made: that gets its address, and its frame's."""
+    for number in range(60):
+        text = REPLACED.format(number, "0\n    " * (number % 7))
+        exec(compile(text, f"/nowhere/{number}.py", "exec"), {"hit": hit})
+
+
 def constructors():
     for _ in range(120):  # a call site that is specialised after some
         Made()
@@ -241,6 +255,7 @@ def everything():
     for _ in range(3):
         operations()
     constructors()
+    replaced()
     deep()
 
 
