@@ -104,6 +104,7 @@ struct gw_shared {
 	__u64 lost;
 	__u32 codes; /* code objects that were told, modulo 2^32 */
 	__u32 pad;
+	__u64 next_record; /* of all threads that have no entry: see throttle.bpf.h */
 };
 
 struct {

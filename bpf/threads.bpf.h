@@ -6,6 +6,11 @@
  * instructions of the program itself, where one in a hash is a call of the kernel: 70 ns of 270.
  * Slots are taken and given up rarely, through a hash of owners: inserting into that is atomic on
  * every kernel, and the compare-and-exchange of BPF is not there before 5.12.
+ *
+ * The first slot of a thread is its id modulo the number of slots: threads of one job, whose ids
+ * follow each other, never want the same. The others are mixed from all of the id, so that two jobs
+ * whose ids are that number apart (kernel.pid_max can be 4194304) do not fill each other's slots. A
+ * thread has no slot when all of them are taken: 1 of 140,000 threads while 10,000 are in the table.
  */
 #ifndef GRADWATCH_THREADS_BPF_H
 #define GRADWATCH_THREADS_BPF_H
@@ -15,11 +20,20 @@
 
 #include "maps.bpf.h"
 
-#define THREAD_WAYS 4 /* slots that a thread may have: its first one, or one that follows */
+#define THREAD_WAYS 8 /* slots that a thread may have */
 
 static __always_inline __u32 thread_slot(__u32 tid, __u32 way)
 {
-	return (tid + way) & (GW_MAX_THREADS - 1);
+	__u32 mixed = tid + way * 0x9e3779b9;
+
+	if (!way)
+		return tid & (GW_MAX_THREADS - 1);
+	/* The end of MurmurHash3: each bit of the id changes half of the bits. */
+	mixed ^= mixed >> 16;
+	mixed *= 0x85ebca6b;
+	mixed ^= mixed >> 13;
+	mixed *= 0xc2b2ae35;
+	return (mixed ^ mixed >> 16) & (GW_MAX_THREADS - 1);
 }
 _Static_assert((GW_MAX_THREADS & (GW_MAX_THREADS - 1)) == 0, "a mask");
 
@@ -57,13 +71,13 @@ static __noinline __attribute__((unused)) struct gw_thread *thread_new(__u32 tid
 {
 	for (int way = 0; way < THREAD_WAYS; way++) {
 		__u32 slot = thread_slot(tid, way);
-		struct gw_thread *thread;
+		struct gw_thread *thread = bpf_map_lookup_elem(&threads, &slot);
 
-		if (bpf_map_update_elem(&thread_owners, &slot, &tid, BPF_NOEXIST))
-			continue;
-		thread = bpf_map_lookup_elem(&threads, &slot);
 		if (!thread)
 			return NULL;
+		/* The first is cheap to see, the second is what decides. */
+		if (thread->tid || bpf_map_update_elem(&thread_owners, &slot, &tid, BPF_NOEXIST))
+			continue;
 		__builtin_memset(thread, 0, sizeof(*thread));
 		thread->tid = tid;
 		return thread;

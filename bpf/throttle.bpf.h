@@ -17,20 +17,31 @@ const volatile __u64 throttle_interval = 0;
 const volatile __u64 throttle_burst = 0;
 
 /*
- * Takes a token; false when there is none. A thread that has no entry is not limited. must: the
- * record is sent in any case, and the bucket goes below empty for it.
+ * Takes a token; false when there is none. Threads that have no entry share one bucket: two of them
+ * that take a token at the same time may take one for both. must: the record is sent in any case,
+ * and the bucket goes below empty for it.
  */
 static __always_inline bool throttle_take(struct gw_thread *thread, bool must)
 {
-	__u64 now, next;
+	__u32 zero = 0;
+	struct gw_shared *numbers;
+	__u64 now, next, *full_at;
 
-	if (!thread || !throttle_interval)
+	if (!throttle_interval)
 		return true;
+	if (thread) {
+		full_at = &thread->next_record;
+	} else {
+		numbers = bpf_map_lookup_elem(&shared, &zero);
+		if (!numbers)
+			return true;
+		full_at = &numbers->next_record;
+	}
 	now = bpf_ktime_get_ns();
-	next = thread->next_record > now ? thread->next_record : now;
+	next = *full_at > now ? *full_at : now;
 	if (!must && next - now > throttle_burst)
 		return false;
-	thread->next_record = next + throttle_interval;
+	*full_at = next + throttle_interval;
 	return true;
 }
 

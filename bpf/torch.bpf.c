@@ -34,21 +34,23 @@ enum watched { WATCHED_NO, WATCHED_YES };
 /*
  * Whether the current process is watched, and its thread's entry in *thread (NULL when there
  * is no room). An entry exists only for a thread of a watched process: the usual hit is one
- * look-up.
+ * look-up. One of a process that is not watched is two.
  */
 static __always_inline enum watched thread_get(struct gw_thread **thread)
 {
 	__u64 pid_tid = bpf_get_current_pid_tgid();
 	__u32 tid = (__u32)pid_tid, pid = pid_tid >> 32;
 
-	*thread = thread_find(tid);
-	if (*thread) {
-		enforce_note_life(*thread);
-		return WATCHED_YES;
+	*thread = thread_at(tid, 0);
+	if (!*thread) {
+		if (!watch_all && !bpf_map_lookup_elem(&processes, &pid))
+			return WATCHED_NO;
+		*thread = thread_elsewhere(tid);
 	}
-	if (!watch_all && !bpf_map_lookup_elem(&processes, &pid))
-		return WATCHED_NO;
-	*thread = thread_new(tid);
+	if (*thread)
+		enforce_note_life(*thread);
+	else
+		*thread = thread_new(tid);
 	return WATCHED_YES;
 }
 

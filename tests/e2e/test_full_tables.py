@@ -6,6 +6,7 @@ import errno
 import os
 import platform
 import struct
+import time
 
 BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]  # the system call
 MAP_UPDATE, MAP_FROM_ID, INFO = 2, 14, 15
@@ -129,3 +130,29 @@ def test_decisions(puppet, gradwatch):
         monitor, "decisions_full", count, "traces asked about at each change, decision map full"
     )
     assert len(monitor.of_type("action")) == 2
+
+
+RATE = 100
+STORM = 20_000
+
+
+def test_threads(puppet, gradwatch):
+    """A thread without an entry: its verdicts are right, and it is limited as others are."""
+    process = puppet()
+    monitor = gradwatch("--pid", process.pid, "--rate", RATE).armed()
+    table = Table(monitor, "thread_owners").fill()
+    process.run("@late trace", "@late set 0", "@late set 1")
+    began = time.monotonic()
+    process.tell(f"@late storm {STORM}")
+    seconds = time.monotonic() - began
+    process.run("@late end", "@late end")
+    process.end()
+    monitor.finish()
+    table.close()
+    first, second, *_ = monitor.violations
+    assert [first["to"], second["to"]] == [False, True]
+    assert first["trace"] is None and first["stack_status"] == "whole"
+    assert monitor.ledger["reported"] + monitor.ledger["throttled"] == STORM + 2
+    # At the begin as many as come in a second.
+    assert monitor.ledger["reported"] <= RATE * (seconds + 2) + 2
+    assert monitor.end_event["counters"]["threads_full"] > STORM

@@ -388,7 +388,7 @@ def check_changes(events):
 
 def test_many_short_threads(standin, tmp_path):
     """A thread that ends gives its session back at once: more traces than the map has room for."""
-    threads = 40_000
+    threads = 50_000
     log = tmp_path / "log"
     run = standin("keyed", under_gradwatch=False)
     gradwatch = run.watch_into(log)
