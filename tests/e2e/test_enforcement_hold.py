@@ -159,3 +159,16 @@ def test_own_stop_is_kept(enforced, gradwatch, binary):
     process.signal(signal.SIGCONT)
     assert process.wait() == 0
     monitor.finish()
+
+
+def test_hold_with_a_thread_that_no_signal_reaches(enforced, gradwatch):
+    """Another thread waits in the kernel for a child: the one that violates is held all the same."""
+    process = enforced("spawning", 2)
+    monitor = watch(gradwatch, process, "--on-violation", "hold", "--hold-timeout", 1)
+    process.go()
+    assert [one["after"] for one in process.attempts()] == [False] * 2
+    assert process.wait() == 0, process.stderr
+    monitor.finish()
+    outcomes = [(event["outcome"], event["detail"]) for event in actions(monitor)]
+    assert outcomes == [("performed", None), ("let_go", "its time is over")] * 2
+    assert all(event["duration_ns"] >= 1_000_000_000 for event in actions(monitor, "let_go"))

@@ -179,3 +179,14 @@ def test_native_caller_held(enforced, gradwatch, binary):
     monitor.finish()
     outcomes = [(event["action"], event["outcome"]) for event in actions(monitor)]
     assert outcomes[:2] == [("raise", "refused"), ("hold", "performed")]
+
+
+def test_raise_with_a_thread_that_no_signal_reaches(enforced, gradwatch):
+    """Another thread waits in the kernel for a child; nobody stays stopped or traced."""
+    process = enforced("spawning", 20)
+    monitor = watch(gradwatch, process, "--on-violation", "raise")
+    process.go()
+    assert [one["error"] for one in process.attempts()] == ["RuntimeError"] * 20
+    assert process.wait() == 0, process.stderr
+    monitor.finish()
+    assert [event["outcome"] for event in actions(monitor)] == ["performed"] * 20

@@ -16,6 +16,7 @@ what the process calls itself.
   backward N   N traces of a backward pass whose own code enters a block of enable_grad
   autograd     only what autograd does by itself: a custom Function, and a backward pass
   leaderless   one violation in a thread, after the first thread has ended and a line has come
+  spawning N   N violations, while another thread waits for a child that does not come to its exec
   own          make_fx of an nn.Module whose forward is decorated
   native       a change that comes by a C++ guard, not by Python's function
   handler      one violation, with a handler of Python for SIGTERM
@@ -30,7 +31,9 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
+import time
 
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -261,6 +264,32 @@ def scene_leaderless(_):
 
     threading.Thread(target=run).start()
     ctypes.CDLL(None).syscall(60, 0)  # exit of this thread alone
+
+
+def spawn_from(fifo):
+    """
+    Starts a program whose standard input is a FIFO that nobody has opened for writing. The caller
+    waits in the kernel for it to exec, where no signal reaches it.
+    """
+    libc = ctypes.CDLL(None)
+    actions, pid = ctypes.create_string_buffer(256), ctypes.c_int()
+    argv = (ctypes.c_char_p * 2)(b"true", None)
+    libc.posix_spawn_file_actions_init(actions)
+    libc.posix_spawn_file_actions_addopen(actions, 0, fifo.encode(), os.O_RDONLY, 0)
+    libc.posix_spawn(ctypes.byref(pid), b"/bin/true", actions, None, argv, None)
+    os.waitpid(pid.value, 0)
+
+
+def scene_spawning(count):
+    fifo = os.path.join(tempfile.mkdtemp(), "fifo")
+    os.mkfifo(fifo)
+    thread = threading.Thread(target=spawn_from, args=(fifo,))
+    thread.start()
+    while " D " not in open(f"/proc/self/task/{thread.native_id}/stat").read():
+        time.sleep(0.01)
+    scene_many(count)
+    os.close(os.open(fifo, os.O_WRONLY))
+    thread.join()
 
 
 def scene_own(_):
