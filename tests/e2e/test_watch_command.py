@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import pwd
 import shutil
 import signal
@@ -64,6 +65,54 @@ def test_command_under_sudo_has_the_home_of_its_user(gradwatch):
     ).finish()
     user = pwd.getpwuid(1)
     assert monitor.other == [f"{user.pw_dir} {user.pw_name} {user.pw_name}"]
+
+
+@pytest.fixture
+def user():
+    """A real user, in a group besides its own, who may call sudo without a password."""
+    name = f"gw{os.getpid()}"
+    rules = pathlib.Path(f"/etc/sudoers.d/{name}")
+    subprocess.run(
+        ["useradd", "--create-home", "--shell", "/bin/bash", "--groups", "daemon", name], check=True
+    )
+    try:
+        rules.write_text(
+            f"{name} ALL=(ALL:ALL) NOPASSWD:SETENV: ALL\n"
+            f'Defaults:{name} env_keep += "GW_KEPT"\n'
+        )
+        rules.chmod(0o440)
+        yield name
+    finally:
+        rules.unlink(missing_ok=True)
+        subprocess.run(["userdel", "--remove", name], check=True, stderr=subprocess.DEVNULL)
+
+
+SHOW_ALL = (
+    "import json, os; print(json.dumps([dict(os.environ), os.getresuid(), os.getresgid(),"
+    " sorted(os.getgroups()), os.path.expanduser('~')]))"
+)
+
+
+@pytest.mark.parametrize("how", [[], ["-E"], ["-H"], ["HOME=/elsewhere"]], ids=str)
+def test_command_under_sudo_is_as_sudo_makes_it(binary, user, how):
+    """Its environment and ids are those that `sudo -u USER` gives to the same command."""
+    show = ["/usr/bin/python3", "-c", SHOW_ALL]
+    environment = {"PATH": os.environ["PATH"], "TERM": "dumb", "GW_KEPT": "kept", "GW_OTHER": "x",
+                   "HOME": f"/home/{user}", "USER": user, "LOGNAME": user,
+                   "SHELL": "/bin/dash", "MAIL": "/elsewhere/mail", "XDG_RUNTIME_DIR": "/run/x"}  # fmt: skip
+
+    def run(*argv):
+        caller = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
+        done = subprocess.run(
+            [*caller, "sudo", "-n", *argv], env=environment, capture_output=True, text=True,
+            timeout=60, cwd="/",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        shown = json.loads(done.stdout)
+        shown[0].pop("SUDO_COMMAND", None)
+        return shown
+
+    assert run(*how, binary, "--", *show) == run("-u", user, *how, *show)
 
 
 # Runs a program as a careless launcher does.

@@ -3,55 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/str.h"
 #include "watch/inherited.h"
-
-/* The user who called sudo; false when nobody did. */
-static bool invoking_user(uid_t *uid, gid_t *gid)
-{
-	const char *sudo_uid = getenv("SUDO_UID"), *sudo_gid = getenv("SUDO_GID");
-	uint64_t u, g;
-
-	if (geteuid() != 0 || !sudo_uid || !sudo_gid)
-		return false;
-	if (str_to_u64(sudo_uid, 0, UINT32_MAX - 1, &u) ||
-	    str_to_u64(sudo_gid, 0, UINT32_MAX - 1, &g))
-		return false;
-	*uid = (uid_t)u;
-	*gid = (gid_t)g;
-	return true;
-}
-
-static int become_invoking_user(void)
-{
-	uid_t uid;
-	gid_t gid;
-	const struct passwd *user;
-
-	if (!invoking_user(&uid, &gid))
-		return 0;
-	user = getpwuid(uid);
-	if (user ? initgroups(user->pw_name, gid) : setgroups(0, NULL))
-		return -errno;
-	if (user && (setenv("HOME", user->pw_dir, 1) || setenv("USER", user->pw_name, 1) ||
-		     setenv("LOGNAME", user->pw_name, 1)))
-		return -errno;
-	if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
-		return -errno;
-	return 0;
-}
+#include "watch/invoking_user.h"
 
 /* The child: nothing of gradwatch may reach the command but the wait. */
-static void run_child(int go_fd, int failed_fd, char *const argv[])
+static void run_child(const struct invoking_user *user, int go_fd, int failed_fd,
+		      char *const argv[])
 {
 	char byte = 0;
 	int code;
@@ -61,8 +23,10 @@ static void run_child(int go_fd, int failed_fd, char *const argv[])
 		;
 	if (byte != 'g')
 		_exit(126);
-	code = become_invoking_user();
+	code = invoking_user_become(user);
 	if (!code) {
+		if (user->environment)
+			environ = user->environment;
 		execvp(argv[0], argv);
 		code = -errno;
 	}
@@ -72,7 +36,8 @@ static void run_child(int go_fd, int failed_fd, char *const argv[])
 	_exit(code == ENOENT ? 127 : 126);
 }
 
-int spawn_prepare(struct spawn *spawn, char *const argv[], struct err *err)
+static int fork_child(struct spawn *spawn, const struct invoking_user *user, char *const argv[],
+		      struct err *err)
 {
 	int go[2], failed[2];
 
@@ -88,7 +53,7 @@ int spawn_prepare(struct spawn *spawn, char *const argv[], struct err *err)
 	if (spawn->pid == 0) {
 		close(go[1]); /* so that the child sees our death as end of file */
 		close(failed[0]);
-		run_child(go[0], failed[1], argv);
+		run_child(user, go[0], failed[1], argv);
 	}
 	close(go[0]);
 	close(failed[1]);
@@ -97,6 +62,18 @@ int spawn_prepare(struct spawn *spawn, char *const argv[], struct err *err)
 	if (spawn->pid < 0 || spawn->pidfd < 0)
 		return err_set(err, -errno, "cannot start a process: %s", strerror(errno));
 	return 0;
+}
+
+int spawn_prepare(struct spawn *spawn, char *const argv[], struct err *err)
+{
+	struct invoking_user user;
+	int code = invoking_user_find(&user, err);
+
+	if (code)
+		return code;
+	code = fork_child(spawn, &user, argv, err);
+	invoking_user_free(&user);
+	return code;
 }
 
 int spawn_go(struct spawn *spawn, const char *name, struct err *err)

@@ -21,9 +21,9 @@ struct spawn {
 };
 
 /*
- * Forks a child that waits. Under sudo it becomes the invoking user (SUDO_UID, SUDO_GID and that
- * user's groups; HOME, USER and LOGNAME as the user database says); the rest of its environment,
- * its descriptors, terminal and process group are ours, its signals what we were given.
+ * Forks a child that waits. Under sudo it becomes the invoking user (invoking_user.h); the rest of
+ * its environment, its descriptors, terminal and process group are ours, its signals what we were
+ * given.
  */
 int spawn_prepare(struct spawn *spawn, char *const argv[], struct err *err);
 
