@@ -129,6 +129,31 @@ def test_only_in_a_cgroup(enforced, gradwatch):
     monitor.finish()
 
 
+@pytest.fixture
+def cgroup_v2():
+    """The kernel shows processes their path in cgroup v2 once it has been mounted anywhere."""
+    if "0::" not in Path("/proc/self/cgroup").read_text():
+        pytest.skip("this machine has no cgroup v2")
+
+
+@pytest.mark.parametrize("pattern", ["user.slice/*", ""])
+def test_cgroup_that_cannot_be(binary, cgroup_v2, pattern):
+    argv = [binary, "--pid", "1", "--on-violation", "kill", "--enforce-cgroup", pattern]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 2 and "fits no process" in done.stderr, done
+
+
+def test_without_cgroup_v2(binary, tmp_path):
+    """As on a machine with cgroup v1 alone: told at once, with what to use in its place."""
+    (tmp_path / "cgroup").write_text("12:memory:/\n1:name=systemd:/\n")
+    script = 'mount --bind "$0" /proc/$$/cgroup && exec "$@"'
+    argv = ["unshare", "--mount", "sh", "-c", script, tmp_path / "cgroup", binary, "--pid", "1"]
+    argv += ["--on-violation", "kill", "--enforce-cgroup", "/*"]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 2, done
+    assert "no cgroup v2; use --enforce-user or --enforce-command" in done.stderr
+
+
 def test_children_of_a_host(puppet, gradwatch):
     """--all: a forked child maps nothing new, and is acted in as its parent is."""
     name = f"h{os.getpid()}"
@@ -160,6 +185,15 @@ def test_children_of_a_host(puppet, gradwatch):
             ["--pid", "1", "--on-violation", "kill", "--enforce-user", "no-such-user"],
             "knows no user 'no-such-user'",
         ),
+        (
+            ["--pid", "1", "--on-violation", "kill", "--enforce-user", "4294967295"],
+            "use a name that 'getent passwd' shows, or the number of a user",
+        ),
+        (
+            ["--pid", "1", "--on-violation", "kill", "--enforce-command", "python3.11-export*"],
+            "use 'python3.11-exp*'",
+        ),
+        (["--pid", "1", "--on-violation", "kill", "--enforce-command", ""], "fits no process"),
         (
             ["--pid", "1", "--on-violation", "kill", "--enforce-kinds", "pre_dispatch"],
             "nothing to act on",

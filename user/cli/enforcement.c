@@ -13,6 +13,7 @@
 #include "probe/diagnose.h"
 
 #define HOLD_DEFAULT_NS 60000000000ull
+#define COMM_BYTES      15 /* of the name of a process */
 #define KINDS_ENFORCED  (1u << TRACE_KIND_EXPORT | 1u << TRACE_KIND_DECOMPOSE)
 
 /* BPF does not stop a pre-dispatch trace: it records each change as a node of its graph. */
@@ -203,6 +204,42 @@ static bool has_cgroup_v2(void)
 	return found;
 }
 
+/* How many bytes a name has at least that a pattern of the shell fits. */
+static size_t shortest_match(const char *pattern)
+{
+	size_t length = 0;
+
+	for (const char *at = pattern; *at; at++) {
+		const char *end = *at == '[' && at[1] ? strchr(at + 2, ']') : NULL;
+
+		if (*at == '\\' && at[1])
+			at++;
+		if (end)
+			at = end;
+		length += *at != '*';
+	}
+	return length;
+}
+
+/* The name of a process is cut by the kernel, and the path of a cgroup begins with a slash. */
+static int check_patterns(const struct act_policy *policy, struct err *err)
+{
+	if (policy->command &&
+	    (!policy->command[0] || shortest_match(policy->command) > COMM_BYTES))
+		return err_set(err, -EINVAL,
+			       "--enforce-command '%s' fits no process: names have 1 to %d bytes, "
+			       "longer ones are cut (see /proc/PID/comm); use '%.*s*'",
+			       policy->command, COMM_BYTES, COMM_BYTES - 1, policy->command);
+	if (policy->cgroup && !strchr("/*?[", policy->cgroup[0]))
+		return err_set(err, -EINVAL,
+			       "--enforce-cgroup '%s' fits no process: paths begin with a slash "
+			       "(see /proc/PID/cgroup); use '/%s' or '*/%s'",
+			       policy->cgroup, policy->cgroup, policy->cgroup);
+	if (policy->cgroup && !policy->cgroup[0])
+		return err_set(err, -EINVAL, "--enforce-cgroup '' fits no process");
+	return 0;
+}
+
 int enforcement_environment(struct act_policy *policy, struct err *err)
 {
 	uint64_t number;
@@ -212,14 +249,15 @@ int enforcement_environment(struct act_policy *policy, struct err *err)
 		return err_set(err, -EPERM,
 			       "missing capability CAP_KILL: what --on-violation stops could not "
 			       "be let go; run as root (sudo gradwatch ...)");
-	if (policy->user && !str_to_u64(policy->user, 0, UINT32_MAX, &number)) {
+	if (policy->user && !str_to_u64(policy->user, 0, UINT32_MAX - 1, &number)) {
 		policy->uid = (uint32_t)number;
 	} else if (policy->user) {
 		const struct passwd *user = getpwnam(policy->user);
 
 		if (!user)
 			return err_set(err, -EINVAL,
-				       "--enforce-user: this machine knows no user '%s'",
+				       "--enforce-user: this machine knows no user '%s'; use a "
+				       "name that 'getent passwd' shows, or the number of a user",
 				       policy->user);
 		policy->uid = user->pw_uid;
 	}
@@ -227,5 +265,5 @@ int enforcement_environment(struct act_policy *policy, struct err *err)
 		return err_set(err, -EINVAL,
 			       "--enforce-cgroup: this machine has no cgroup v2; use "
 			       "--enforce-user or --enforce-command");
-	return 0;
+	return check_patterns(policy, err);
 }
