@@ -259,6 +259,29 @@ def test_log_that_cannot_be_opened(binary, tmp_path):
         assert line.startswith("gradwatch: error: cannot append to log file") and str(path) in line
 
 
+def test_log_of_another(binary, tmp_path):
+    """A file that somebody else could read, change, or mean for another: refused, with the fix."""
+    log = tmp_path / "log"
+    log.touch(0o600)
+    os.chown(log, 65534, 65534)
+
+    def run(**environment):
+        command = [binary, "--log", log, "--", "true"]
+        environment = {**os.environ, **environment}
+        return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+    assert "belongs to user 65534" in run().stderr
+    assert run(SUDO_UID="65534", SUDO_GID="65534").returncode == 0  # it is the caller's
+    os.chown(log, 0, 0)
+    log.chmod(0o622)
+    assert "chmod go-w" in run().stderr
+    log.chmod(0o600)
+    (tmp_path / "second").hardlink_to(log)
+    assert "hard links" in run().stderr
+    assert run().returncode == 2
+    assert log.read_text().count("\n") == 2  # of the caller
+
+
 def test_reader_that_goes_away(puppet, gradwatch):
     """As with `gradwatch ... | head -1`: an orderly end."""
     reading, writing = os.pipe()

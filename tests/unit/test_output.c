@@ -306,7 +306,7 @@ static const char *printed(const struct event *event, bool colour, int verbosity
 	sink = sink_text(&context, NULL, colour, verbosity);
 	assert_non_null(sink);
 	assert_int_equal(sink->ops->format(sink, event, &text, &size), 0);
-	assert_int_equal(sink_reopen(sink), 0);
+	assert_int_equal(sink_reopen(sink, NULL), 0);
 	sink_free(sink);
 	return text ? text : "";
 }

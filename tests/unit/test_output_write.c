@@ -70,7 +70,7 @@ static void test_full_device(void **state)
 	writer_free(writer);
 	sink_free(NULL);
 	sink_event(NULL, &event);
-	assert_int_equal(sink_reopen(NULL), 0);
+	assert_int_equal(sink_reopen(NULL, NULL), 0);
 }
 
 static void test_json_sink(void **state)
@@ -93,7 +93,7 @@ static void test_json_sink(void **state)
 	assert_non_null(sink);
 	sink_event(sink, &event);
 	sink_event(sink, &event);
-	assert_int_equal(sink_reopen(sink), 0);
+	assert_int_equal(sink_reopen(sink, NULL), 0);
 	assert_int_equal(read(packets[0], got, 2 * length), length);
 	assert_string_equal(got, expected);
 	assert_int_equal(read(packets[0], got, 2 * length), length);
@@ -384,13 +384,12 @@ static void test_log_append(void **state)
 	struct event event = make_violation();
 	struct stat status;
 	struct sink *sink;
-	int error = 1;
+	struct err err;
 
 	(void)state;
 	for (unsigned int run = 1; run <= 2; run++) {
-		sink = sink_log(&context, "log", &error);
+		sink = sink_log(&context, "log", geteuid(), &err);
 		assert_non_null(sink);
-		assert_int_equal(error, 0);
 		assert_int_equal(write_event(sink, &event), 0);
 		sink_free(sink);
 		assert_int_equal(count_lines("log"), run);
@@ -403,15 +402,15 @@ static void test_log_append(void **state)
 static void test_log_reopen(void **state)
 {
 	struct event event = make_violation();
-	int error;
-	struct sink *sink = sink_log(&context, "log", &error);
+	struct err err;
+	struct sink *sink = sink_log(&context, "log", geteuid(), &err);
 
 	(void)state;
 	assert_non_null(sink);
 	assert_int_equal(write_event(sink, &event), 0);
 	assert_int_equal(rename("log", "log.1"), 0);
 	assert_int_equal(write_event(sink, &event), 0);
-	assert_int_equal(sink_reopen(sink), 0);
+	assert_int_equal(sink_reopen(sink, &err), 0);
 	assert_int_equal(write_event(sink, &event), 0);
 	assert_int_equal(count_lines("log.1"), 2);
 	assert_int_equal(count_lines("log"), 1);
@@ -419,7 +418,7 @@ static void test_log_reopen(void **state)
 	/* a path that cannot be opened: the old file goes on */
 	assert_int_equal(rename("log", "log.2"), 0);
 	assert_int_equal(mkdir("log", 0700), 0);
-	assert_int_equal(sink_reopen(sink), -EISDIR);
+	assert_int_equal(sink_reopen(sink, &err), -EISDIR);
 	assert_int_equal(write_event(sink, &event), 0);
 	assert_int_equal(count_lines("log.2"), 2);
 	sink_free(sink);
@@ -430,10 +429,11 @@ static void test_log_reopen(void **state)
 
 static void check_refused(const char *path, int expected)
 {
-	int error = 0;
+	struct err err = {0};
 
-	assert_null(sink_log(&context, path, &error));
-	assert_int_equal(error, expected);
+	assert_null(sink_log(&context, path, geteuid(), &err));
+	assert_int_equal(err.code, expected);
+	assert_non_null(strstr(err.text, path));
 }
 
 static void test_log_refused(void **state)
@@ -460,6 +460,57 @@ static void test_log_refused(void **state)
 	check_refused("", -ENOENT);
 }
 
+static void make_file(const char *path, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(fchmod(fd, mode), 0);
+	close(fd);
+}
+
+/* What somebody else may have put there, at the start and when it is reopened. */
+static void test_log_of_others(void **state)
+{
+	struct event event = make_violation();
+	struct sink *sink;
+	struct stat file;
+	struct err err;
+
+	(void)state;
+	sink = sink_log(&context, "own", geteuid(), &err);
+	assert_non_null(sink);
+	make_file("log", 0666);
+	check_refused("log", -EPERM);
+	assert_int_equal(chmod("log", 0620), 0);
+	check_refused("log", -EPERM);
+	assert_int_equal(chmod("log", 0640), 0);
+	assert_int_equal(link("log", "second"), 0);
+	check_refused("log", -EMLINK);
+	/* The old file goes on. */
+	assert_int_equal(rename("own", "old"), 0);
+	assert_int_equal(rename("log", "own"), 0);
+	assert_int_equal(sink_reopen(sink, &err), -EMLINK);
+	assert_non_null(strstr(err.text, "hard link"));
+	assert_int_equal(write_event(sink, &event), 0);
+	assert_int_equal(count_lines("old"), 1);
+	unlink("second");
+	if (!geteuid()) {
+		assert_int_equal(chown("own", 65534, 65534), 0);
+		check_refused("own", -EPERM);
+		assert_int_equal(sink_reopen(sink, &err), -EPERM);
+	}
+	sink_free(sink);
+	assert_int_equal(stat("own", &file), 0);
+	assert_int_equal(file.st_size, 0);
+	/* Of the user who called sudo. */
+	sink = sink_log(&context, "own", file.st_uid, &err);
+	assert_non_null(sink);
+	sink_free(sink);
+	unlink("own");
+	unlink("old");
+}
+
 /* A file that may not grow takes a part of a line: the next event begins a line of its own. */
 static void test_log_torn(void **state)
 {
@@ -469,11 +520,11 @@ static void test_log_torn(void **state)
 	size_t length = 0;
 	char *line = event_to_json(&context, &event, &length);
 	const char *text;
-	int error;
+	struct err err;
 
 	(void)state;
 	assert_non_null(line);
-	sink = sink_log(&context, "log", &error);
+	sink = sink_log(&context, "log", geteuid(), &err);
 	assert_non_null(sink);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
 	limit = old;
@@ -509,6 +560,7 @@ int main(void)
 		cmocka_unit_test(test_free_while_stalled), cmocka_unit_test(test_patience),
 		cmocka_unit_test(test_begin_lines),        cmocka_unit_test(test_log_append),
 		cmocka_unit_test(test_log_reopen),         cmocka_unit_test(test_log_refused),
+		cmocka_unit_test(test_log_of_others),
 		cmocka_unit_test(test_log_torn),
 	};
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "output/buffer.h"
 #include "output/text.h"
+#include "watch/invoking_user.h"
 
 #define DRAIN_NS    5000000000ull /* for readers, at the end */
 #define PATIENCE_NS 5000000000ull /* for readers, in a storm of events */
@@ -100,15 +101,16 @@ static int open_log(struct outputs *outputs, struct err *err)
 {
 	const char *path = outputs->options->log_path;
 	struct outputs_sink *sink = &outputs->sink[outputs->count];
-	int code = 0;
+	uid_t owner = geteuid();
+	gid_t group;
 
 	if (!path)
 		return 0;
+	invoking_user_ids(&owner, &group);
 	sink->name = path;
-	sink->sink = sink_log(&outputs->context, path, &code);
+	sink->sink = sink_log(&outputs->context, path, owner, err);
 	if (!sink->sink)
-		return err_set(err, code, "cannot append to log file '%s': %s", path,
-			       code == -ELOOP ? "it is a symbolic link" : strerror(-code));
+		return err->code;
 	outputs->count++;
 	return 0;
 }
@@ -239,11 +241,10 @@ void outputs_reopen(void *context)
 	struct outputs *outputs = context;
 
 	for (size_t i = 0; i < outputs->count; i++) {
-		int code = sink_reopen(outputs->sink[i].sink);
+		struct err err;
 
-		if (code)
-			log_error("cannot reopen the log file: %s; writing on to the old one",
-				  strerror(-code));
+		if (sink_reopen(outputs->sink[i].sink, &err))
+			log_error("%s; writing on to the old one", err.text);
 	}
 }
 

@@ -14,33 +14,60 @@ struct log_sink {
 	struct sink sink;
 	const struct sink_context *context;
 	char *path;
+	uid_t owner;
 };
+
+#define REFUSED "cannot append to log file '%s': "
+
+/* Whether the file is one that gradwatch may append to; its descriptor is open. */
+static int check_file(int fd, const char *path, uid_t owner, struct err *err)
+{
+	struct stat file;
+
+	if (fstat(fd, &file))
+		return err_set(err, -errno, REFUSED "%s", path, strerror(errno));
+	if (!S_ISREG(file.st_mode))
+		return err_set(err, -EINVAL, REFUSED "it is no regular file", path);
+	if (file.st_nlink > 1)
+		return err_set(err, -EMLINK,
+			       REFUSED "it has %lu names (hard links), so it may be another's "
+				       "file; remove this name",
+			       path, (unsigned long)file.st_nlink);
+	if (file.st_uid != geteuid() && file.st_uid != owner)
+		return err_set(err, -EPERM,
+			       REFUSED "it belongs to user %u, who could read and change it; "
+				       "remove it, or chown it to user %u",
+			       path, file.st_uid, geteuid());
+	if (file.st_mode & (S_IWGRP | S_IWOTH))
+		return err_set(err, -EPERM,
+			       REFUSED "its mode %04o lets others change it; chmod go-w it", path,
+			       file.st_mode & 07777);
+	return 0;
+}
 
 /*
  * gradwatch runs as root and the path may be in a directory that others can write to: a symbolic
- * link there is not followed (-ELOOP), and what is not a regular file (-EINVAL) is not written to.
- * O_NONBLOCK keeps a FIFO without a reader from stopping us before we can tell.
+ * link there is not followed, and what others have put there is not written to. O_NONBLOCK keeps a
+ * FIFO without a reader from stopping us before we can tell.
  *
  * Returns the descriptor or negative errno.
  */
-static int open_log(const char *path)
+static int open_log(const char *path, uid_t owner, struct err *err)
 {
 	int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 	int fd = open(path, flags, 0600);
-	struct stat status;
-	int error = 0;
+	int code;
 
+	if (fd < 0 && errno == ENXIO) /* FIFO without reader, socket */
+		return err_set(err, -EINVAL, REFUSED "it is no regular file", path);
 	if (fd < 0)
-		return errno == ENXIO ? -EINVAL : -errno; /* ENXIO: FIFO without reader, socket */
-	if (fstat(fd, &status))
-		error = -errno;
-	else if (!S_ISREG(status.st_mode))
-		error = -EINVAL;
-	if (error) {
-		close(fd);
-		return error;
-	}
-	return fd;
+		return err_set(err, -errno, REFUSED "%s", path,
+			       errno == ELOOP ? "it is a symbolic link" : strerror(errno));
+	code = check_file(fd, path, owner, err);
+	if (!code)
+		return fd;
+	close(fd);
+	return code;
 }
 
 static int log_format(struct sink *sink, const struct event *event, char **text, size_t *length)
@@ -52,10 +79,10 @@ static int log_format(struct sink *sink, const struct event *event, char **text,
 }
 
 /* The new file first: if it cannot be opened, the old one goes on. */
-static int log_reopen(struct sink *sink)
+static int log_reopen(struct sink *sink, struct err *err)
 {
 	struct log_sink *log = (struct log_sink *)sink;
-	int fd = open_log(log->path);
+	int fd = open_log(log->path, log->owner, err);
 
 	if (fd < 0)
 		return fd;
@@ -72,30 +99,32 @@ static void log_free(struct sink *sink)
 	free(log);
 }
 
-struct sink *sink_log(const struct sink_context *context, const char *path, int *error)
+struct sink *sink_log(const struct sink_context *context, const char *path, uid_t owner,
+		      struct err *err)
 {
 	static const struct sink_ops ops = {
 		.format = log_format,
 		.reopen = log_reopen,
 		.free = log_free,
 	};
-	struct log_sink *log = calloc(1, sizeof(*log));
-	int fd = open_log(path);
+	int fd = open_log(path, owner, err);
+	struct log_sink *log;
 
-	*error = fd < 0 ? fd : -ENOMEM;
-	if (log && fd >= 0) {
+	if (fd < 0)
+		return NULL;
+	log = calloc(1, sizeof(*log));
+	if (log) {
 		log->sink.ops = &ops;
 		log->context = context;
+		log->owner = owner;
 		log->path = strdup(path);
 		log->sink.writer = log->path ? writer_new(fd, true, WRITER_LIMIT) : NULL;
-		if (log->sink.writer) {
-			*error = 0;
+		if (log->sink.writer)
 			return &log->sink;
-		}
 		free(log->path);
 	}
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 	free(log);
+	err_set(err, -ENOMEM, "out of memory, or no thread can be made");
 	return NULL;
 }

@@ -43,9 +43,9 @@ void sink_event(struct sink *sink, const struct event *event)
 	free(text);
 }
 
-int sink_reopen(struct sink *sink)
+int sink_reopen(struct sink *sink, struct err *err)
 {
-	return sink && sink->ops->reopen ? sink->ops->reopen(sink) : 0;
+	return sink && sink->ops->reopen ? sink->ops->reopen(sink, err) : 0;
 }
 
 void sink_free(struct sink *sink)

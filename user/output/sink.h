@@ -8,7 +8,9 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/types.h>
 
+#include "base/err.h"
 #include "model/event.h"
 #include "output/writer.h"
 
@@ -17,7 +19,7 @@ struct sink;
 struct sink_ops {
 	/* The event's lines, malloc'ed; NULL where this form does not show it. 0 or -ENOMEM. */
 	int (*format)(struct sink *sink, const struct event *event, char **text, size_t *length);
-	int (*reopen)(struct sink *sink); /* SIGHUP; may be NULL */
+	int (*reopen)(struct sink *sink, struct err *err); /* SIGHUP; may be NULL */
 	void (*free)(struct sink *sink);
 };
 
@@ -47,9 +49,11 @@ struct sink *sink_suppression_lines(struct writer *writer);
 
 /*
  * The same JSON Lines appended to a file, by a writer of its own: created 0600, O_APPEND, reopened
- * by path on reopen(). NULL with *error = negative errno when it cannot be opened.
+ * by path on reopen(). A file that is there already must have one name, belong to our own user or to
+ * `owner`, and be writable by nobody else. NULL with *err when it cannot be opened.
  */
-struct sink *sink_log(const struct sink_context *context, const char *path, int *error);
+struct sink *sink_log(const struct sink_context *context, const char *path, uid_t owner,
+		      struct err *err);
 
 /*
  * The event as one line of JSON (docs: README, "JSON schema"), with a final newline. The text is
@@ -60,9 +64,10 @@ char *event_to_json(const struct sink_context *context, const struct event *even
 /*
  * The operations of any sink, NULL-safe; a sink with nothing to reopen returns 0 for it. Lines that
  * are lost are counted by the writer; the next event that fits has a lost_output event before it.
+ * *err is filled when reopening fails; the old file is used on then.
  */
 void sink_event(struct sink *sink, const struct event *event);
-int sink_reopen(struct sink *sink);
+int sink_reopen(struct sink *sink, struct err *err);
 void sink_free(struct sink *sink);
 
 #endif

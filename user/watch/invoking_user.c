@@ -17,7 +17,7 @@
 #define MAX_GROUPS  65536 /* NGROUPS_MAX of Linux */
 
 
-static bool find_ids(uid_t *uid, gid_t *gid)
+bool invoking_user_ids(uid_t *uid, gid_t *gid)
 {
 	const char *sudo_uid = getenv("SUDO_UID"), *sudo_gid = getenv("SUDO_GID");
 	uint64_t u, g;
@@ -150,7 +150,7 @@ int invoking_user_find(struct invoking_user *user, struct err *err)
 	int code;
 
 	*user = (struct invoking_user){0};
-	user->exists = find_ids(&user->uid, &user->gid);
+	user->exists = invoking_user_ids(&user->uid, &user->gid);
 	if (!user->exists)
 		return 0;
 	code = find_all(user);

@@ -18,6 +18,9 @@ struct invoking_user {
 	char *own[5];       /* strings of it that are ours */
 };
 
+/* Who called sudo, by its environment; false: nobody, and nothing is set. */
+bool invoking_user_ids(uid_t *uid, gid_t *gid);
+
 /*
  * Looks the user up, from SUDO_UID and SUDO_GID. The user database may be on the network: not to be
  * called while processes wait for an answer.
