@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -289,12 +291,108 @@ static void test_many_groups(void **state)
 	waitpid(child, NULL, 0);
 }
 
+static int write_new(const char *name)
+{
+	int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int code = fd < 0 ? -1 : ftruncate(fd, (off_t)page);
+
+	if (fd >= 0)
+		close(fd);
+	return code;
+}
+
+/* Maps a file and finds the mapping as gradwatch does. */
+static bool map_file(const char *name, struct procfs_mapping *own)
+{
+	int fd = open(name, O_RDONLY | O_CLOEXEC);
+	struct search search = {0};
+	struct stat file;
+	void *at;
+
+	if (fd < 0 || fstat(fd, &file))
+		return false;
+	at = mmap(NULL, page, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	close(fd);
+	search.inode = file.st_ino;
+	if (at == MAP_FAILED || procfs_candidates(getpid(), visit_inode, &search) != 1)
+		return false;
+	*own = search.found;
+	return true;
+}
+
+static int write_file(const char *name, const char *text)
+{
+	int fd = open(name, O_WRONLY | O_CLOEXEC);
+	bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return written ? 0 : -1;
+}
+
+/* A file system of memory on `top`, with one file. Its inode's number is the same in each. */
+static bool make_disk(const char *top, const char *name)
+{
+	return !mount("none", top, "tmpfs", 0, NULL) && !write_new(name);
+}
+
+/*
+ * In a user namespace of its own, whose capabilities do not open the links of /proc/PID/map_files:
+ * the file is opened by its path. Returns the status: 2: such a namespace cannot be made.
+ */
+static int open_by_path_alone(const char *top)
+{
+	char map[64], group_map[64], name[PATH_MAX];
+	struct procfs_mapping own;
+	struct stat first, second;
+	int fd;
+
+	snprintf(map, sizeof(map), "0 %u 1", geteuid());
+	snprintf(group_map, sizeof(group_map), "0 %u 1", getegid());
+	page = (size_t)sysconf(_SC_PAGESIZE);
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) || write_file("/proc/self/uid_map", map) ||
+	    write_file("/proc/self/setgroups", "deny") ||
+	    write_file("/proc/self/gid_map", group_map))
+		return 2;
+	snprintf(name, sizeof(name), "%s/c10", top);
+	if (!make_disk(top, name) || stat(name, &first) || !map_file(name, &own))
+		return 3;
+	fd = procfs_open_mapping(getpid(), &own);
+	if (fd < 0 || fstat(fd, &second) || !procfs_same_file(&first, &second))
+		return 4;
+	close(fd);
+	/* Another one of the same path and inode number. */
+	if (!make_disk(top, name) || stat(name, &second) || first.st_ino != second.st_ino)
+		return 5;
+	return procfs_open_mapping(getpid(), &own) == -ESTALE ? 0 : 6;
+}
+
+static void test_another_file_at_the_path(void **state)
+{
+	char top[] = "/tmp/gradwatch-path-XXXXXX";
+	int status = 0;
+	pid_t child;
+
+	(void)state;
+	assert_non_null(mkdtemp(top));
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(open_by_path_alone(top));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	rmdir(top);
+	if (WEXITSTATUS(status) == 2)
+		skip();
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parent),
 		cmocka_unit_test(test_first_thread_has_ended),
 		cmocka_unit_test(test_many_groups),
+		cmocka_unit_test(test_another_file_at_the_path),
 		cmocka_unit_test(test_odd_names),
 		cmocka_unit_test(test_long_paths),
 		cmocka_unit_test(test_split_meanwhile),

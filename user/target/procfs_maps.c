@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/str.h"
@@ -70,24 +71,33 @@ static void clean_path(pid_t tid, struct procfs_mapping *mapping)
 		close(fd);
 }
 
+/* start-end perms offset dev inode path; returns the path ("" where there is none), NULL: no line.
+ */
+static const char *parse_numbers(const char *line, struct procfs_mapping *mapping,
+				 char permissions[5])
+{
+	int path_at = 0;
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %n",
+		   &mapping->start, &mapping->end, permissions, &mapping->offset, &mapping->major,
+		   &mapping->minor, &mapping->inode, &path_at) != 7 ||
+	    !path_at)
+		return NULL;
+	return line + path_at;
+}
+
 /*
- * start-end perms offset dev inode path; returns whether it is an executable file. The start of a
- * path that does not fit is cut off: the file's name is at the end.
+ * Whether it is a line of an executable file. The start of a path that does not fit is cut off: the
+ * file's name is at the end.
  */
 static bool parse_maps_line(char *line, struct procfs_mapping *mapping)
 {
 	char permissions[5];
 	const char *path;
-	int path_at = 0;
 
 	line[strcspn(line, "\n")] = '\0';
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*x:%*x %" SCNu64 " %n",
-		   &mapping->start, &mapping->end, permissions, &mapping->offset, &mapping->inode,
-		   &path_at) != 5 ||
-	    !path_at)
-		return false;
-	path = line + path_at;
-	if (permissions[2] != 'x' || *path != '/')
+	path = parse_numbers(line, mapping, permissions);
+	if (!path || permissions[2] != 'x' || *path != '/')
 		return false;
 	if (strlen(path) >= sizeof(mapping->path))
 		path += strlen(path) + 1 - sizeof(mapping->path);
@@ -177,15 +187,49 @@ static int visit_wanted(void *context, const struct procfs_mapping *mapping)
 	return 1;
 }
 
+/* What /proc shows of our own mapping at an address. */
+static int find_own(uint64_t address, struct procfs_mapping *own)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char permissions[5];
+	char *line = NULL;
+	size_t room = 0;
+	int code = -ENOENT;
+
+	if (!maps)
+		return -errno;
+	while (code && getline(&line, &room, maps) > 0)
+		if (parse_numbers(line, own, permissions) && own->start == address)
+			code = 0;
+	free(line);
+	fclose(maps);
+	return code;
+}
+
+/*
+ * Whether a file is the one that is mapped. stat(2) may show another device or inode than a mapping
+ * does (btrfs, overlays), so we map it as well, and compare what /proc shows of both.
+ */
+static bool is_mapped_file(int fd, const struct procfs_mapping *mapping)
+{
+	struct procfs_mapping own;
+	void *at = mmap(NULL, 1, PROT_READ, MAP_PRIVATE, fd, 0);
+	bool same;
+
+	if (at == MAP_FAILED)
+		return false;
+	same = !find_own((uint64_t)(uintptr_t)at, &own) && own.inode == mapping->inode &&
+	       own.major == mapping->major && own.minor == mapping->minor;
+	munmap(at, 1);
+	return same;
+}
+
 /* There may be another file at that path by now. */
 static int open_by_path(pid_t pid, const struct procfs_mapping *mapping)
 {
 	int fd = procfs_open_in_root(pid, mapping->path);
-	struct stat file;
 
-	if (fd < 0)
-		return fd;
-	if (!fstat(fd, &file) && file.st_ino == mapping->inode)
+	if (fd < 0 || is_mapped_file(fd, mapping))
 		return fd;
 	close(fd);
 	return -ESTALE;
