@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """In whom gradwatch acts, and where it cannot."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from enforcing import actions, watch
+from processes import Process
 
 
 def test_traced_by_another(enforced, gradwatch):
@@ -84,6 +86,23 @@ def test_forked_child(puppet, gradwatch):
     monitor.finish()
     performed = actions(monitor, "performed")
     assert performed and all(event["pid"] != process.pid for event in performed)
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_children_that_exist(any_target, gradwatch, tmp_path, follow):
+    """Children that were there before gradwatch are acted in if they are followed."""
+    folder = tmp_path / "family"
+    folder.mkdir()
+    family = Process(any_target.command(tmp_path, "family.py", "tree", any_target.path(folder)))
+    pids = {json.loads(family.line())["pid"] for _ in range(5)}
+    options = ("--on-violation", "signal:USR1", "--enforce-kinds", "make_fx")
+    option = "--follow" if follow else "--no-follow"
+    monitor = gradwatch("--pid", family.pid, option, *options).armed()
+    (folder / "go").touch()
+    family.wait()
+    monitor.finish()
+    assert {event["pid"] for event in actions(monitor)} == (pids if follow else {family.pid})
+    assert {event["outcome"] for event in actions(monitor)} == {"performed"}
 
 
 def test_only_where_it_is_allowed(enforced, gradwatch):

@@ -9,10 +9,12 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
-from processes import DEADLINE, TOTALS
+from enforcing import wait_until as until
+from processes import DEADLINE, TOTALS, Process
 
 FORMS = ([], ["--json"], ["--print-suppressions"], ["-v"])
 MAP_AND_END = """
@@ -222,6 +224,132 @@ def test_stalled_reader_holds_nobody_up(puppet, binary, tmp_path):
     kinds = [json.loads(line)["type"] for line in log.read_text().splitlines()]
     assert kinds.count("violation") == 200 and kinds[-1] == "end"
     process.end()
+
+
+STORM = [5000] * 6  # changes of another process: together more lines than fit into the queue
+HOLD = 1  # seconds: --hold-timeout
+
+
+class Reader:
+    """A pipe whose reader reads nothing until it is told to."""
+
+    def __init__(self):
+        self.reading, self.writing = os.pipe()
+        fcntl.fcntl(self.writing, fcntl.F_SETPIPE_SZ, 4096)
+        self.events = []
+        self.thread = None
+
+    def _read(self):
+        with os.fdopen(self.reading, "rb") as pipe:
+            self.events += map(json.loads, pipe)
+
+    def start(self):
+        self.thread = threading.Thread(target=self._read)
+        self.thread.start()
+
+    def go_away(self):
+        os.close(self.reading)
+
+    def of_type(self, kind):
+        return [event for event in self.events if event["type"] == kind]
+
+
+@pytest.fixture
+def reader():
+    reader = Reader()
+    yield reader
+    for fd in (reader.writing, *([] if reader.thread else [reader.reading])):
+        with contextlib.suppress(OSError):
+            os.close(fd)
+
+
+def log_of(log, kind):
+    """The events of a kind that are whole lines of the log by now."""
+    lines = log.read_text().split("\n")[:-1] if log.exists() else []
+    return [json.loads(line) for line in lines if f'"type":"{kind}"' in line]
+
+
+def violations_in(log):
+    return log.read_bytes().count(b'"type":"violation"')
+
+
+@pytest.fixture
+def watched(binary, puppet, enforced, reader, tmp_path):
+    """
+    A process that is acted in, and another that is only watched, whose changes fill the queue of an
+    output that nobody reads.
+    """
+
+    def start(scene, count, *action):
+        name = f"s{os.getpid()}"
+        log = tmp_path / "log"
+        acted, storm = enforced(scene, count, env={**os.environ, "NAME": name}), puppet()
+        options = ["--enforce-kinds", "make_fx", "--enforce-command", name, "--on-violation"]
+        pids = ["--pid", acted.pid, "--pid", storm.pid]
+        command = [binary, "--json", "-vv", "--rate", 0, "--log", log, *pids, *options, *action]
+        monitor = Process(list(map(str, command)), stdout=reader.writing)
+        os.close(reader.writing)
+        until(lambda: log_of(log, "start"))
+        return acted, storm, monitor, log
+
+    return start
+
+
+@pytest.mark.parametrize("action", ["hold", "raise"])
+def test_reader_that_stalls_while_processes_are_acted_in(watched, reader, action):
+    """Nobody stays stopped longer than the hold; what is lost is told when the reader goes on."""
+    limit = ("--hold-timeout", HOLD) if action == "hold" else ()
+    count = 2 if action == "hold" else 200
+    acted, storm, monitor, log = watched("many", count, action, *limit)
+    storm.tell("trace")
+    for number, changes in enumerate(STORM, 1):  # the log, which is read, loses nothing
+        storm.tell(f"storm {changes}")
+        until(lambda so_far=number * changes: violations_in(log) >= so_far)
+    until(lambda: "standard output is read too slowly" in monitor.stderr)
+    acted.go()
+    attempts = acted.attempts()
+    assert acted.wait() == 0, acted.stderr
+    assert [one["error"] for one in attempts] == ["RuntimeError" * (action == "raise")] * count
+    storm.tell("end")
+    until(lambda: len(log_of(log, "trace_end")) == 2)
+    reader.start()
+    storm.run("trace", "set 0", "set 1", "end")
+    storm.end()
+    assert monitor.wait() == 0, monitor.stderr
+    reader.thread.join()
+    let_go = log_of(log, "action")
+    if action == "hold":
+        outcomes = [event["detail"] for event in let_go if event["outcome"] == "let_go"]
+        assert outcomes == ["its time is over"] * count
+        assert all(event["duration_ns"] < (HOLD + 5) * 1_000_000_000 for event in let_go)
+    (end,) = reader.of_type("end")
+    notices = reader.of_type("lost_output")
+    assert sum(notice["count"] for notice in notices) == notices[-1]["total"] > 0
+    (whole,) = log_of(log, "end")
+    assert notices[-1]["total"] == end["lost_output"] == whole["lost_output"]
+    assert len(reader.events) - len(notices) + end["lost_output"] == len(log.read_text().split("\n")) - 1
+    assert f"lines of output lost: {end['lost_output']}" in monitor.stderr
+    assert monitor.stderr.count("read too slowly") == 1
+
+
+@pytest.mark.parametrize("action", ["hold", "raise"])
+def test_reader_that_goes_away_while_processes_are_acted_in(watched, reader, action):
+    limit = ("--hold-timeout", HOLD) if action == "hold" else ()
+    count = 2 if action == "hold" else 2000
+    acted, storm, monitor, log = watched("many", count, action, *limit)
+    acted.go()
+    until(lambda: log_of(log, "action"))  # held, or in the midst of raising
+    reader.go_away()
+    attempts = acted.attempts()
+    assert acted.wait() == 0, acted.stderr
+    assert [one["error"] for one in attempts] == ["RuntimeError" * (action == "raise")] * count
+    storm.tell("loop 1")
+    storm.end()
+    assert monitor.wait() == 0, monitor.stderr
+    assert monitor.stderr.count("nobody reads standard output any more") == 1
+    performed = [event for event in log_of(log, "action") if event["outcome"] == "performed"]
+    assert len(performed) == count
+    assert log_of(log, "end")
 
 
 def test_fail_when_nothing_was_watched(binary):
