@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from enforcing import actions, watch
-from processes import Process
+from processes import Gradwatch, Process
 
 
 def test_traced_by_another(enforced, gradwatch):
@@ -130,6 +130,32 @@ def test_only_for_a_user(enforced, gradwatch, user, raised):
     process.wait()
     monitor.finish()
     assert len(actions(monitor)) == (2 if raised else 0)
+
+
+def test_user_is_looked_up_once(any_target, binary, puppet, tmp_path):
+    """
+    At the start, as the user database may be on the network: a user who is deleted from it later is
+    still the one who was meant.
+    """
+    users = tmp_path / "passwd"
+    users.write_text(Path("/etc/passwd").read_text() + "gwmeant:x:0:0::/:/bin/sh\n")
+    script = 'mount --bind "$0" /etc/passwd && exec "$@"'
+    process = puppet("--bare")
+    monitor = Gradwatch(
+        "unshare",
+        *("--mount", "sh", "-c", script, users, binary, "--json", "--pid", process.pid),
+        *("--on-violation", "raise", "--enforce-kinds", "make_fx", "--enforce-user", "gwmeant"),
+        json_lines=False,
+    ).armed()
+    with users.open("w") as file:  # in place: it is the one that is mounted
+        file.write("root:x:0:0::/:/bin/sh\n")
+    process.tell("load")
+    monitor.wait_for("attached")
+    process.send("loop 1")
+    assert "RuntimeError" in process.answer()["error"]
+    process.end()
+    monitor.finish()
+    assert actions(monitor, "performed")
 
 
 def test_only_in_a_cgroup(enforced, gradwatch):
