@@ -10,7 +10,8 @@
  * The first slot of a thread is its id modulo the number of slots: threads of one job, whose ids
  * follow each other, never want the same. The others are mixed from all of the id, so that two jobs
  * whose ids are that number apart (kernel.pid_max can be 4194304) do not fill each other's slots. A
- * thread has no slot when all of them are taken: 1 of 140,000 threads while 10,000 are in the table.
+ * thread has no slot when all of them are taken: 1 of 140,000 threads while 10,000 are in the
+ * table.
  */
 #ifndef GRADWATCH_THREADS_BPF_H
 #define GRADWATCH_THREADS_BPF_H

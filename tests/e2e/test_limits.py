@@ -4,6 +4,8 @@
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -202,6 +204,31 @@ def test_mappings_that_cannot_be_read_for_a_time(puppet, gradwatch):
     resource.prlimit(monitor.pid, resource.RLIMIT_NOFILE, (hard, hard))
     monitor.wait_for(lambda event: event["type"] == "attached" and event["pid"] == second.pid)
     monitor.stop()
+
+
+MAP_OFTEN = """
+import mmap, sys
+with open(sys.argv[1], "rb") as file:
+    for _ in range(int(sys.argv[2])):
+        mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC).close()
+"""
+MAPPINGS = 20_000  # more than there is room for in the ring of one processor
+
+
+def test_mappings_that_are_lost(puppet, gradwatch):
+    """gradwatch does not read them: then it looks at all processes, so none is missed."""
+    monitor = gradwatch("--all").armed()
+    pause(monitor)
+    for cpu in os.sched_getaffinity(0):
+        command = ["taskset", "-c", str(cpu), sys.executable, "-c", MAP_OFTEN, sys.executable]
+        subprocess.run([*command, str(MAPPINGS)], check=True)
+    process = puppet()
+    monitor.signal(signal.SIGCONT)
+    monitor.wait_for(lambda event: event["type"] == "attached" and event["pid"] == process.pid)
+    process.tell("loop 1")
+    process.end()
+    monitor.stop()
+    assert len([event for event in monitor.violations if event["pid"] == process.pid]) == 2
 
 
 THREAD_SLOTS = 32768  # GW_MAX_THREADS

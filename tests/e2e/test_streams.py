@@ -327,7 +327,10 @@ def test_reader_that_stalls_while_processes_are_acted_in(watched, reader, action
     assert sum(notice["count"] for notice in notices) == notices[-1]["total"] > 0
     (whole,) = log_of(log, "end")
     assert notices[-1]["total"] == end["lost_output"] == whole["lost_output"]
-    assert len(reader.events) - len(notices) + end["lost_output"] == len(log.read_text().split("\n")) - 1
+    assert (
+        len(reader.events) - len(notices) + end["lost_output"]
+        == len(log.read_text().split("\n")) - 1
+    )
     assert f"lines of output lost: {end['lost_output']}" in monitor.stderr
     assert monitor.stderr.count("read too slowly") == 1
 

@@ -77,8 +77,7 @@ def user():
     )
     try:
         rules.write_text(
-            f"{name} ALL=(ALL:ALL) NOPASSWD:SETENV: ALL\n"
-            f'Defaults:{name} env_keep += "GW_KEPT"\n'
+            f'{name} ALL=(ALL:ALL) NOPASSWD:SETENV: ALL\nDefaults:{name} env_keep += "GW_KEPT"\n'
         )
         rules.chmod(0o440)
         yield name

@@ -560,8 +560,7 @@ int main(void)
 		cmocka_unit_test(test_free_while_stalled), cmocka_unit_test(test_patience),
 		cmocka_unit_test(test_begin_lines),        cmocka_unit_test(test_log_append),
 		cmocka_unit_test(test_log_reopen),         cmocka_unit_test(test_log_refused),
-		cmocka_unit_test(test_log_of_others),
-		cmocka_unit_test(test_log_torn),
+		cmocka_unit_test(test_log_of_others),      cmocka_unit_test(test_log_torn),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

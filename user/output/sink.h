@@ -49,8 +49,8 @@ struct sink *sink_suppression_lines(struct writer *writer);
 
 /*
  * The same JSON Lines appended to a file, by a writer of its own: created 0600, O_APPEND, reopened
- * by path on reopen(). A file that is there already must have one name, belong to our own user or to
- * `owner`, and be writable by nobody else. NULL with *err when it cannot be opened.
+ * by path on reopen(). A file that is there already must have one name, belong to our own user or
+ * to `owner`, and be writable by nobody else. NULL with *err when it cannot be opened.
  */
 struct sink *sink_log(const struct sink_context *context, const char *path, uid_t owner,
 		      struct err *err);

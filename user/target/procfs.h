@@ -18,7 +18,7 @@ struct procfs_mapping {
 	uint64_t offset; /* of the file */
 	uint64_t inode;
 	uint32_t major, minor; /* of the inode's file system, as the kernel shows it here */
-	char path[4096]; /* as the process's root sees it, without what the kernel adds */
+	char path[4096];       /* as the process's root sees it, without what the kernel adds */
 };
 
 /* Opens a file of /proc/PID. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "watch/procfs.h"
 
 #define ALL_EVERY_NS   2000000000ull /* to look at all processes takes long where there are many */
 #define RETRY_AFTER_NS 500000000ull  /* the first time, then twice as long each */
@@ -70,16 +71,55 @@ static void look_at(struct arrivals *arrivals, struct discover *discover, int in
 	arrivals->waiting[arrivals->count++] = arrival;
 }
 
-static void add_failed(void *context, uint32_t pid)
+struct scan {
+	struct arrivals *arrivals;
+	struct discover *discover;
+	uint64_t end; /* no process is looked at after this time */
+	bool stopped; /* some are left */
+};
+
+/* /proc lists processes in the order of their ids. */
+static void visit(void *context, pid_t pid)
 {
-	arrivals_add(context, pid, 0);
+	struct scan *scan = context;
+	struct arrivals *arrivals = scan->arrivals;
+	int code;
+
+	if ((uint32_t)pid <= arrivals->looked_at || scan->stopped)
+		return;
+	if (clock_monotonic() > scan->end) {
+		scan->stopped = true;
+		return;
+	}
+	code = discover_process(scan->discover, (uint32_t)pid, 0);
+	arrivals->looked_at = (uint32_t)pid;
+	if (code && code != -EACCES && code != -EPERM)
+		arrivals_add(arrivals, (uint32_t)pid, 0);
+}
+
+/* Goes on to look at all processes. A process that starts meanwhile tells of its mappings. */
+static void scan_all(struct arrivals *arrivals, struct discover *discover, uint64_t end)
+{
+	struct scan scan = {arrivals, discover, end, false};
+
+	procfs_each_process(visit, &scan);
+	if (scan.stopped)
+		return;
+	arrivals->scanning = false;
+	arrivals->again = clock_monotonic() + ALL_EVERY_NS;
+}
+
+static void start_scan(struct arrivals *arrivals)
+{
+	arrivals->lost = false;
+	arrivals->scanning = true;
+	arrivals->looked_at = 0;
 }
 
 void arrivals_all(struct arrivals *arrivals, struct discover *discover)
 {
-	arrivals->lost = false;
-	discover_all(discover, add_failed, arrivals);
-	arrivals->again = clock_monotonic() + ALL_EVERY_NS;
+	start_scan(arrivals);
+	scan_all(arrivals, discover, UINT64_MAX);
 }
 
 bool arrivals_look(struct arrivals *arrivals, struct discover *discover, uint64_t budget)
@@ -91,9 +131,10 @@ bool arrivals_look(struct arrivals *arrivals, struct discover *discover, uint64_
 		look_at(arrivals, discover, index);
 		now = clock_monotonic();
 	}
-	if (index < 0 && arrivals->lost && now >= arrivals->again) {
-		arrivals_all(arrivals, discover);
-		now = clock_monotonic();
-	}
-	return next_due(arrivals, now) >= 0;
+	if (!arrivals->scanning && arrivals->lost && now >= arrivals->again)
+		start_scan(arrivals);
+	if (index < 0 && arrivals->scanning)
+		scan_all(arrivals, discover,
+			 budget > UINT64_MAX - began ? UINT64_MAX : began + budget);
+	return arrivals->scanning || next_due(arrivals, clock_monotonic()) >= 0;
 }

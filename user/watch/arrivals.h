@@ -23,8 +23,10 @@ struct arrival {
 struct arrivals {
 	struct arrival waiting[ARRIVALS_MAX];
 	unsigned int count;
-	bool lost;      /* some are unknown: all processes are to be looked at */
-	uint64_t again; /* but not before this time */
+	bool lost;          /* some are unknown: all processes are to be looked at */
+	uint64_t again;     /* but not before this time */
+	bool scanning;      /* all are being looked at, a part of them per turn */
+	uint32_t looked_at; /* of these, up to this id */
 };
 
 /* A process that waits already keeps its place and its time. */

@@ -16,7 +16,6 @@
 #define VARIABLES   5
 #define MAX_GROUPS  65536 /* NGROUPS_MAX of Linux */
 
-
 bool invoking_user_ids(uid_t *uid, gid_t *gid)
 {
 	const char *sudo_uid = getenv("SUDO_UID"), *sudo_gid = getenv("SUDO_GID");
