@@ -30,7 +30,7 @@ int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at
 	return pid == (uint32_t)getpid() ? result : 0;
 }
 
-void discover_unreadable(struct discover *discover, uint32_t pid, int code)
+void discover_failed(struct discover *discover, uint32_t pid, int code)
 {
 	(void)discover;
 	(void)pid;

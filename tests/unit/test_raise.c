@@ -15,7 +15,7 @@
 
 #include "act/raise.h"
 #include "base/clock.h"
-#include "watch/procfs.h"
+#include "target/procfs.h"
 
 #define LONGEST_NS 60000000000ull
 

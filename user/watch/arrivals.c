@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "watch/procfs.h"
+#include "target/procfs.h"
 
 #define ALL_EVERY_NS   2000000000ull /* to look at all processes takes long where there are many */
 #define RETRY_AFTER_NS 500000000ull  /* the first time, then twice as long each */
@@ -63,8 +63,12 @@ static void look_at(struct arrivals *arrivals, struct discover *discover, int in
 	memmove(&arrivals->waiting[index], &arrivals->waiting[index + 1],
 		(arrivals->count - (unsigned int)index) * sizeof(arrival));
 	code = discover_process(discover, arrival.pid, arrival.time);
-	if (!code || arrivals->count == ARRIVALS_MAX)
+	if (!code)
 		return;
+	if (arrivals->count == ARRIVALS_MAX) {
+		arrivals_lost(arrivals);
+		return;
+	}
 	if (++arrival.tries == TELL_AFTER)
 		discover_failed(discover, arrival.pid, code);
 	arrival.after = clock_monotonic() + retry_after(arrival.tries);

@@ -370,26 +370,3 @@ void discover_armed(struct discover *discover,
 			processes_with_file(discover->processes, armed.library->id, on_waiting,
 					    &armed);
 }
-
-struct all {
-	struct discover *discover;
-	void (*failed)(void *context, uint32_t pid);
-	void *context;
-};
-
-static void visit_process(void *context, pid_t pid)
-{
-	const struct all *all = context;
-	int code = discover_process(all->discover, (uint32_t)pid, 0);
-
-	if (code && code != -EACCES && code != -EPERM)
-		all->failed(all->context, (uint32_t)pid);
-}
-
-void discover_all(struct discover *discover, void (*failed)(void *context, uint32_t pid),
-		  void *context)
-{
-	struct all all = {discover, failed, context};
-
-	procfs_each_process(visit_process, &all);
-}

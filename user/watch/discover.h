@@ -67,13 +67,6 @@ void discover_failed(struct discover *discover, uint32_t pid, int code);
 void discover_armed(struct discover *discover,
 		    void (*again)(void *context, uint32_t pid, uint64_t mapped_at), void *context);
 
-/*
- * All processes of the host that are watched. failed: called for one that could not be read, unless
- * one is never allowed to: there is no sign that such a process has a libtorch.
- */
-void discover_all(struct discover *discover, void (*failed)(void *context, uint32_t pid),
-		  void *context);
-
 /* What a process and a library are in events; both may be NULL. */
 void discover_describe_process(struct event_process *event, const struct process *process);
 void discover_describe_torch(struct event_torch *event, const struct library *library);
