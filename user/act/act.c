@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "act/arming.h"
@@ -448,23 +447,11 @@ static void on_interrupt(void *context)
 			  clock_monotonic());
 }
 
-/* One for each process that is stopped or waited for. */
-static void allow_many_files(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static int start(void *context, struct discover *discover, struct err *err)
 {
 	const struct pending_rules rules = {ran_on, on_signal_outcome, context};
 	struct act *act = context;
 
-	allow_many_files();
 	target_reserve();
 	act->discover = discover;
 	act->stops = (struct stops){programs_held_fd(discover->programs),

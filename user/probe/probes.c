@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 #include <utlist.h>
 
 #include "skel/torch.skel.h"
@@ -17,6 +19,7 @@
 #define NS_PER_SEC   1000000000ull
 #define MAX_BINDINGS 16 /* files that have a binding for the same setter */
 #define MAX_UPROBES  (GW_SITE_MAX + MAX_BINDINGS) /* of a file */
+#define LOADING_DESCRIPTORS 48 /* that libbpf may need for an object */
 #define MAX_IDLE     4 /* plans that stay loaded though no file has their probes */
 
 /* The programs of one plan. */
@@ -216,6 +219,25 @@ static void choose_programs(const struct plans *plans, struct torch_bpf *torch,
 	}
 }
 
+/*
+ * Whether libbpf has enough descriptors to load an object. Where it runs out of them it takes
+ * features of the kernel for missing, and does not ask for them again.
+ */
+static bool has_descriptors(void)
+{
+	int fd[LOADING_DESCRIPTORS], count = 0;
+
+	while (count < LOADING_DESCRIPTORS) {
+		fd[count] = eventfd(0, EFD_CLOEXEC);
+		if (fd[count] < 0)
+			break;
+		count++;
+	}
+	for (int i = 0; i < count; i++)
+		close(fd[i]);
+	return count == LOADING_DESCRIPTORS;
+}
+
 static int load(struct plans *plans, const struct gw_plan *plan, uint32_t file_id,
 		struct loaded **out, struct err *err)
 {
@@ -228,6 +250,12 @@ static int load(struct plans *plans, const struct gw_plan *plan, uint32_t file_i
 
 	if (!loaded)
 		return err_set(err, -ENOMEM, "out of memory");
+	if (!has_descriptors()) {
+		free(loaded);
+		return err_set(err, -EMFILE,
+			       "loading the probe programs: too few descriptors are left; raise the "
+			       "hard limit (ulimit -Hn)");
+	}
 	loaded->plan = *plan;
 	loaded->torch = torch_bpf__open_opts(&opts);
 	if (!loaded->torch) {

@@ -22,6 +22,9 @@
 #define PROCESSES_LINGER_NS 5000000000ull
 #define PROCESS_FILES_MAX   16 /* of a process, all roles */
 
+/* What an event has said of a file. */
+enum process_file_told { FILE_TOLD_NOTHING, FILE_TOLD_SKIPPED, FILE_TOLD_ATTACHED };
+
 /* A file that a process maps. */
 struct process_file {
 	uint32_t id;    /* in the registry of files */
@@ -29,7 +32,7 @@ struct process_file {
 	uint64_t inode;
 	uint64_t bias;  /* added to link-time addresses */
 	bool unplaced;  /* FILE_SETTER: the process's memory does not have its probes */
-	bool told;      /* FILE_SETTER: an event has told of it */
+	uint8_t told;   /* FILE_SETTER: enum process_file_told */
 };
 
 struct process {

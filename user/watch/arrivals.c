@@ -69,7 +69,8 @@ static void look_at(struct arrivals *arrivals, struct discover *discover, int in
 		arrivals_lost(arrivals);
 		return;
 	}
-	if (++arrival.tries == TELL_AFTER)
+	/* -EAGAIN: of that the file's own event has told. */
+	if (++arrival.tries == TELL_AFTER && code != -EAGAIN)
 		discover_failed(discover, arrival.pid, code);
 	arrival.after = clock_monotonic() + retry_after(arrival.tries);
 	arrivals->waiting[arrivals->count++] = arrival;

@@ -2,6 +2,7 @@
 #include "watch/attacher.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -62,6 +63,7 @@ void attach_now(struct plans *plans, struct attach_job *job)
 			 &job->err))
 		job->err.code = 0;
 	inherited_hurry(false);
+	malloc_trim(0); /* libbpf has had the kernel's types in memory, some 12 MB */
 }
 
 void attach_job_free(struct attach_job *job)

@@ -12,6 +12,8 @@
 	"the process has mapped what its path no longer leads to (a file that an overlay has "     \
 	"copied up); restart it to watch it"
 
+#define TRY_AGAIN_NS 2000000000ull /* what could not be probed for lack of something */
+
 struct visit {
 	struct discover *discover;
 	uint32_t pid;
@@ -90,7 +92,7 @@ static void describe_library(struct event *event, const struct library *library)
 		   library->state == LIBRARY_SKIPPED ? library->reason : library->plan.doubt);
 }
 
-/* Tells that a process has a library, once. */
+/* Tells that a process has a library. */
 static void tell(struct discover *discover, const struct process *process, struct library *library,
 		 struct process_file *file)
 {
@@ -98,9 +100,10 @@ static void tell(struct discover *discover, const struct process *process, struc
 	bool first = !library->told;
 	pid_t tgid;
 
-	file->told = library->told = true;
-	event.type = library->state == LIBRARY_SKIPPED || file->unplaced ? EVENT_SKIPPED
-									 : EVENT_ATTACHED;
+	library->told = true;
+	file->told = library->state == LIBRARY_SKIPPED || file->unplaced ? FILE_TOLD_SKIPPED
+									 : FILE_TOLD_ATTACHED;
+	event.type = file->told == FILE_TOLD_SKIPPED ? EVENT_SKIPPED : EVENT_ATTACHED;
 	discover_describe_process(&event.process, process);
 	describe_library(&event, library);
 	if (file->unplaced)
@@ -221,13 +224,12 @@ static struct library *learn(struct visit *visit, const struct procfs_mapping *m
 	return NULL;
 }
 
-/* Forgets a library that could not be probed for lack of something, so that it is tried again. */
-static void forget(struct discover *discover, const struct library *library)
+/* Whether there is something to tell: nothing was told yet, or it could be probed after all. */
+static bool is_news(const struct library *library, const struct process_file *file)
 {
-	struct file *file = files_get(discover->files, library->id);
-
-	if (file)
-		files_drop(discover->files, file);
+	return file->told == FILE_TOLD_NOTHING ||
+	       (file->told == FILE_TOLD_SKIPPED && !file->unplaced &&
+		library->state == LIBRARY_PROBED);
 }
 
 /* The process has a library that is no more ARMING. */
@@ -237,16 +239,29 @@ static void on_library(struct visit *visit, struct process *process, struct libr
 	struct discover *discover = visit->discover;
 
 	file->bias = library_bias(library, mapping);
-	if (!file->told)
+	if (file->told == FILE_TOLD_NOTHING)
 		file->unplaced = !library_is_placed(library, (pid_t)visit->pid, mapping);
-	if (!file->told)
+	if (is_news(library, file))
 		tell(discover, process, library, file);
 	if (discover->found && !file->unplaced && library->state == LIBRARY_PROBED)
 		discover->found(discover->found_context, process, library, file, &discover->mapped);
-	if (library->again) {
-		forget(discover, library);
-		visit->code = -ENOSPC;
+	if (library->again)
+		visit->code = -EAGAIN;
+}
+
+/* A library that could not be probed for lack of something may have it now. */
+static void try_again(struct visit *visit, struct library *library,
+		      const struct procfs_mapping *mapping)
+{
+	int fd = procfs_open_mapping((pid_t)visit->pid, mapping);
+
+	if (fd < 0) {
+		visit->code = -EAGAIN;
+		return;
 	}
+	if (libraries_arm_again(visit->discover->libraries, library, fd, &visit->discover->mapped))
+		visit->code = -EAGAIN;
+	close(fd);
 }
 
 /* The file is known where it is mapped, and is still the same. */
@@ -293,6 +308,9 @@ static void visit_setter(struct visit *visit, struct process **process,
 	}
 	if (library->state == LIBRARY_NOT_TORCH)
 		return;
+	if (library->state == LIBRARY_SKIPPED && library->again &&
+	    clock_monotonic() - library->tried > TRY_AGAIN_NS)
+		try_again(visit, library, mapping);
 	if (!*process)
 		*process = note(visit);
 	if (!*process)
@@ -356,7 +374,8 @@ static void on_waiting(void *context, struct process *process)
 		return;
 	}
 	for (unsigned int i = 0; i < process->files; i++)
-		if (process->file[i].id == armed->library->id && !process->file[i].told)
+		if (process->file[i].id == armed->library->id &&
+		    process->file[i].told == FILE_TOLD_NOTHING)
 			tell(armed->discover, process, armed->library, &process->file[i]);
 }
 

@@ -9,6 +9,7 @@
 static sigset_t blocked, ignored;
 static int nice_value;
 static int own_nice; /* gradwatch's, at present */
+static struct rlimit descriptors;
 
 #define HIGHEST_PRIORITY (-20)
 
@@ -21,6 +22,7 @@ void inherited_take(void)
 	for (int number = 1; number < NSIG; number++)
 		if (!sigaction(number, NULL, &action) && action.sa_handler == SIG_IGN)
 			sigaddset(&ignored, number);
+	getrlimit(RLIMIT_NOFILE, &descriptors);
 	own_nice = nice_value = getpriority(PRIO_PROCESS, 0);
 	signal(SIGCHLD, SIG_DFL);
 }
@@ -52,8 +54,18 @@ void inherited_hurry(bool hurry)
 		setpriority(PRIO_PROCESS, 0, hurry ? HIGHEST_PRIORITY : own_nice);
 }
 
+uint64_t inherited_allow_descriptors(void)
+{
+	struct rlimit limit = {descriptors.rlim_max, descriptors.rlim_max};
+
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		return descriptors.rlim_cur;
+	return limit.rlim_cur;
+}
+
 void inherited_restore(void)
 {
+	setrlimit(RLIMIT_NOFILE, &descriptors);
 	setpriority(PRIO_PROCESS, 0, nice_value);
 	for (int number = 1; number < NSIG; number++)
 		signal(number, sigismember(&ignored, number) == 1 ? SIG_IGN : SIG_DFL);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "inspect/libc.h"
 #include "target/torch_version.h"
@@ -201,6 +202,19 @@ static bool is_quick(struct libraries *libraries, const struct attach_job *job)
 	return job->inspection.code || plans_are_loaded(libraries->plans, &plan);
 }
 
+static void begin(struct libraries *libraries, struct library *library, struct attach_job *job)
+{
+	library->tried = clock_monotonic();
+	if (!job->err.code && !is_quick(libraries, job)) {
+		attacher_add(libraries->attacher, job);
+		return;
+	}
+	if (!job->err.code)
+		attach_now(libraries->plans, job);
+	settle(libraries, library, job);
+	attach_job_free(job);
+}
+
 struct library *libraries_arm(struct libraries *libraries, struct file *file, int fd, pid_t pid,
 			      const struct mapped *mapped)
 {
@@ -220,15 +234,21 @@ struct library *libraries_arm(struct libraries *libraries, struct file *file, in
 	library->pid = (uint32_t)pid;
 	torch_version(pid, file->path, library->version, sizeof(library->version));
 	file->content = library;
-	if (job->err.code || is_quick(libraries, job)) {
-		if (!job->err.code)
-			attach_now(libraries->plans, job);
-		settle(libraries, library, job);
-		attach_job_free(job);
-	} else {
-		attacher_add(libraries->attacher, job);
-	}
+	begin(libraries, library, job);
 	return library;
+}
+
+int libraries_arm_again(struct libraries *libraries, struct library *library, int fd,
+			const struct mapped *mapped)
+{
+	struct attach_job *job = make_job(libraries, files_get(libraries->files, library->id), fd,
+					  mapped);
+
+	if (!job)
+		return -ENOMEM;
+	library->state = LIBRARY_ARMING;
+	begin(libraries, library, job);
+	return 0;
 }
 
 int libraries_fd(const struct libraries *libraries)

@@ -30,6 +30,7 @@ struct library {
 	uint32_t pid;        /* the process that has shown it */
 	bool told;           /* an event has told of it */
 	bool again;          /* SKIPPED: for lack of memory or descriptors, so it is tried again */
+	uint64_t tried;      /* ns, when it was last tried */
 	char version[64];    /* of PyTorch, "" when unknown */
 	char reason[512];    /* SKIPPED: why */
 	unsigned int placed; /* probes */
@@ -61,6 +62,10 @@ const char *libraries_attach_type(const struct libraries *libraries);
  */
 struct library *libraries_arm(struct libraries *libraries, struct file *file, int fd, pid_t pid,
 			      const struct mapped *mapped);
+
+/* Has a library that is SKIPPED tried again; fd: the file. 0 or -ENOMEM. */
+int libraries_arm_again(struct libraries *libraries, struct library *library, int fd,
+			const struct mapped *mapped);
 
 /* The library of a file that is known; NULL: none. */
 struct library *libraries_get(const struct libraries *libraries, uint32_t id);

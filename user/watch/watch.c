@@ -2,6 +2,7 @@
 #include "watch/watch.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "watch/arrivals.h"
 #include "watch/collect.h"
@@ -35,6 +37,7 @@
 #define WATCHING_NICE (-10)
 #define ENDING_NICE   (-20)
 
+#define FEW_DESCRIPTORS 1024
 #define ARMING_LOOK_MS 20          /* how often it is looked, at the start, whether all is armed */
 #define LOOK_NS        100000000ull /* for new mappings per turn: nothing else is done meanwhile */
 
@@ -429,12 +432,24 @@ static void look_until_armed(struct watch *watch)
 	arrivals_look(&watch->arrivals, &watch->discover, UINT64_MAX);
 }
 
+/* Up to ten descriptors a file, where there is no uprobe_multi, and what gradwatch itself has. */
+static void allow_descriptors(void)
+{
+	uint64_t allowed = inherited_allow_descriptors();
+
+	if (allowed < FEW_DESCRIPTORS)
+		log_warn("at most %" PRIu64 " descriptors are allowed: some libtorch files may not "
+			 "be probed, and are told as skipped; raise the hard limit (ulimit -Hn)",
+			 allowed);
+}
+
 static int start(struct watch *watch, struct err *err)
 {
 	struct event event = {.type = EVENT_START};
 	int code;
 
 	inherited_raise_priority(WATCHING_NICE);
+	allow_descriptors();
 	code = open_rooms(watch, err);
 	if (!code)
 		code = watch_targets(watch, err);
