@@ -221,7 +221,8 @@ struct gw_walk {
 	struct gw_interpreter interpreter;
 	__u8 chunk[CHUNK_BYTES + 128]; /* the rest is for the verifier: see frame_read() */
 	__u8 code[CODE_BYTES];
-	struct code_known known; /* what `code` says; here, as the programs' stack is small */
+	struct code_key key;     /* here, as the programs' stack is small: of the code object */
+	struct code_known known; /* and what `code` says of it */
 	__u64 string[STRING_BYTES / 8];
 	struct gw_event_record record;
 	struct gw_frame frames[GW_MAX_FRAMES];

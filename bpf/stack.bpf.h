@@ -172,12 +172,16 @@ static __always_inline bool code_is_same(const struct code_known *known,
 	       known->first_line == now->first_line;
 }
 
-/* Where a slot's cache has a code object, if it has it. The odd number spreads the addresses. */
-static __always_inline __u32 code_cache_index(__u64 address)
+/*
+ * Where a slot's cache has a code object, if it has it; NULL: the slot has no cache. The odd number
+ * spreads the addresses.
+ */
+static __always_inline struct code_cached *code_cached_at(__u32 slot, __u64 address)
 {
+	struct code_cache *cache = bpf_map_lookup_elem(&code_caches, &slot);
 	__u64 hash = address * 0x9e3779b97f4a7c15;
 
-	return hash >> 32 & (GW_CACHED_CODES - 1);
+	return cache ? &cache->entry[hash >> 32 & (GW_CACHED_CODES - 1)] : NULL;
 }
 _Static_assert((GW_CACHED_CODES & (GW_CACHED_CODES - 1)) == 0, "a mask");
 
@@ -186,43 +190,41 @@ _Static_assert((GW_CACHED_CODES & (GW_CACHED_CODES - 1)) == 0, "a mask");
  * when it cannot be sent. For one that the slot's cache does not have. The count is read after an
  * add that does not return it (see session_insert): that it is another CPU's makes no difference.
  */
-__noinline __u64 code_define(__u32 slot, __u64 address)
+__noinline __u64 code_define(__u32 slot)
 {
-	struct code_cache *cache = bpf_map_lookup_elem(&code_caches, &slot);
 	struct gw_walk *walk = walk_get(slot);
-	struct code_key key = {.address = address, .pid = bpf_get_current_pid_tgid() >> 32};
-	struct code_known *now, *known;
+	struct code_cached *cached;
+	struct code_known *known;
 	struct gw_shared *numbers;
-	__u32 index = code_cache_index(address), zero = 0;
+	__u32 zero = 0;
 
 	numbers = bpf_map_lookup_elem(&shared, &zero);
 	if (!walk || !numbers)
 		return 0;
-	now = &walk->known;
-	key.born = walk->start_time >> BORN_SHIFT;
-	known = bpf_map_lookup_elem(&codes, &key);
-	now->id = now->told = 0;
-	if (known && code_is_same(known, now)) {
-		now->id = known->id;
-		now->told = known->told;
+	known = bpf_map_lookup_elem(&codes, &walk->key);
+	walk->known.id = walk->known.told = 0;
+	if (known && code_is_same(known, &walk->known)) {
+		walk->known.id = known->id;
+		walk->known.told = known->told;
 	}
-	if (!now->id || numbers->codes - now->told >= GW_CODES_AGAIN) {
-		if (!now->id)
-			now->id = code_new_id();
+	if (!walk->known.id || numbers->codes - walk->known.told >= GW_CODES_AGAIN) {
+		if (!walk->known.id)
+			walk->known.id = code_new_id();
 		if (!send_code(walk)) {
 			count(GW_CODES_LOST);
 			return 0;
 		}
 		__sync_fetch_and_add(&numbers->codes, 1);
-		now->told = *(volatile __u32 *)&numbers->codes;
-		bpf_map_update_elem(&codes, &key, now, BPF_ANY);
+		walk->known.told = *(volatile __u32 *)&numbers->codes;
+		bpf_map_update_elem(&codes, &walk->key, &walk->known, BPF_ANY);
 	}
-	if (cache) {
-		cache->entry[index].key = key;
-		cache->entry[index].known = *now;
-		cache->entry[index].walk = walk->number;
+	cached = code_cached_at(slot, walk->key.address);
+	if (cached) {
+		cached->key = walk->key;
+		cached->known = walk->known;
+		cached->walk = walk->number;
 	}
-	return now->id;
+	return walk->known.id;
 }
 
 /* Reads what tells one code object from another; false when it cannot be read. */
@@ -250,21 +252,20 @@ static __always_inline bool is_told_long_ago(const struct gw_walk *walk,
 /* The id of a code object; 0 when it cannot be read or sent. */
 static __always_inline __u64 code_id(struct gw_walk *walk, __u32 slot, __u64 address)
 {
-	struct code_cache *cache = bpf_map_lookup_elem(&code_caches, &slot);
-	struct code_cached *cached = cache ? &cache->entry[code_cache_index(address)] : NULL;
+	struct code_cached *cached = code_cached_at(slot, address);
 
 	if (cached && cached->walk == walk->number && cached->key.address == address)
 		return cached->known.id;
 	if (!code_read(walk, address))
 		return 0;
-	if (cached && cached->key.address == address &&
-	    cached->key.pid == bpf_get_current_pid_tgid() >> 32 &&
-	    cached->key.born == (__u32)(walk->start_time >> BORN_SHIFT) &&
-	    code_is_same(&cached->known, &walk->known) && !is_told_long_ago(walk, cached)) {
+	walk->key.address = address;
+	if (cached && cached->key.address == address && cached->key.pid == walk->key.pid &&
+	    cached->key.born == walk->key.born && code_is_same(&cached->known, &walk->known) &&
+	    !is_told_long_ago(walk, cached)) {
 		cached->walk = walk->number;
 		return cached->known.id;
 	}
-	return code_define(slot, address);
+	return code_define(slot);
 }
 
 /*
@@ -392,6 +393,7 @@ static __always_inline struct gw_walk *walk_begin(__u32 slot)
 	if (!walk)
 		return NULL;
 	walk->number++;
+	walk->key.pid = pid;
 	walk->frame = 0;
 	walk->chunk_start = 0;
 	walk->chunk_low = ~0ULL; /* what is in the chunk is of another time */
@@ -403,6 +405,7 @@ static __always_inline struct gw_walk *walk_begin(__u32 slot)
 	}
 	walk->interpreter = *interpreter;
 	walk->start_time = process_start_time();
+	walk->key.born = walk->start_time >> BORN_SHIFT;
 	walk->codes = codes_told();
 	walk_run(slot);
 	return walk;
