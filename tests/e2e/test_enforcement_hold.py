@@ -162,7 +162,7 @@ def test_own_stop_is_kept(enforced, gradwatch, binary):
 
 
 def test_hold_with_a_thread_that_no_signal_reaches(enforced, gradwatch):
-    """Another thread waits in the kernel for a child: the one that violates is held all the same."""
+    """Another thread waits in the kernel for a child: the one that violates is held."""
     process = enforced("spawning", 2)
     monitor = watch(gradwatch, process, "--on-violation", "hold", "--hold-timeout", 1)
     process.go()

@@ -96,16 +96,15 @@ SHOW_ALL = (
 def test_command_under_sudo_is_as_sudo_makes_it(binary, user, how):
     """Its environment and ids are those that `sudo -u USER` gives to the same command."""
     show = ["/usr/bin/python3", "-c", SHOW_ALL]
-    environment = {"PATH": os.environ["PATH"], "TERM": "dumb", "GW_KEPT": "kept", "GW_OTHER": "x",
-                   "HOME": f"/home/{user}", "USER": user, "LOGNAME": user,
-                   "SHELL": "/bin/dash", "MAIL": "/elsewhere/mail", "XDG_RUNTIME_DIR": "/run/x"}  # fmt: skip
+    environment = {"PATH": os.environ["PATH"], "TERM": "dumb", "GW_KEPT": "kept", "GW_OTHER": "x"}
+    environment |= {"HOME": f"/home/{user}", "USER": user, "LOGNAME": user, "SHELL": "/bin/dash"}
+    environment |= {"MAIL": "/elsewhere/mail", "XDG_RUNTIME_DIR": "/run/x"}
 
     def run(*argv):
         caller = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
-        done = subprocess.run(
-            [*caller, "sudo", "-n", *argv], env=environment, capture_output=True, text=True,
-            timeout=60, cwd="/",
-        )  # fmt: skip
+        command = [*caller, "sudo", "-n", *argv]
+        options = {"capture_output": True, "text": True, "timeout": 60, "cwd": "/"}
+        done = subprocess.run(command, env=environment, **options)
         assert done.returncode == 0, done.stderr
         shown = json.loads(done.stdout)
         shown[0].pop("SUDO_COMMAND", None)

@@ -29,6 +29,7 @@ import faulthandler
 import functools
 import json
 import os
+import pathlib
 import signal
 import sys
 import tempfile
@@ -285,7 +286,8 @@ def scene_spawning(count):
     os.mkfifo(fifo)
     thread = threading.Thread(target=spawn_from, args=(fifo,))
     thread.start()
-    while " D " not in open(f"/proc/self/task/{thread.native_id}/stat").read():
+    stat = pathlib.Path(f"/proc/self/task/{thread.native_id}/stat")
+    while " D " not in stat.read_text():
         time.sleep(0.01)
     scene_many(count)
     os.close(os.open(fifo, os.O_WRONLY))

@@ -212,7 +212,7 @@ static int find_own(uint64_t address, struct procfs_mapping *own)
  */
 static bool is_mapped_file(int fd, const struct procfs_mapping *mapping)
 {
-	struct procfs_mapping own;
+	struct procfs_mapping own = {0};
 	void *at = mmap(NULL, 1, PROT_READ, MAP_PRIVATE, fd, 0);
 	bool same;
 
