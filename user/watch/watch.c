@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -332,8 +333,9 @@ static void forget_the_ended(struct watch *watch)
 	uint64_t now = clock_monotonic();
 
 	processes_tick(watch->discover.processes, now);
-	if (!processes_refused(watch->discover.processes))
-		files_expire(watch->discover.files, now);
+	if (!processes_refused(watch->discover.processes) &&
+	    files_expire(watch->discover.files, now))
+		malloc_trim(0);
 }
 
 static void on_timer(struct watch *watch)
