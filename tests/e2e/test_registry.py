@@ -256,7 +256,7 @@ def test_exec(mapper, gradwatch, tmp_path, any_target):
 
 
 def test_child_outlives_its_parent(mapper, gradwatch, tmp_path):
-    """A forked child maps nothing of its own: its library stays probed when its parent has ended."""
+    """A forked child maps nothing of its own: its library stays probed after its parent."""
     library = tmp_path / "libc10.so"
     shutil.copyfile(LIBRARY, library)
     program = f"""
@@ -341,7 +341,7 @@ def test_low_hard_limit(mapper, gradwatch, tmp_path):
 
 
 def test_share_of_a_user(mapper, gradwatch, tmp_path):
-    """600 memory files of nobody, with names like libtorch's, do not keep others from being watched."""
+    """600 memory files of nobody, with names like libtorch's, leave room for those of others."""
     program = """
 import ctypes, mmap, os, sys
 held = []

@@ -44,6 +44,12 @@ ANSWERS = {
 }
 
 # How doctor begins to say it: what is shown.
+# What of the newer parts gradwatch uses, and what for.
+USES = {
+    "BPF cookies": "programs shared by files",
+    "uprobe_multi": "two descriptors a file, removes all probes at once",
+}
+
 RAISING = {
     "by BPF": "by BPF",
     "by ptrace": "by ptrace",
@@ -172,7 +178,7 @@ def table(guests):
     yield "| a call is made to raise | " + " | ".join(cells) + " |"
     for part in dict.fromkeys(part for guest in guests for part in guest.newer):
         cells = [guest.newer.get(part, "**no**") for guest in guests]
-        use = "removes all probes at once" if part == "uprobe_multi" else "not used"
+        use = USES.get(part, "not used")
         yield f"| has {part} ({use}) | " + " | ".join(cells) + " |"
     most = [
         max(map(int, filter(str.isdigit, guest.counts.values())), default=0) for guest in guests

@@ -63,6 +63,11 @@ static int verify_process(const char *name)
 	return failed;
 }
 
+static bool has_cookies(void)
+{
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, NULL) == 1;
+}
+
 static int verify_torch(const char *name, const char *variant, const struct gw_plan *plan,
 			const struct gw_policy *policy)
 {
@@ -73,6 +78,7 @@ static int verify_torch(const char *name, const char *variant, const struct gw_p
 		torch->rodata->plan = *plan;
 		torch->rodata->policy = *policy;
 		torch->rodata->throttle_interval = torch->rodata->throttle_burst = 1;
+		torch->rodata->has_cookies = has_cookies();
 		failed = verify(torch->obj, name, variant);
 	}
 	torch_bpf__destroy(torch);
@@ -109,6 +115,8 @@ static int verify_library(const char *path)
 	for (int site = 0; site < GW_SITE_MAX; site++)
 		if (plan.abi.site_address[site])
 			failed |= verify_torch(names[site], variant, &plan.abi, &policy);
+	if (has_cookies())
+		failed |= verify_torch("modes", variant, &plan.abi, &policy);
 	return failed | verify_torch("set_grad_enabled", variant, &plan.abi, &policy);
 }
 

@@ -144,8 +144,8 @@ static void test_shares(void **state)
 	assert_int_equal(files_refused(files), 1);
 	assert_non_null(learn(files, fd[FILES_PER_USER], "x", 0));
 	files_release(learn(files, fd[0], path[0], 1000), 0);
-	assert_non_null(files_learn(files, FILE_SETTER, fd[FILES_PER_USER + 1], "y", 1000, LONG,
-				    &code));
+	assert_non_null(
+		files_learn(files, FILE_SETTER, fd[FILES_PER_USER + 1], "y", 1000, LONG, &code));
 	files_free(files);
 	for (int i = 0; i < FILES_PER_USER + 2; i++) {
 		close(fd[i]);

@@ -67,9 +67,8 @@ static void forget_places(struct arming *arming, uint32_t pid)
 }
 
 /* How the binding of a process takes its arguments; its probe is placed. */
-static void prepare_binding(struct arming *arming, struct process *process,
-			    struct library *library, const struct mapped *mapped,
-			    struct gw_enforced *enforced)
+static void prepare_binding(struct arming *arming, struct process *process, struct library *library,
+			    const struct mapped *mapped, struct gw_enforced *enforced)
 {
 	struct discover *discover = arming->discover;
 	struct binding_found binding = {0};

@@ -146,7 +146,9 @@ static enum outcome check_newer(struct err *text)
 	char parts[200];
 
 	selftest_newer(parts, sizeof(parts));
-	err_set(text, 0, "%s; uprobe_multi removes all probes at once, the others are not used",
+	err_set(text, 0,
+		"%s; uprobe_multi (two descriptors a file) and cookies (programs shared by "
+		"files) are used, the others are not",
 		parts);
 	return OUTCOME_OK;
 }

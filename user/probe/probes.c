@@ -9,25 +9,30 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include <utlist.h>
 
+#include "base/table.h"
 #include "skel/torch.skel.h"
 #include "probe/diagnose.h"
 #include "probe/kernel_btf.h"
 #include "probe/uprobes.h"
 
-#define NS_PER_SEC   1000000000ull
-#define MAX_BINDINGS 16 /* files that have a binding for the same setter */
-#define MAX_UPROBES  (GW_SITE_MAX + MAX_BINDINGS) /* of a file */
-#define LOADING_DESCRIPTORS 48 /* that libbpf may need for an object */
-#define MAX_IDLE     4 /* plans that stay loaded though no file has their probes */
+#define NS_PER_SEC          1000000000ull
+#define MAX_BINDINGS        16 /* files that have a binding for the same setter */
+#define MAX_UPROBES         (GW_SITE_MAX + MAX_BINDINGS) /* of a file */
+#define LOADING_DESCRIPTORS 48                           /* that libbpf may need for an object */
+#define MAX_IDLE            4 /* plans that stay loaded though no file has their probes */
+
+struct loaded_key {
+	struct gw_plan plan;
+	uint64_t only_file; /* where there are no cookies */
+};
 
 /* The programs of one plan. */
 struct loaded {
+	struct table_item item;
+	struct loaded_key key;
 	struct torch_bpf *torch;
-	struct gw_plan plan;
 	unsigned int files; /* that have its probes */
-	struct loaded *prev, *next;
 };
 
 struct plans {
@@ -35,7 +40,7 @@ struct plans {
 	bool multi;           /* uprobes are uprobe_multi links */
 	bool cookies;         /* programs are shared by files */
 	pthread_mutex_t lock; /* of what follows */
-	struct loaded *loaded; /* the one used last comes first */
+	struct table loaded;  /* in the order of use */
 };
 
 struct probes {
@@ -59,6 +64,7 @@ struct plans *plans_new(struct programs *programs)
 	/* Programs that write registers have been tried as those of perf events only. */
 	plans->multi = !programs_options(programs)->policy.registers && uprobes_have_multi();
 	plans->cookies = uprobes_have_cookies();
+	plans->loaded.capacity = GW_MAX_FILES + MAX_IDLE;
 	pthread_mutex_init(&plans->lock, NULL);
 	return plans;
 }
@@ -71,14 +77,10 @@ static void unload(struct loaded *loaded)
 
 void plans_free(struct plans *plans)
 {
-	struct loaded *each, *next;
-
 	if (!plans)
 		return;
-	DL_FOREACH_SAFE(plans->loaded, each, next)
-	{
-		unload(each);
-	}
+	while (plans->loaded.oldest)
+		unload((struct loaded *)table_pop(&plans->loaded));
 	pthread_mutex_destroy(&plans->lock);
 	free(plans);
 }
@@ -91,16 +93,11 @@ const char *plans_attach_type(const struct plans *plans)
 /* Without cookies nothing is shared. */
 static struct loaded *find(const struct plans *plans, const struct gw_plan *plan)
 {
-	struct loaded *each;
+	const struct loaded_key key = {.plan = *plan};
 
 	if (!plans->cookies)
 		return NULL;
-	DL_FOREACH(plans->loaded, each)
-	{
-		if (!memcmp(&each->plan, plan, sizeof(*plan)))
-			return each;
-	}
-	return NULL;
+	return (struct loaded *)table_find(&plans->loaded, &key, sizeof(key));
 }
 
 bool plans_are_loaded(struct plans *plans, const struct inspect_plan *plan)
@@ -122,38 +119,40 @@ static struct loaded *take(struct plans *plans, const struct gw_plan *plan)
 	loaded = find(plans, plan);
 	if (loaded) {
 		loaded->files++;
-		DL_DELETE(plans->loaded, loaded);
-		DL_PREPEND(plans->loaded, loaded);
+		table_touch(&plans->loaded, &loaded->item);
 	}
 	pthread_mutex_unlock(&plans->lock);
 	return loaded;
 }
 
-static void put_new(struct plans *plans, struct loaded *loaded)
+static int put_new(struct plans *plans, struct loaded *loaded)
 {
+	int code;
+
 	loaded->files = 1;
 	pthread_mutex_lock(&plans->lock);
-	DL_PREPEND(plans->loaded, loaded);
+	code = table_add(&plans->loaded, &loaded->item, &loaded->key, sizeof(loaded->key));
 	pthread_mutex_unlock(&plans->lock);
+	return code;
 }
 
 /* Takes the one out that has been idle longest, if there are too many; NULL: there are not. */
 static struct loaded *take_idle(struct plans *plans)
 {
-	struct loaded *each, *last = NULL;
+	struct table_item *item = plans->loaded.oldest, *longest = NULL;
 	unsigned int idle = 0;
 
-	DL_FOREACH(plans->loaded, each)
-	{
-		if (each->files)
+	for (; item; item = item->next) {
+		if (((struct loaded *)item)->files)
 			continue;
-		last = each;
+		if (!longest)
+			longest = item;
 		idle++;
 	}
 	if (idle <= (plans->cookies ? MAX_IDLE : 0))
 		return NULL;
-	DL_DELETE(plans->loaded, last);
-	return last;
+	table_remove(&plans->loaded, longest);
+	return (struct loaded *)longest;
 }
 
 /* One file less has the probes of these programs. */
@@ -252,11 +251,12 @@ static int load(struct plans *plans, const struct gw_plan *plan, uint32_t file_i
 		return err_set(err, -ENOMEM, "out of memory");
 	if (!has_descriptors()) {
 		free(loaded);
-		return err_set(err, -EMFILE,
-			       "loading the probe programs: too few descriptors are left; raise the "
-			       "hard limit (ulimit -Hn)");
+		return err_set(
+			err, -EMFILE,
+			"loading the probe programs: too few descriptors are left; raise the "
+			"hard limit (ulimit -Hn)");
 	}
-	loaded->plan = *plan;
+	loaded->key = (struct loaded_key){*plan, plans->cookies ? 0 : file_id};
 	loaded->torch = torch_bpf__open_opts(&opts);
 	if (!loaded->torch) {
 		code = err_set(err, -errno, "cannot read the BPF programs: %s", strerror(errno));
@@ -268,12 +268,14 @@ static int load(struct plans *plans, const struct gw_plan *plan, uint32_t file_i
 	code = programs_share_maps(plans->programs, loaded->torch->obj);
 	if (!code)
 		code = torch_bpf__load(loaded->torch);
-	if (code) {
+	if (code)
 		diagnose_bpf(err, code, "loading the probe programs");
+	else if (put_new(plans, loaded))
+		code = err_set(err, -ENOMEM, "out of memory");
+	if (code) {
 		unload(loaded);
 		return code;
 	}
-	put_new(plans, loaded);
 	*out = loaded;
 	return 0;
 }
@@ -298,9 +300,9 @@ static struct uprobe_place place_of(const struct probes *probes, const struct in
 {
 	return (struct uprobe_place){
 		.offset = plan->site[site].file_offset,
-		.cookie = probes->plans->cookies ? (uint64_t)site << GW_COOKIE_SITE_SHIFT |
-							   probes->file_id
-						 : 0,
+		.cookie = probes->plans->cookies
+				  ? (uint64_t)site << GW_COOKIE_SITE_SHIFT | probes->file_id
+				  : 0,
 	};
 }
 
@@ -336,9 +338,9 @@ static int place_modes(struct probes *probes, const struct inspect_plan *plan, i
 	for (size_t i = 0; i < count; i++)
 		place[i] = place_of(probes, plan, site[i]);
 	for (size_t i = 0; i < count; i += step) {
-		struct uprobe *uprobe = uprobes_place(
-			probes->plans->multi ? torch->progs.modes : program[site[i]], fd, &place[i],
-			step);
+		struct uprobe *uprobe = uprobes_place(probes->plans->multi ? torch->progs.modes
+									   : program[site[i]],
+						      fd, &place[i], step);
 
 		if (!uprobe)
 			return place_failed(inspect_site_name(site[i]), err);

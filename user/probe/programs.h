@@ -97,7 +97,8 @@ int programs_counters(const struct programs *programs, uint64_t counter[GW_COUNT
 /* What programs_open() was given. */
 const struct programs_options *programs_options(const struct programs *programs);
 
-/* Before an object is loaded: its maps become those of the process programs. 0 or negative errno. */
+/* Before an object is loaded: its maps become those of the process programs. 0 or negative errno.
+ */
 struct bpf_object;
 int programs_share_maps(const struct programs *programs, struct bpf_object *object);
 

@@ -3,10 +3,11 @@
  * Uprobes: a BPF program at places in a file, for every process that maps it.
  *
  * Since 6.6 they are "uprobe_multi" links: one descriptor for all places of a program in a file,
- * and several links are removed at the same time. Those of perf events, which older kernels have, are not: perf_uprobe_destroy() in
- * kernel/trace/trace_event_perf.c waits for four grace periods with a lock that all of them take,
- * 0.2 s at best. Besides, a thread that hits a perf event's uprobe which is being removed takes a
- * lock for which the removal waits: 0.4 to 2 s where many threads hit it without pause.
+ * and several links are removed at the same time. Those of perf events, which older kernels have,
+ * are not: perf_uprobe_destroy() in kernel/trace/trace_event_perf.c waits for four grace periods
+ * with a lock that all of them take, 0.2 s at best. Besides, a thread that hits a perf event's
+ * uprobe which is being removed takes a lock for which the removal waits: 0.4 to 2 s where many
+ * threads hit it without pause.
  */
 #ifndef GRADWATCH_PROBE_UPROBES_H
 #define GRADWATCH_PROBE_UPROBES_H

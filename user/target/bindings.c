@@ -56,11 +56,11 @@ static bool take(const struct file *file, const struct procfs_mapping *mapping,
 }
 
 int bindings_find(struct files *files, struct inspections *inspections, pid_t pid,
-		  struct process *process, const struct mapped *mapped,
-		  struct binding_found *found, char *reason, size_t reason_size)
+		  struct process *process, const struct mapped *mapped, struct binding_found *found,
+		  char *reason, size_t reason_size)
 {
-	const struct role_search search = {files, inspections, FILE_BINDING, pid, process,
-					   make_content};
+	const struct role_search search = {files, inspections, FILE_BINDING,
+					   pid,   process,     make_content};
 	int code = -ENOENT, learnt;
 
 	str_format(reason, reason_size, "it maps no libtorch_python");

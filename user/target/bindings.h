@@ -27,7 +27,7 @@ void bindings_register(struct files *files);
  * that it maps has none that is understood, -ENOENT when it maps no such file or it cannot be read.
  */
 int bindings_find(struct files *files, struct inspections *inspections, pid_t pid,
-		  struct process *process, const struct mapped *mapped,
-		  struct binding_found *found, char *reason, size_t reason_size);
+		  struct process *process, const struct mapped *mapped, struct binding_found *found,
+		  char *reason, size_t reason_size);
 
 #endif

@@ -11,12 +11,22 @@
 struct files {
 	struct inodes *inodes;
 	struct files_handler handler[FILE_ROLE_MAX];
-	struct file *by_key; /* those that were not written to */
-	struct file *by_id;
+	struct table by_id;
+	struct table by_key; /* those that were not written to */
 	uint32_t last_id;
 	uint64_t refused;
 	int rewrites_fd; /* negative: rewritten files are not noticed */
 };
+
+static struct file *oldest(const struct files *files)
+{
+	return (struct file *)files->by_id.oldest;
+}
+
+static struct file *next_of(const struct file *file)
+{
+	return (struct file *)file->by_id.next;
+}
 
 struct files *files_new(struct inodes *inodes)
 {
@@ -25,6 +35,7 @@ struct files *files_new(struct inodes *inodes)
 	if (!files)
 		return NULL;
 	files->inodes = inodes;
+	files->by_id.capacity = files->by_key.capacity = GW_MAX_FILES;
 	files->rewrites_fd = rewrites_open();
 	return files;
 }
@@ -40,7 +51,7 @@ static bool has_watch(const struct files *files, int watch)
 {
 	const struct file *file;
 
-	for (file = files->by_id; file; file = file->by_id.next)
+	for (file = oldest(files); file; file = next_of(file))
 		if (file->watch == watch)
 			return true;
 	return false;
@@ -53,8 +64,8 @@ void files_drop(struct files *files, struct file *file)
 	if (file->content && handler->forget)
 		handler->forget(handler->context, file);
 	if (!file->written)
-		HASH_DELETE(by_key, files->by_key, file);
-	HASH_DELETE(by_id, files->by_id, file);
+		table_remove(&files->by_key, &file->by_key);
+	table_remove(&files->by_id, &file->by_id);
 	if (file->watch >= 0 && !has_watch(files, file->watch))
 		rewrites_remove(files->rewrites_fd, file->watch);
 	free(file->path);
@@ -63,14 +74,10 @@ void files_drop(struct files *files, struct file *file)
 
 void files_free(struct files *files)
 {
-	struct file *file, *next;
-
 	if (!files)
 		return;
-	HASH_ITER(by_id, files->by_id, file, next)
-	{
-		files_drop(files, file);
-	}
+	while (files->by_id.oldest)
+		files_drop(files, oldest(files));
 	if (files->rewrites_fd >= 0)
 		close(files->rewrites_fd);
 	free(files);
@@ -78,10 +85,9 @@ void files_free(struct files *files)
 
 static struct file *find(const struct files *files, const struct file_key *key)
 {
-	struct file *file;
+	struct table_item *item = table_find(&files->by_key, key, sizeof(*key));
 
-	HASH_FIND(by_key, files->by_key, key, sizeof(*key), file);
-	return file;
+	return item ? (struct file *)((char *)item - offsetof(struct file, by_key)) : NULL;
 }
 
 static bool has_room(const struct files *files, uint32_t uid)
@@ -89,9 +95,9 @@ static bool has_room(const struct files *files, uint32_t uid)
 	unsigned int same_user = 0;
 	const struct file *file;
 
-	if (HASH_CNT(by_id, files->by_id) >= GW_MAX_FILES)
+	if (table_surplus(&files->by_id))
 		return false;
-	for (file = files->by_id; file; file = file->by_id.next)
+	for (file = oldest(files); file; file = next_of(file))
 		same_user += file->uid == uid;
 	return same_user < FILES_PER_USER;
 }
@@ -115,19 +121,17 @@ static struct file *add(struct files *files, const struct file_key *key, int fd,
 	file->uid = uid;
 	file->idle_since = now;
 	file->watch = rewrites_add(files->rewrites_fd, fd);
-	HASH_ADD(by_id, files->by_id, id, sizeof(file->id), file);
-	if (file->by_id.tbl)
-		HASH_ADD(by_key, files->by_key, key, sizeof(file->key), file);
-	if (file->by_id.tbl && file->by_key.tbl)
-		return file;
-	file->written = true; /* it is not by key */
-	if (file->by_id.tbl) {
-		files_drop(files, file);
-	} else {
+	if (table_add(&files->by_id, &file->by_id, &file->id, sizeof(file->id))) {
 		free(file->path);
 		free(file);
+		return NULL;
 	}
-	return NULL;
+	if (table_add(&files->by_key, &file->by_key, &file->key, sizeof(file->key))) {
+		file->written = true; /* it is not by key */
+		files_drop(files, file);
+		return NULL;
+	}
+	return file;
 }
 
 struct file *files_learn(struct files *files, enum file_role role, int fd, const char *path,
@@ -159,10 +163,7 @@ struct file *files_learn(struct files *files, enum file_role role, int fd, const
 
 struct file *files_get(const struct files *files, uint32_t id)
 {
-	struct file *file;
-
-	HASH_FIND(by_id, files->by_id, &id, sizeof(id), file);
-	return file;
+	return (struct file *)table_find(&files->by_id, &id, sizeof(id));
 }
 
 void files_hold(struct file *file)
@@ -178,11 +179,11 @@ void files_release(struct file *file, uint64_t now)
 
 unsigned int files_expire(struct files *files, uint64_t now)
 {
-	struct file *file, *next;
+	struct file *file = oldest(files), *next;
 	unsigned int expired = 0;
 
-	HASH_ITER(by_id, files->by_id, file, next)
-	{
+	for (; file; file = next) {
+		next = next_of(file);
 		if (file->held || now - file->idle_since < FILES_LINGER_NS)
 			continue;
 		files_drop(files, file);
@@ -194,10 +195,10 @@ unsigned int files_expire(struct files *files, uint64_t now)
 void files_each(const struct files *files, enum file_role role,
 		void (*visit)(void *context, struct file *file), void *context)
 {
-	struct file *file, *next;
+	struct file *file = oldest(files), *next;
 
-	HASH_ITER(by_id, files->by_id, file, next)
-	{
+	for (; file; file = next) {
+		next = next_of(file);
 		if (file->role == role)
 			visit(context, file);
 	}
@@ -205,7 +206,7 @@ void files_each(const struct files *files, enum file_role role,
 
 unsigned int files_count(const struct files *files)
 {
-	return HASH_CNT(by_id, files->by_id);
+	return (unsigned int)table_count(&files->by_id);
 }
 
 uint64_t files_refused(const struct files *files)
@@ -222,16 +223,16 @@ int files_rewrites_fd(const struct files *files)
 static void on_written(void *context, int watch)
 {
 	struct files *files = context;
-	struct file *file, *next;
+	struct file *file = oldest(files), *next;
 
-	HASH_ITER(by_id, files->by_id, file, next)
-	{
+	for (; file; file = next) {
 		const struct files_handler *handler = &files->handler[file->role];
 
+		next = next_of(file);
 		if (file->written || (watch >= 0 && file->watch != watch))
 			continue;
 		file->written = true;
-		HASH_DELETE(by_key, files->by_key, file);
+		table_remove(&files->by_key, &file->by_key);
 		if (file->content && handler->rewritten)
 			handler->rewritten(handler->context, file);
 	}

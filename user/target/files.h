@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/table.h" /* uthash.h, with errors instead of an exit */
+#include "base/table.h"
 #include "gradwatch/abi.h"
 #include "target/inodes.h"
 
@@ -35,7 +35,8 @@ struct file_key {
 };
 
 struct file {
-	uint32_t id; /* from 1 */
+	struct table_item by_id; /* the table's own, as the last three */
+	uint32_t id;             /* from 1 */
 	enum file_role role;
 	struct gw_inode inode;
 	char *path;          /* as first met */
@@ -44,10 +45,9 @@ struct file {
 	uint64_t idle_since; /* ns, while it is not held */
 	bool written;        /* since it was inspected: what the inode has now is another file */
 	void *content;       /* what its role's owner knows of it; NULL: nothing yet */
-	/* The table's own. */
+	struct table_item by_key; /* unless it was written to */
 	struct file_key key;
 	int watch; /* of rewrites.h; negative: none */
-	UT_hash_handle by_key, by_id;
 };
 
 struct files;

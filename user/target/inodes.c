@@ -25,8 +25,8 @@ static int load(struct inodes *inodes, struct err *err)
 		.sz = sizeof(opts),
 		.btf_custom_path = kernel_btf_path(),
 	};
-	bool has_find_vma =
-		libbpf_probe_bpf_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_FUNC_find_vma, NULL) == 1;
+	bool has_find_vma = libbpf_probe_bpf_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_FUNC_find_vma,
+						    NULL) == 1;
 	struct bpf_program *program;
 	int code;
 

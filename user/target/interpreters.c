@@ -78,8 +78,8 @@ int interpreters_find(struct files *files, struct inspections *inspections, pid_
 		      struct process *process, const struct mapped *mapped,
 		      struct interpreter_found *found)
 {
-	const struct role_search search = {files, inspections, FILE_PYTHON, pid, process,
-					   make_content};
+	const struct role_search search = {files, inspections, FILE_PYTHON,
+					   pid,   process,     make_content};
 	struct file *file;
 	int code = -ENOENT, learnt;
 

@@ -12,8 +12,9 @@ struct mapped {
 	struct procfs_mapping mapping[MAPPED_MAX];
 	enum file_role role[MAPPED_MAX];
 	unsigned int count;
-	bool cut;     /* there are more */
-	char libc[64]; /* name of the C library's file where that is not glibc's, "": it is glibc's */
+	bool cut;      /* there are more */
+	char libc[64]; /* name of the C library's file where that is not glibc's, "": it is glibc's
+			*/
 };
 
 /* Negative errno: the mappings could not be read (-ESRCH: the process has ended). */

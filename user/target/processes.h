@@ -30,9 +30,9 @@ struct process_file {
 	uint32_t id;    /* in the registry of files */
 	uint64_t start; /* of its executable mapping, and the inode that /proc shows there */
 	uint64_t inode;
-	uint64_t bias;  /* added to link-time addresses */
-	bool unplaced;  /* FILE_SETTER: the process's memory does not have its probes */
-	uint8_t told;   /* FILE_SETTER: enum process_file_told */
+	uint64_t bias; /* added to link-time addresses */
+	bool unplaced; /* FILE_SETTER: the process's memory does not have its probes */
+	uint8_t told;  /* FILE_SETTER: enum process_file_told */
 };
 
 struct process {

@@ -9,8 +9,8 @@
 
 #define ALL_EVERY_NS   2000000000ull /* to look at all processes takes long where there are many */
 #define RETRY_AFTER_NS 500000000ull  /* the first time, then twice as long each */
-#define TELL_AFTER     4  /* tries, as what is short may be there again soon */
-#define MAX_DOUBLINGS  6  /* of the time between two tries */
+#define TELL_AFTER     4             /* tries, as what is short may be there again soon */
+#define MAX_DOUBLINGS  6             /* of the time between two tries */
 
 void arrivals_lost(struct arrivals *arrivals)
 {

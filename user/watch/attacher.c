@@ -79,11 +79,11 @@ void attach_job_free(struct attach_job *job)
 
 static void free_jobs(struct attach_job *jobs)
 {
-	struct attach_job *job, *next;
+	while (jobs) {
+		struct attach_job *next = jobs->next;
 
-	LL_FOREACH_SAFE(jobs, job, next)
-	{
-		attach_job_free(job);
+		attach_job_free(jobs);
+		jobs = next;
 	}
 }
 

@@ -37,12 +37,13 @@ int discover_open(struct discover *discover, struct err *err)
 	if (code)
 		return code;
 	discover->files = files_new(discover->inodes);
-	discover->processes = discover->files ? processes_new(discover->files, on_ended, discover) : NULL;
+	discover->processes = discover->files ? processes_new(discover->files, on_ended, discover)
+					      : NULL;
 	discover->inspections = inspections_new();
 	if (!discover->processes || !discover->inspections)
 		return err_set(err, -ENOMEM, "out of memory");
-	discover->libraries =
-		libraries_new(discover->programs, discover->files, discover->inspections);
+	discover->libraries = libraries_new(discover->programs, discover->files,
+					    discover->inspections);
 	if (!discover->libraries)
 		return err_set(err, -ENOMEM, "out of memory");
 	libraries_on_rewrite(discover->libraries, on_rewritten, discover);

@@ -35,8 +35,8 @@ struct discover {
 	struct model *model;
 	event_handler handler;
 	void *context;
-	unsigned int probed; /* mappings of probed libraries seen so far */
-	uint64_t missed;     /* processes that had ended before their mappings could be read */
+	unsigned int probed;  /* mappings of probed libraries seen so far */
+	uint64_t missed;      /* processes that had ended before their mappings could be read */
 	struct mapped mapped; /* of the process that is being looked at */
 	/* Called for each probed library of each process, NULL: nobody wants to know. */
 	void (*found)(void *context, struct process *process, struct library *library,

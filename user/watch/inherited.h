@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What gradwatch was given by its parent and changes for itself: the blocked and the ignored
- * signals, the nice value, and how many descriptors it may have. The command of `-- CMD` gets them as they were given.
+ * signals, the nice value, and how many descriptors it may have. The command of `-- CMD` gets them
+ * as they were given.
  */
 #ifndef GRADWATCH_WATCH_INHERITED_H
 #define GRADWATCH_WATCH_INHERITED_H

@@ -160,9 +160,9 @@ static void settle(struct libraries *libraries, struct library *library, struct 
 	library->again = is_shortage(job->err.code);
 	str_format(library->reason, sizeof(library->reason), "%s",
 		   job->err.code ? job->err.text : "");
-	library->state = library->probes                ? LIBRARY_PROBED
-			 : job->err.code == -ENOENT     ? LIBRARY_NOT_TORCH
-							: LIBRARY_SKIPPED;
+	library->state = library->probes            ? LIBRARY_PROBED
+			 : job->err.code == -ENOENT ? LIBRARY_NOT_TORCH
+						    : LIBRARY_SKIPPED;
 }
 
 static struct attach_job *make_job(struct libraries *libraries, const struct file *file, int fd,

@@ -35,12 +35,12 @@
  * signals nor stopped processes are served in time. The end is short, and the probes slow the
  * target until they are removed.
  */
-#define WATCHING_NICE (-10)
-#define ENDING_NICE   (-20)
+#define WATCHING_NICE   (-10)
+#define ENDING_NICE     (-20)
 
 #define FEW_DESCRIPTORS 1024
-#define ARMING_LOOK_MS 20          /* how often it is looked, at the start, whether all is armed */
-#define LOOK_NS        100000000ull /* for new mappings per turn: nothing else is done meanwhile */
+#define ARMING_LOOK_MS  20 /* how often it is looked, at the start, whether all is armed */
+#define LOOK_NS         100000000ull /* for new mappings per turn: nothing else is done meanwhile */
 
 /*
  * What a turn of the loop serves, in this order. None of them takes more than a short time per
