@@ -185,21 +185,46 @@ static __always_inline struct code_cached *code_cached_at(__u32 slot, __u64 addr
 }
 _Static_assert((GW_CACHED_CODES & (GW_CACHED_CODES - 1)) == 0, "a mask");
 
+static __always_inline __u32 codes_told(void)
+{
+	__u32 zero = 0;
+	struct gw_shared *numbers = bpf_map_lookup_elem(&shared, &zero);
+
+	return numbers ? numbers->codes : 0;
+}
+
+/*
+ * One more was told. The count is read after an add that does not return it (see session_insert):
+ * that it is another CPU's makes no difference.
+ */
+static __always_inline __u32 codes_count_up(void)
+{
+	__u32 zero = 0;
+	struct gw_shared *numbers = bpf_map_lookup_elem(&shared, &zero);
+
+	if (!numbers)
+		return 0;
+	__sync_fetch_and_add(&numbers->codes, 1);
+	return *(volatile __u32 *)&numbers->codes;
+}
+
+/* Whether user space may have forgotten it. Others may have been told since the walk began. */
+static __always_inline bool is_told_long_ago(const struct gw_walk *walk, __u32 told)
+{
+	return (__s32)(walk->codes - told) >= GW_CODES_AGAIN;
+}
+
 /*
  * The id of the code object that the walk has read, which is sent if user space may not know it; 0
- * when it cannot be sent. For one that the slot's cache does not have. The count is read after an
- * add that does not return it (see session_insert): that it is another CPU's makes no difference.
+ * when it cannot be sent. For one that the slot's cache does not have.
  */
 __noinline __u64 code_define(__u32 slot)
 {
 	struct gw_walk *walk = walk_get(slot);
 	struct code_cached *cached;
 	struct code_known *known;
-	struct gw_shared *numbers;
-	__u32 zero = 0;
 
-	numbers = bpf_map_lookup_elem(&shared, &zero);
-	if (!walk || !numbers)
+	if (!walk)
 		return 0;
 	known = bpf_map_lookup_elem(&codes, &walk->key);
 	walk->known.id = walk->known.told = 0;
@@ -207,15 +232,14 @@ __noinline __u64 code_define(__u32 slot)
 		walk->known.id = known->id;
 		walk->known.told = known->told;
 	}
-	if (!walk->known.id || numbers->codes - walk->known.told >= GW_CODES_AGAIN) {
+	if (!walk->known.id || is_told_long_ago(walk, walk->known.told)) {
 		if (!walk->known.id)
 			walk->known.id = code_new_id();
 		if (!send_code(walk)) {
 			count(GW_CODES_LOST);
 			return 0;
 		}
-		__sync_fetch_and_add(&numbers->codes, 1);
-		walk->known.told = *(volatile __u32 *)&numbers->codes;
+		walk->known.told = codes_count_up();
 		bpf_map_update_elem(&codes, &walk->key, &walk->known, BPF_ANY);
 	}
 	cached = code_cached_at(slot, walk->key.address);
@@ -242,13 +266,6 @@ static __always_inline bool code_read(struct gw_walk *walk, __u64 address)
 	return true;
 }
 
-/* Whether user space may have forgotten it. Others may have been told since the walk began. */
-static __always_inline bool is_told_long_ago(const struct gw_walk *walk,
-					     const struct code_cached *cached)
-{
-	return (__s32)(walk->codes - cached->known.told) >= GW_CODES_AGAIN;
-}
-
 /* The id of a code object; 0 when it cannot be read or sent. */
 static __always_inline __u64 code_id(struct gw_walk *walk, __u32 slot, __u64 address)
 {
@@ -261,7 +278,7 @@ static __always_inline __u64 code_id(struct gw_walk *walk, __u32 slot, __u64 add
 	walk->key.address = address;
 	if (cached && cached->key.address == address && cached->key.pid == walk->key.pid &&
 	    cached->key.born == walk->key.born && code_is_same(&cached->known, &walk->known) &&
-	    !is_told_long_ago(walk, cached)) {
+	    !is_told_long_ago(walk, cached->known.told)) {
 		cached->walk = walk->number;
 		return cached->known.id;
 	}
@@ -348,6 +365,9 @@ __noinline int walk_run(__u32 slot)
 
 	if (!walk)
 		return 0;
+	walk->start_time = process_start_time();
+	walk->key.born = walk->start_time >> BORN_SHIFT;
+	walk->codes = codes_told();
 	walk->record.stack = frame_innermost(&walk->interpreter, &walk->frame);
 	for (int i = 0; i < GW_MAX_FRAMES + EXTRA_STEPS; i++)
 		if (walk_step(slot))
@@ -371,14 +391,6 @@ __noinline int walk_take(void)
 }
 _Static_assert((GW_CODE_CACHES & (GW_CODE_CACHES - 1)) == 0, "a mask");
 _Static_assert((GW_MAX_WALKS & (GW_MAX_WALKS - 1)) == 0, "a mask");
-
-static __always_inline __u32 codes_told(void)
-{
-	__u32 zero = 0;
-	struct gw_shared *numbers = bpf_map_lookup_elem(&shared, &zero);
-
-	return numbers ? numbers->codes : 0;
-}
 
 /*
  * Walks the current thread's stack into the walk of a slot from walk_take(), whose record the
@@ -404,9 +416,6 @@ static __always_inline struct gw_walk *walk_begin(__u32 slot)
 		return walk;
 	}
 	walk->interpreter = *interpreter;
-	walk->start_time = process_start_time();
-	walk->key.born = walk->start_time >> BORN_SHIFT;
-	walk->codes = codes_told();
 	walk_run(slot);
 	return walk;
 }

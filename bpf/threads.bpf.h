@@ -47,16 +47,27 @@ static __always_inline struct gw_thread *thread_at(__u32 tid, __u32 way)
 	return thread && thread->tid == tid ? thread : NULL;
 }
 
-/* The thread's entry in a slot other than its first. */
-static __noinline struct gw_thread *thread_elsewhere(__u32 tid)
-{
-	for (int way = 1; way < THREAD_WAYS; way++) {
-		struct gw_thread *thread = thread_at(tid, way);
+/*
+ * The three functions below are global: the verifier checks each once, not at each call. The loops
+ * are unrolled: clang enters one in its middle, and the verifier takes that for a loop without end
+ * (5.10, 6.1: "back-edge").
+ */
 
-		if (thread)
-			return thread;
-	}
-	return NULL;
+/* The slot, other than its first, that a thread has; -1: none. */
+__noinline int thread_elsewhere(__u32 tid)
+{
+#pragma unroll
+	for (int way = 1; way < THREAD_WAYS; way++)
+		if (thread_at(tid, way))
+			return thread_slot(tid, way);
+	return -1;
+}
+
+static __always_inline struct gw_thread *thread_in(int slot)
+{
+	__u32 index = slot;
+
+	return slot < 0 ? NULL : bpf_map_lookup_elem(&threads, &index);
 }
 
 /* The entry of a thread, NULL when it has none. */
@@ -64,32 +75,45 @@ static __always_inline struct gw_thread *thread_find(__u32 tid)
 {
 	struct gw_thread *thread = thread_at(tid, 0);
 
-	return thread ? thread : thread_elsewhere(tid);
+	return thread ? thread : thread_in(thread_elsewhere(tid));
 }
 
-/* Gives the current thread an entry; NULL when its slots are all taken, which is counted. */
-static __noinline __attribute__((unused)) struct gw_thread *thread_new(__u32 tid)
+/* Takes a slot for the current thread, and clears it; -1: they are all taken, which is counted. */
+__noinline int thread_take(__u32 tid)
 {
+#pragma unroll
 	for (int way = 0; way < THREAD_WAYS; way++) {
 		__u32 slot = thread_slot(tid, way);
 		struct gw_thread *thread = bpf_map_lookup_elem(&threads, &slot);
 
 		if (!thread)
-			return NULL;
+			return -1;
 		/* The first is cheap to see, the second is what decides. */
 		if (thread->tid || bpf_map_update_elem(&thread_owners, &slot, &tid, BPF_NOEXIST))
 			continue;
 		__builtin_memset(thread, 0, sizeof(*thread));
 		thread->tid = tid;
-		return thread;
+		return slot;
 	}
 	count(GW_THREADS_FULL);
-	return NULL;
+	return -1;
 }
 
-/* Gives a slot up. An entry that is another's by now is left alone. */
-static __always_inline void thread_drop(__u32 tid)
+/*
+ * The entry of the current thread, which has none in its first slot; one that has no entry is given
+ * one. NULL when its slots are all taken.
+ */
+static __always_inline struct gw_thread *thread_elsewhere_or_new(__u32 tid)
 {
+	int slot = thread_elsewhere(tid);
+
+	return thread_in(slot < 0 ? thread_take(tid) : slot);
+}
+
+/* Gives a thread's slot up. An entry that is another's by now is left alone. */
+__noinline int thread_drop(__u32 tid)
+{
+#pragma unroll
 	for (int way = 0; way < THREAD_WAYS; way++) {
 		struct gw_thread *thread = thread_at(tid, way);
 		__u32 slot = thread_slot(tid, way);
@@ -99,6 +123,7 @@ static __always_inline void thread_drop(__u32 tid)
 		thread->tid = 0;
 		bpf_map_delete_elem(&thread_owners, &slot);
 	}
+	return 0;
 }
 
 #endif

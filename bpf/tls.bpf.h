@@ -45,10 +45,11 @@ struct tls_state {
 	__u8 tracing;        /* a ProxyTorchDispatchMode is in force */
 	__u8 unsure;         /* the class of the mode in force could not be read */
 	__u8 pre_dispatch;   /* the PreDispatch key is included: Python's own stack has modes */
-	__u32 file_id;       /* of the library at hand: set by the probe */
 	struct mode_ref ref; /* the mode, when tracing: complete after tls_resolve() */
 	__u64 stack;         /* builds without keys: the vector of modes */
 	__u64 stack_end;
+	__u32 file_id; /* of the library at hand: set by the probe */
+	__u32 pad;
 };
 
 static __always_inline void tls_keep_block(struct gw_thread *thread, __u64 base, __u32 file_id,

@@ -45,12 +45,10 @@ static __always_inline enum watched thread_get(struct gw_thread **thread)
 	if (!*thread) {
 		if (!watch_all && !bpf_map_lookup_elem(&processes, &pid))
 			return WATCHED_NO;
-		*thread = thread_elsewhere(tid);
+		*thread = thread_elsewhere_or_new(tid);
 	}
 	if (*thread)
 		enforce_note_life(*thread);
-	else
-		*thread = thread_new(tid);
 	return WATCHED_YES;
 }
 
@@ -183,8 +181,8 @@ static __always_inline bool ends_operator(enum peek peek)
 static __always_inline void push(struct pt_regs *ctx, struct gw_thread *thread, __u64 base,
 				 const struct mode_ref *ref)
 {
-	enum peek peek = trace_push_meaning(thread, ref);
 	struct tls_state state = {.file_id = cookie_file(ctx)};
+	enum peek peek = trace_push_meaning(thread, ref);
 	bool certain;
 
 	if (!session_push(thread, ref->mode, peek, ends_operator(peek)))

@@ -64,6 +64,14 @@ static void test_each_fact(void **state)
 	clean.missed = 1;
 	assert_true(is_unknown(&clean, 0, 0, 0));
 	reset(state);
+	clean.gaps = 5;
+	assert_true(is_unknown(&clean, 0, 0, 0));
+	assert_string_equal(reason, "records of new mappings lost: 5");
+	reset(state);
+	clean.refused = 6;
+	assert_true(is_unknown(&clean, 0, 0, 0));
+	assert_string_equal(reason, "processes that did not fit into the registry: 6");
+	reset(state);
 	clean.probed = 0;
 	assert_true(is_unknown(&clean, 1, 0, 0));
 	assert_string_equal(reason, "no libtorch was watched; libtorch files skipped: 1");

@@ -67,7 +67,8 @@ struct watch {
 	struct spawn spawn;
 	struct relay relay;
 	int epoll_fd, signal_fd, timer_fd;
-	bool acting; /* the actor was started */
+	uint64_t gaps; /* records of new mappings that were lost */
+	bool acting;   /* the actor was started */
 	bool done;
 };
 
@@ -122,7 +123,7 @@ static void on_armed(struct watch *watch)
 
 static void on_mappings_lost(void *context, uint64_t count)
 {
-	(void)count;
+	((struct watch *)context)->gaps += count;
 	arrivals_lost(&((struct watch *)context)->arrivals);
 }
 
@@ -517,6 +518,8 @@ static void finish(struct watch *watch, struct watch_result *result)
 	result->bad_records = model_bad_records(model);
 	result->probed = watch->discover.probed;
 	result->missed = watch->discover.missed;
+	result->gaps = watch->gaps;
+	result->refused = processes_refused(watch->discover.processes);
 	if (watch->config->command)
 		result->command_status = spawn_exit_code(&watch->spawn);
 }
