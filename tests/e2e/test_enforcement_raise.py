@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Calls that raise instead of changing the grad mode, on real PyTorch."""
 
-import contextlib
 import re
 import signal
 import subprocess
-from pathlib import Path
 
 from enforcing import actions, state_of, watch
+from watching import links
 
 VIOLATIONS = [
     "direct", "star", "partial", "map", "apply", "with", "decorator", "again",
@@ -95,25 +94,16 @@ def test_raise_after_idle(puppet, gradwatch):
     """No trace is stopped to place the probe in the binding: it is there before and after."""
     process = puppet()
     monitor = watch(gradwatch, process, "--on-violation", "raise")
-    before = probes_of(monitor)
+    before = links(monitor)
     assert before in (3, 5)  # setter, binding; the three of the modes, which may share a link
     process.run("trace")
     process.send("set 0")
     assert process.answer()["error"].startswith("RuntimeError: gradwatch")
     process.run("end")
-    assert probes_of(monitor) == before
+    assert links(monitor) == before
     process.end()
     monitor.finish()
     assert len(actions(monitor, "performed")) == len(actions(monitor)) == 1
-
-
-def probes_of(monitor):
-    """The uprobes that it has open."""
-    found = 0
-    for fd in Path(f"/proc/{monitor.pid}/fdinfo").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            found += bool(re.search(r"^link_type:\t(perf|uprobe_multi)$", fd.read_text(), re.M))
-    return found
 
 
 def test_raise_in_command(any_target, tmp_path, gradwatch):

@@ -4,7 +4,6 @@
 import contextlib
 import os
 import random
-import re
 import resource
 import shutil
 import signal
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 from processes import Process, Puppet
 from targets import PROGRAMS, Target
-from watching import wait_until
+from watching import links, wait_until
 
 STANDIN = Path(os.environ.get("GRADWATCH_STANDIN", "/nonexistent"))
 LIBRARY = STANDIN / "keyed" / "libc10.so"
@@ -57,15 +56,6 @@ def attached(monitor, *processes):
 
 def descriptors(monitor):
     return len(os.listdir(f"/proc/{monitor.pid}/fd"))
-
-
-def links(monitor):
-    """Those that place probes."""
-    found = 0
-    for fd in Path(f"/proc/{monitor.pid}/fdinfo").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            found += bool(re.search(r"^link_type:\t(perf|uprobe_multi)$", fd.read_text(), re.M))
-    return found
 
 
 @contextlib.contextmanager

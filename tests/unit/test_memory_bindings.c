@@ -13,6 +13,7 @@
 
 #include "no_memory.h"
 #include "target/bindings.h"
+#include "target/roles.h"
 
 static struct mapped mapped;
 static char expected[256]; /* why the file has no binding */
@@ -34,7 +35,7 @@ static void find_binding(void *context)
 
 	(void)context;
 	if (files && inspections) {
-		bindings_register(files);
+		roles_register(files);
 		find(files, inspections, reason, sizeof(reason));
 		countdown = -1;
 		find(files, inspections, again, sizeof(again));

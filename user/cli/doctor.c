@@ -15,6 +15,7 @@
 #include "cli/coverage.h"
 #include "inspect/plan.h"
 #include "target/interpreters.h"
+#include "target/roles.h"
 #include "probe/diagnose.h"
 #include "target/procfs.h"
 #include "probe/kernel_btf.h"
@@ -362,7 +363,7 @@ static void doctor_python(pid_t pid)
 	struct interpreter_found python;
 
 	if (files)
-		interpreters_register(files);
+		roles_register(files);
 	if (files && inspections && mapped && mapped_read(pid, mapped) >= 0 &&
 	    !interpreters_find(files, inspections, pid, NULL, mapped, &python))
 		print_python(&python);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * The files with the Python binding of the setter, and where processes have them. Owns the contents
- * of FILE_BINDING.
- */
+/* The files with the Python binding of the setter, and where processes have them. */
 #ifndef GRADWATCH_TARGET_BINDINGS_H
 #define GRADWATCH_TARGET_BINDINGS_H
 
@@ -18,9 +15,6 @@ struct binding_found {
 	uint32_t file_id; /* in the registry of files */
 	const struct procfs_mapping *mapping;
 };
-
-/* Has the registry free what it knows of bindings. */
-void bindings_register(struct files *files);
 
 /*
  * Looks for the binding in what a process maps. With the cause in reason: -ENOTSUP when the file

@@ -8,37 +8,6 @@
 #include "base/str.h"
 #include "target/roles.h"
 
-struct python {
-	struct inspect_python inspect;
-	int code; /* of the inspection */
-	char reason[256];
-};
-
-static void forget(void *context, struct file *file)
-{
-	(void)context;
-	free(file->content);
-}
-
-void interpreters_register(struct files *files)
-{
-	const struct files_handler handler = {.forget = forget};
-
-	files_set_handler(files, FILE_PYTHON, &handler);
-}
-
-static void *make_content(const struct inspection *inspection)
-{
-	struct python *python = calloc(1, sizeof(*python));
-
-	if (!python)
-		return NULL;
-	python->inspect = inspection->python;
-	python->code = inspection->code;
-	memcpy(python->reason, inspection->reason, sizeof(python->reason));
-	return python;
-}
-
 static uint64_t moved(const struct inspect_python *python, uint64_t address, uint64_t bias)
 {
 	return address ? address + (python->fixed ? 0 : bias) : 0;
@@ -46,8 +15,8 @@ static uint64_t moved(const struct inspect_python *python, uint64_t address, uin
 
 static void tell(const struct file *file, uint64_t bias, struct interpreter_found *found)
 {
-	const struct python *python = file->content;
-	const struct inspect_python *inspect = &python->inspect;
+	const struct inspection *inspection = roles_found(file);
+	const struct inspect_python *inspect = &inspection->python;
 
 	found->interpreter.has_python = true;
 	found->interpreter.python = inspect->python;
@@ -57,20 +26,21 @@ static void tell(const struct file *file, uint64_t bias, struct interpreter_foun
 	found->err_format = moved(inspect, inspect->err_format, bias);
 	found->runtime_error = moved(inspect, inspect->runtime_error, bias);
 	found->path = file->path;
-	str_format(found->reason, sizeof(found->reason), "%s", python->code ? python->reason : "");
+	str_format(found->reason, sizeof(found->reason), "%s",
+		   inspection->code ? inspection->reason : "");
 }
 
 /* The mapping of the text tells the load address. Another part of the file is passed over. */
 static bool take(const struct file *file, const struct procfs_mapping *mapping,
 		 struct interpreter_found *found)
 {
-	const struct python *python = file->content;
+	const struct inspection *inspection = roles_found(file);
 	uint64_t address;
 
-	if ((python->code && python->code != -ENOTSUP) ||
-	    !procfs_mapped_at(mapping, python->inspect.text_offset, &address))
+	if ((inspection->code && inspection->code != -ENOTSUP) ||
+	    !procfs_mapped_at(mapping, inspection->python.text_offset, &address))
 		return false;
-	tell(file, address - python->inspect.text, found);
+	tell(file, address - inspection->python.text, found);
 	return true;
 }
 
@@ -78,8 +48,7 @@ int interpreters_find(struct files *files, struct inspections *inspections, pid_
 		      struct process *process, const struct mapped *mapped,
 		      struct interpreter_found *found)
 {
-	const struct role_search search = {files, inspections, FILE_PYTHON,
-					   pid,   process,     make_content};
+	const struct role_search search = {files, inspections, FILE_PYTHON, pid, process};
 	struct file *file;
 	int code = -ENOENT, learnt;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Which Python a process runs, and where: told to BPF when the process maps libtorch, so that
- * stacks can be walked from the first event on. Owns the contents of FILE_PYTHON.
+ * stacks can be walked from the first event on.
  */
 #ifndef GRADWATCH_TARGET_INTERPRETERS_H
 #define GRADWATCH_TARGET_INTERPRETERS_H
@@ -21,9 +21,6 @@ struct interpreter_found {
 	const char *path; /* as the process's root sees it; the registry's */
 	char reason[256]; /* why its stacks are not known, "" when they are */
 };
-
-/* Has the registry free what it knows of Pythons. */
-void interpreters_register(struct files *files);
 
 /*
  * Looks for the Python of a process among what it maps, in its program or in a libpython; the

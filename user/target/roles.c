@@ -2,20 +2,43 @@
 #include "target/roles.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
+static void forget(void *context, struct file *file)
+{
+	(void)context;
+	free(file->content);
+}
+
+void roles_register(struct files *files)
+{
+	const struct files_handler handler = {.forget = forget};
+
+	files_set_handler(files, FILE_BINDING, &handler);
+	files_set_handler(files, FILE_PYTHON, &handler);
+}
+
+const struct inspection *roles_found(const struct file *file)
+{
+	return file->content;
+}
+
 /* Inspects a new file. Without memory nothing is known of it: the next look tries again. */
 static int fill(const struct role_search *search, struct file *file, int fd)
 {
-	struct inspection inspection;
+	struct inspection *found = calloc(1, sizeof(*found));
 
-	if (inspections_get(search->inspections, search->role, fd, file->path, &inspection) ==
-	    -ENOMEM)
+	if (!found)
 		return -ENOMEM;
-	file->content = search->make(&inspection);
-	return file->content ? 0 : -ENOMEM;
+	if (inspections_get(search->inspections, search->role, fd, file->path, found) == -ENOMEM) {
+		free(found);
+		return -ENOMEM;
+	}
+	file->content = found;
+	return 0;
 }
 
 static struct file *learn_behind(const struct role_search *search,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* From a mapping to the file's entry in the registry, for the roles whose content is inspected. */
+/*
+ * From a mapping to the file's entry in the registry, for the roles whose content is just what
+ * their inspection has found: FILE_BINDING and FILE_PYTHON.
+ */
 #ifndef GRADWATCH_TARGET_ROLES_H
 #define GRADWATCH_TARGET_ROLES_H
 
@@ -14,9 +17,13 @@ struct role_search {
 	enum file_role role;
 	pid_t pid;
 	struct process *process; /* who holds the file then; NULL: nobody */
-	/* The content for an entry, malloc'ed; NULL: out of memory. */
-	void *(*make)(const struct inspection *inspection);
 };
+
+/* Has the registry free what it knows of files of these roles. */
+void roles_register(struct files *files);
+
+/* What was found in such a file. */
+const struct inspection *roles_found(const struct file *file);
 
 /*
  * The entry of the file behind a mapping, inspected if it is new. NULL with a negative errno in

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "target/roles.h"
 
 #define ELSEWHERE                                                                                  \
 	"the process has mapped what its path no longer leads to (a file that an overlay has "     \
@@ -47,8 +48,7 @@ int discover_open(struct discover *discover, struct err *err)
 	if (!discover->libraries)
 		return err_set(err, -ENOMEM, "out of memory");
 	libraries_on_rewrite(discover->libraries, on_rewritten, discover);
-	interpreters_register(discover->files);
-	bindings_register(discover->files);
+	roles_register(discover->files);
 	return 0;
 }
 
