@@ -164,8 +164,8 @@ coverage: ## write what is seen on which torch build, for doctor and README (lar
 	$(Q)GRADWATCH_WRITE_COVERAGE=1 $(MAKE) --no-print-directory check-torch PYTEST_ARGS="-k what_is_seen"
 	$(Q)tools/coverage.sh
 
-bench: all ## side by side: unprobed, empty probe, gradwatch, bpftrace
-	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) run
+bench: all ## side by side: unprobed, empty probe, gradwatch, bpftrace; then 100 files and 1,000 processes
+	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) run scale
 
 fuzz: ## fuzz the two ELF readers, the suppression parser and the records' reader, each for FUZZ_SECONDS (60)
 	$(Q)tests/fuzz/run.sh $(BUILD)/fuzz $(or $(FUZZ_SECONDS),60)

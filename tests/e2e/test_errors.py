@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Bad input: one line with the cause and the fix, exit status 2, never a crash."""
 
+import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -285,3 +287,58 @@ def test_library_of_another_processor(library, gradwatch, puppet, tmp_path):
         patched(library, E_MACHINE, "<H", machine), gradwatch, puppet, tmp_path
     )
     assert reason.startswith("built for ") and reason.endswith(f"this gradwatch is for {own}")
+
+
+RIGHTS = ["bpf", "perfmon", "sys_ptrace", "dac_read_search"]
+
+
+def without_root(rights):
+    """What runs a command as nobody with these capabilities."""
+    drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    wanted = ",".join(f"+{name}" for name in rights)
+    return [*drop, f"--inh-caps={wanted}", f"--ambient-caps={wanted}"]
+
+
+def has_uprobe_multi(binary):
+    doctor = subprocess.run([binary, "doctor"], stdout=subprocess.PIPE, text=True)
+    return "uprobe_multi: yes" in doctor.stdout
+
+
+def test_without_root(puppet, binary, tmp_path_factory):
+    """To report takes four capabilities, where uprobes are no perf events."""
+    folder = tmp_path_factory.mktemp("bin")
+    for path in (folder, folder.parent):
+        path.chmod(0o755)
+    copy = shutil.copy(binary, folder)  # nobody may not look into every checkout
+    process = puppet()
+    argv = [*without_root(RIGHTS), copy, "--pid", str(process.pid), "--json"]
+    monitor = Process(argv)
+    if not has_uprobe_multi(binary):
+        assert monitor.wait() == 2
+        assert "missing capability CAP_SYS_ADMIN" in monitor.stderr
+        return
+    events = []
+    while not any(event["type"] == "start" for event in events):
+        events.append(json.loads(monitor.line()))
+    process.run("trace", "set 0", "set 1", "end")
+    process.end()
+    events += map(json.loads, monitor.rest())
+    assert monitor.wait() == 0, monitor.stderr
+    assert [event["to"] for event in events if event["type"] == "violation"] == [False, True]
+    (finding,) = [event for event in events if event["type"] == "finding"]
+    assert finding["stack_status"] == "whole" and finding["stack"]
+
+
+@pytest.mark.parametrize("right", RIGHTS[:3])
+def test_missing_right(binary, puppet, tmp_path_factory, right):
+    """The one that is missing is named."""
+    folder = tmp_path_factory.mktemp("bin")
+    for path in (folder, folder.parent):
+        path.chmod(0o755)
+    copy = shutil.copy(binary, folder)
+    process = puppet("--bare")
+    others = [name for name in RIGHTS if name != right]
+    argv = [*without_root(others), copy, "--pid", str(process.pid)]
+    monitor = Process(argv)
+    assert monitor.wait() == 2
+    assert f"missing capability CAP_{right.upper()}: run as root" in monitor.stderr

@@ -62,8 +62,10 @@ def descriptors(monitor):
 def mounted(*command):
     folder = command[-1]
     subprocess.run(["mount", *map(str, command)], check=True)
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 @contextlib.contextmanager

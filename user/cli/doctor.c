@@ -117,6 +117,7 @@ static enum outcome check_programs(struct err *text)
 
 static enum outcome check_uprobe(struct err *text)
 {
+	const char *way = "";
 	uint64_t ns;
 
 	/* Asked first, as watching does: without it libbpf would try another way, tracefs. */
@@ -124,9 +125,9 @@ static enum outcome check_uprobe(struct err *text)
 		err_set(text, 0, NO_UPROBES);
 		return OUTCOME_FAILED;
 	}
-	if (selftest_uprobe(&ns, text))
+	if (selftest_uprobe(&ns, &way, text))
 		return OUTCOME_FAILED;
-	err_set(text, 0, "perf event on a file, every call seen, %" PRIu64 " ns per hit", ns);
+	err_set(text, 0, "by %s, every call seen, %" PRIu64 " ns per hit", way, ns);
 	return OUTCOME_OK;
 }
 

@@ -11,10 +11,12 @@
 
 #include "base/str.h"
 #include "probe/kernel_btf.h"
+#include "probe/uprobes.h"
 
 /*
- * What is needed, and for what. CAP_SYS_ADMIN stands in for the first two, and is itself needed for
- * perf uprobes since CVE-2025-38466 was mended (6.16, and stable kernels from mid-2025).
+ * What is needed in any case. CAP_SYS_ADMIN stands in for the first two. It is itself needed for
+ * perf uprobes since CVE-2025-38466 was mended (6.16, and stable kernels from mid-2025), but not
+ * for uprobe_multi.
  */
 static const struct {
 	int capability;
@@ -23,7 +25,6 @@ static const struct {
 } needed[] = {
 	{CAP_BPF, "CAP_BPF", true},
 	{CAP_PERFMON, "CAP_PERFMON", true},
-	{CAP_SYS_ADMIN, "CAP_SYS_ADMIN", false},
 	{CAP_SYS_PTRACE, "CAP_SYS_PTRACE", false},
 };
 
@@ -61,6 +62,8 @@ bool diagnose_capabilities(char *missing, size_t size)
 			used += (size_t)snprintf(missing + used, size - used, "%s%s",
 						 used ? ", " : "", needed[i].name);
 	}
+	if (!used && !has(mask, CAP_SYS_ADMIN) && !uprobes_have_multi())
+		used = (size_t)snprintf(missing, size, "CAP_SYS_ADMIN");
 	return used > 0;
 }
 
@@ -110,7 +113,8 @@ bool diagnose_initial_time_namespace(void)
 
 bool diagnose_uprobes(void)
 {
-	return access("/sys/bus/event_source/devices/uprobe/type", R_OK) == 0;
+	return access("/sys/bus/event_source/devices/uprobe/type", R_OK) == 0 ||
+	       uprobes_have_multi();
 }
 
 /* Fills in the release of a kernel that is older than any that works; false: it is not. */

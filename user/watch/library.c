@@ -91,14 +91,9 @@ void libraries_on_rewrite(struct libraries *libraries,
 	libraries->gone_context = context;
 }
 
-struct all_probes {
-	struct probes *probes[GW_MAX_FILES];
-	size_t count;
-};
-
 static void take_probes(void *context, struct file *file)
 {
-	struct all_probes *all = context;
+	struct library_probes *all = context;
 	struct library *library = file->content;
 
 	if (library && library->probes)
@@ -107,17 +102,16 @@ static void take_probes(void *context, struct file *file)
 		library->probes = NULL;
 }
 
-void libraries_detach(struct libraries *libraries)
+void libraries_take_probes(struct libraries *libraries, struct library_probes *probes)
 {
-	struct all_probes all = {.count = 0};
-
-	files_each(libraries->files, FILE_SETTER, take_probes, &all);
-	probes_close_all(all.probes, all.count);
+	probes->count = 0;
+	files_each(libraries->files, FILE_SETTER, take_probes, probes);
 }
 
-const char *libraries_attach_type(const struct libraries *libraries)
+void library_probes_close(struct library_probes *probes)
 {
-	return plans_attach_type(libraries->plans);
+	probes_close_all(probes->probes, probes->count);
+	probes->count = 0;
 }
 
 struct library *libraries_get(const struct libraries *libraries, uint32_t id)

@@ -49,11 +49,16 @@ struct libraries *libraries_new(struct programs *programs, struct files *files,
 /* After the files were freed. NULL-safe. */
 void libraries_free(struct libraries *libraries);
 
-/* Removes all probes. Waits until none of them runs any more. */
-void libraries_detach(struct libraries *libraries);
+/* The probes of all libraries, which have none any more. */
+struct library_probes {
+	struct probes *probes[GW_MAX_FILES];
+	size_t count;
+};
 
-/* How uprobes are attached: see plans_attach_type(). */
-const char *libraries_attach_type(const struct libraries *libraries);
+void libraries_take_probes(struct libraries *libraries, struct library_probes *probes);
+
+/* Removes them; any thread may. Waits until none of them runs any more. */
+void library_probes_close(struct library_probes *probes);
 
 /*
  * The library of a file's entry. Where the entry is new, its inspection and probing begin; fd: the

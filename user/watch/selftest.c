@@ -174,7 +174,7 @@ static uint64_t call_probed(void)
 
 /* Hits of the probe in `calls` calls, with their time. */
 static int count_hits(struct programs *programs, const struct inspect_plan *plan, int fd,
-		      uint64_t *hits, uint64_t *elapsed, struct err *err)
+		      uint64_t *hits, uint64_t *elapsed, const char **way, struct err *err)
 {
 	uint64_t counter[GW_COUNTER_MAX];
 	struct plans *plans = plans_new(programs);
@@ -189,6 +189,8 @@ static int count_hits(struct programs *programs, const struct inspect_plan *plan
 		*elapsed = call_probed();
 		probes_close(probes);
 	}
+	if (plans)
+		*way = plans_attach_type(plans);
 	plans_free(plans);
 	if (code)
 		return code;
@@ -199,7 +201,7 @@ static int count_hits(struct programs *programs, const struct inspect_plan *plan
 	return 0;
 }
 
-int selftest_uprobe(uint64_t *ns_per_hit, struct err *err)
+int selftest_uprobe(uint64_t *ns_per_hit, const char **way, struct err *err)
 {
 	struct inspect_plan plan = {0};
 	struct programs *programs;
@@ -216,7 +218,7 @@ int selftest_uprobe(uint64_t *ns_per_hit, struct err *err)
 		return code;
 	bare = call_probed();
 	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	code = count_hits(programs, &plan, fd, &hits, &elapsed, err);
+	code = count_hits(programs, &plan, fd, &hits, &elapsed, way, err);
 	close(fd);
 	programs_close(programs);
 	if (!code && hits != CALLS)

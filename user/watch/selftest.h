@@ -30,8 +30,9 @@ void selftest_newer(char *text, size_t size);
 
 /*
  * Probes a function of this very program, calls it and counts the hits. *ns_per_hit: what a hit
- * costs at an instruction that this kernel emulates.
+ * costs at an instruction that this kernel emulates; *way: how it was probed, as in
+ * plans_attach_type().
  */
-int selftest_uprobe(uint64_t *ns_per_hit, struct err *err);
+int selftest_uprobe(uint64_t *ns_per_hit, const char **way, struct err *err);
 
 #endif

@@ -482,21 +482,25 @@ static void stop_actor(struct watch *watch)
 
 static void *detach(void *argument)
 {
-	libraries_detach(((struct watch *)argument)->discover.libraries);
+	library_probes_close(argument);
 	return NULL;
 }
 
 /* Each of the two takes some 0.3 s where many threads wait for the processors. */
 static void take_records_while_detaching(struct watch *watch)
 {
+	static struct library_probes probes;
 	pthread_t thread;
-	bool made = !pthread_create(&thread, NULL, detach, watch);
+	bool made;
+
+	libraries_take_probes(watch->discover.libraries, &probes);
+	made = !pthread_create(&thread, NULL, detach, &probes);
 
 	take_records(watch, true);
 	if (made)
 		pthread_join(thread, NULL);
 	else
-		detach(watch);
+		detach(&probes);
 }
 
 static void finish(struct watch *watch, struct watch_result *result)
