@@ -19,6 +19,8 @@ from watching import links, wait_until
 
 STANDIN = Path(os.environ.get("GRADWATCH_STANDIN", "/nonexistent"))
 LIBRARY = STANDIN / "keyed" / "libc10.so"
+# Whatever this test starts, and nothing else of the machine: each call is to be counted.
+OURS = ("--pid", os.getpid(), "--follow")
 LINGER = 10  # seconds that a file's probes stay after the last process that maps it
 
 
@@ -135,7 +137,7 @@ def test_one_file(mapper, gradwatch, tmp_path, way):
         elif way == "touch":
             paths[1] = library
         first = mapper(paths[0])
-        monitor = gradwatch("--all").armed()
+        monitor = gradwatch(*OURS).armed()
         attached(monitor, first)
         before = links(monitor)
         if way == "touch":
@@ -147,7 +149,6 @@ def test_one_file(mapper, gradwatch, tmp_path, way):
             call(process)
         end(first, second)
         monitor.stop()
-    # With --all, calls of others count as well; there are none of these paths.
     told = [event for event in monitor.of_type("attached") if "c10" in event["torch"]["file"]]
     assert {event["pid"] for event in told} >= {first.pid, second.pid}
     assert monitor.ledger["hits"] == 20
@@ -179,7 +180,7 @@ def test_replaced_file(mapper, gradwatch, tmp_path):
     library = tmp_path / "libc10.so"
     shutil.copyfile(LIBRARY, library)
     old = mapper(library)
-    monitor = gradwatch("--all").armed()
+    monitor = gradwatch(*OURS).armed()
     attached(monitor, old)
     shutil.copyfile(STANDIN / "pairs" / "libc10.so", tmp_path / "new")
     os.replace(tmp_path / "new", library)
@@ -201,7 +202,7 @@ def test_files_are_given_back(mapper, gradwatch, tmp_path):
     300 files, more than are probed at any one time: every call is counted. When the processes have
     ended, gradwatch has as many descriptors, probes and about as much memory as before.
     """
-    monitor = gradwatch("--all").armed()
+    monitor = gradwatch(*OURS).armed()
     warm = mapper(LIBRARY)  # the programs stay loaded
     attached(monitor, warm)
     end(warm)
@@ -263,7 +264,7 @@ for number in range(10):
     set_enabled(number & 1)
 print("called", flush=True)
 """
-    monitor = gradwatch("--all").armed()
+    monitor = gradwatch(*OURS).armed()
     parent = Process([sys.executable, "-c", program])
     assert parent.line() == "parent", parent.stderr
     attached(monitor, parent)
@@ -279,7 +280,7 @@ def test_processes_that_end_at_any_moment(mapper, gradwatch, tmp_path, seed):
     chance = random.Random(seed)
     library = tmp_path / "libc10.so"
     shutil.copyfile(LIBRARY, library)
-    monitor = gradwatch("--all").armed()
+    monitor = gradwatch(*OURS).armed()
     lasting = mapper(library)
     attached(monitor, lasting)
     before = links(monitor)
@@ -302,7 +303,7 @@ def test_processes_that_end_at_any_moment(mapper, gradwatch, tmp_path, seed):
 
 def test_tried_again(mapper, gradwatch, tmp_path):
     """Without descriptors a file cannot be probed: told once, and probed when there are some."""
-    monitor = gradwatch("--all").armed()
+    monitor = gradwatch(*OURS).armed()
     soft, hard = resource.prlimit(monitor.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(monitor.pid, resource.RLIMIT_NOFILE, (descriptors(monitor) + 8, hard))
     library = tmp_path / "libc10.so"
@@ -345,7 +346,7 @@ for number in range(600):
 print("mapped", flush=True)
 sys.stdin.readline()
 """
-    monitor = gradwatch("--all").armed()
+    monitor = gradwatch(*OURS).armed()
     crowd = []
     for _ in range(4):
         crowd.append(Process(["/usr/bin/python3", "-c", program], user=65534, group=65534))

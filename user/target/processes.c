@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "target/procfs.h"
 
-#define LOOKS_PER_TICK 16 /* at processes whose end may have been missed */
+#define LOOKS_PER_TICK 4 /* at processes whose end may have been missed */
 
 struct processes {
 	struct files *files;
