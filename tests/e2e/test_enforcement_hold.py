@@ -83,9 +83,9 @@ def test_watchdog_killed(enforced, gradwatch):
     first = watchdog_of(monitor)
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: watchdog_of(monitor) not in (None, first))
+    wait_until(lambda: "the watchdog had ended" in monitor.stderr)
     monitor.signal(signal.SIGKILL)
     assert process.wait(20) == 0, process.stderr
-    assert "the watchdog had ended" in monitor.stderr
 
 
 def stop_gradwatch(monitor):

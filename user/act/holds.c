@@ -8,13 +8,16 @@
 #include "base/clock.h"
 #include "base/str.h"
 
+#define ENDING_NS 500000000ull /* a process that is killed runs so long until it has ended */
+
 struct hold {
 	struct hold *next;
 	struct target target;
 	struct event event;
-	void *frames;     /* of event.stack */
-	uint64_t since;   /* ns */
-	uint64_t stopped; /* gw_held.stopped at that time */
+	void *frames;        /* of event.stack */
+	uint64_t since;      /* ns */
+	uint64_t stopped;    /* gw_held.stopped at that time */
+	uint64_t runs_since; /* ns, when it was first seen to run; 0: it stands still */
 };
 
 struct holds {
@@ -114,7 +117,14 @@ static const char *why_over(const struct holds *holds, struct hold *hold, uint64
 	if (clock_between(hold->since, now) >= holds->limit)
 		return let_go(holds, hold, "its time is over");
 	/* Only a process that is seen to run was released: without a descriptor nothing is seen. */
-	if (target_look(&hold->target) != -EAGAIN)
+	if (target_look(&hold->target) != -EAGAIN) {
+		hold->runs_since = 0;
+		return NULL;
+	}
+	/* One that is killed runs as well, until it has ended. */
+	if (!hold->runs_since)
+		hold->runs_since = now;
+	if (clock_between(hold->runs_since, now) < ENDING_NS)
 		return NULL;
 	stops_note_continued(&holds->stops, hold->target.pid, hold->stopped);
 	return "released by somebody";
