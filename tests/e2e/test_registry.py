@@ -359,3 +359,59 @@ sys.stdin.readline()
     end(process, *crowd)
     monitor.stop()
     assert monitor.ledger["hits"] == 10
+
+
+def test_lease(mapper, gradwatch, tmp_path):
+    """A lease on a file that its owner maps holds up nobody: open(2) would wait for 45 s."""
+    file = tmp_path / "c10-leased.so"
+    shutil.copyfile(LIBRARY, file)
+    program = f"""
+import fcntl, mmap, os, signal, sys
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+fd = os.open({str(file)!r}, os.O_RDONLY)
+held = mmap.mmap(fd, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_EXEC)
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("mapped", flush=True)
+sys.stdin.readline()
+"""
+    monitor = gradwatch(*OURS).armed()
+    owner = Process([sys.executable, "-c", program])
+    assert owner.line() == "mapped", owner.stderr
+    began = time.monotonic()
+    process = mapper(LIBRARY)
+    attached(monitor, process)
+    call(process)
+    end(process, owner)
+    monitor.stop()
+    assert time.monotonic() - began < 30
+    assert monitor.ledger["hits"] == 10
+
+
+def test_exec_of_the_same_library(gradwatch, tmp_path):
+    """A process that maps its library again after an exec stays watched."""
+    library = tmp_path / "libc10.so"
+    shutil.copyfile(LIBRARY, library)
+    source = tmp_path / "again.py"
+    source.write_text(f"""
+import ctypes, os, sys
+again = len(sys.argv) > 1
+set_enabled = ctypes.CDLL({str(library)!r})._ZN3c108GradMode11set_enabledEb
+print("again" if again else "first", flush=True)
+sys.stdin.buffer.raw.read(1)
+if not again:
+    os.execv(sys.executable, [sys.executable, __file__, "again"])
+for number in range(10):
+    set_enabled(number & 1)
+print("called", flush=True)
+""")
+    monitor = gradwatch(*OURS).armed()
+    process = Process([sys.executable, str(source)])
+    assert process.line() == "first", process.stderr
+    attached(monitor, process)
+    process.send("")
+    assert process.line() == "again", process.stderr
+    time.sleep(LINGER + 4)
+    process.send("")
+    assert process.line() == "called", process.stderr
+    monitor.stop()
+    assert monitor.ledger["hits"] == 10

@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "base/str.h"
+#include "inspect/file.h"
 
 #define CHUNK    (256u << 10)
 #define MAX_FILE (64ll << 20) /* larger files are not inspected either */
@@ -73,6 +74,16 @@ static int hash_file(int fd, XXH3_state_t *state, uint64_t *size)
 	return got < 0 ? -errno : 0;
 }
 
+/* The version of an old CPython is in its file's name only. */
+static uint64_t name_key(const struct inspections *inspections, enum file_role role,
+			 const char *path)
+{
+	const char *name = str_base_name(path);
+
+	return role == FILE_PYTHON ? XXH3_64bits_withSeed(name, strlen(name), inspections->seed)
+				   : 0;
+}
+
 int inspections_key(const struct inspections *inspections, enum file_role role, int fd,
 		    const char *path, struct inspection_key *key)
 {
@@ -97,11 +108,7 @@ int inspections_key(const struct inspections *inspections, enum file_role role, 
 	XXH3_freeState(state);
 	key->hash[0] = hash.low64;
 	key->hash[1] = hash.high64;
-	if (role == FILE_PYTHON) {
-		const char *name = str_base_name(path);
-
-		key->name = XXH3_64bits_withSeed(name, strlen(name), inspections->seed);
-	}
+	key->name = name_key(inspections, role, path);
 	return code;
 }
 
@@ -134,27 +141,49 @@ void inspections_put(struct inspections *inspections, const struct inspection_ke
 		free(known);
 }
 
-int inspections_make(enum file_role role, int fd, const char *path, struct inspection *inspection)
+static void inspect(enum file_role role, const char *data, size_t size, const char *path,
+		    struct inspection *inspection)
 {
 	char *reason = inspection->reason;
-	const size_t size = sizeof(inspection->reason);
+	const size_t room = sizeof(inspection->reason);
 
-	memset(inspection, 0, sizeof(*inspection));
 	switch (role) {
 	case FILE_SETTER:
-		inspection->code = inspect_plan_fd(fd, &inspection->plan, reason, size);
+		inspection->code = inspect_plan(data, size, &inspection->plan, reason, room);
 		break;
 	case FILE_BINDING:
-		inspection->code = inspect_binding_fd(fd, &inspection->binding, reason, size);
+		inspection->code = inspect_binding(data, size, &inspection->binding, reason, room);
 		break;
 	case FILE_PYTHON:
-		inspection->code = inspect_python_fd(fd, str_base_name(path), &inspection->python,
-						     reason, size);
+		inspection->code = inspect_python(data, size, str_base_name(path),
+						  &inspection->python, reason, room);
 		break;
 	case FILE_ROLE_MAX:
 		inspection->code = -EINVAL;
 		break;
 	}
+}
+
+int inspections_make(const struct inspections *inspections, enum file_role role, int fd,
+		     const char *path, struct inspection *inspection, struct inspection_key *key)
+{
+	XXH128_hash_t hash;
+	size_t size;
+	char *data;
+
+	memset(inspection, 0, sizeof(*inspection));
+	*key = (struct inspection_key){.role = role};
+	inspection->code = inspect_file_read(fd, &data, &size, inspection->reason,
+					     sizeof(inspection->reason));
+	if (inspection->code)
+		return inspection->code;
+	inspect(role, data, size, path, inspection);
+	hash = XXH3_128bits_withSeed(data, size, inspections->seed);
+	free(data);
+	key->hash[0] = hash.low64;
+	key->hash[1] = hash.high64;
+	key->size = size;
+	key->name = name_key(inspections, role, path);
 	return inspection->code;
 }
 
@@ -163,16 +192,15 @@ int inspections_get(struct inspections *inspections, enum file_role role, int fd
 {
 	const struct inspection *known = NULL;
 	struct inspection_key key;
-	bool has_key = !inspections_key(inspections, role, fd, path, &key);
 
-	if (has_key)
+	if (!inspections_key(inspections, role, fd, path, &key))
 		known = inspections_find(inspections, &key);
 	if (known) {
 		*inspection = *known;
 		return inspection->code;
 	}
-	inspections_make(role, fd, path, inspection);
-	if (has_key && inspection->code != -ENOMEM)
+	inspections_make(inspections, role, fd, path, inspection, &key);
+	if (key.size && inspection->code != -ENOMEM)
 		inspections_put(inspections, &key, inspection);
 	return inspection->code;
 }

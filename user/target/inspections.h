@@ -52,10 +52,13 @@ void inspections_put(struct inspections *inspections, const struct inspection_ke
 		     const struct inspection *inspection);
 
 /*
- * Inspects the file behind fd. May take some tenths of a second. Needs no other state, so that any
- * thread can do it. Returns the result's code; -ENOMEM says nothing about the file.
+ * Inspects the file behind fd, and tells the key of the very bytes that it has looked at: a file
+ * may change between two reads. May take some tenths of a second. Any thread may call it. Returns
+ * the result's code; -ENOMEM, and errors of reading (the key's size is 0 then), say nothing about
+ * the content.
  */
-int inspections_make(enum file_role role, int fd, const char *path, struct inspection *inspection);
+int inspections_make(const struct inspections *inspections, enum file_role role, int fd,
+		     const char *path, struct inspection *inspection, struct inspection_key *key);
 
 /* The same, or what is known already. */
 int inspections_get(struct inspections *inspections, enum file_role role, int fd, const char *path,

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "target/procfs.h"
 
 #define LOOKS_PER_TICK 4 /* at processes whose end may have been missed */
@@ -74,7 +73,6 @@ static bool read_process(uint32_t pid, struct process *process)
 {
 	memset(process, 0, sizeof(*process));
 	process->pid = pid;
-	process->noted = clock_monotonic();
 	return !procfs_start_time((pid_t)pid, &process->start_time) &&
 	       !procfs_identity((pid_t)pid, process->comm, &process->uid, &process->ns_pid);
 }
@@ -114,7 +112,6 @@ static void refresh(struct process *known, const struct process *process)
 	if (known->ended)
 		known->files = 0;
 	known->ended = 0;
-	known->noted = process->noted;
 }
 
 struct process *processes_note(struct processes *processes, uint32_t pid, bool *is_new)
@@ -177,7 +174,7 @@ void processes_end(struct processes *processes, uint32_t pid, uint64_t start_tim
 {
 	struct process *process = processes_find(processes, pid, start_time);
 
-	if (!process || (exec && process->noted > time))
+	if (!process)
 		return;
 	end(processes, process, time);
 	if (!exec)
@@ -186,13 +183,13 @@ void processes_end(struct processes *processes, uint32_t pid, uint64_t start_tim
 
 static void look_at(struct processes *processes, struct process *process, uint64_t now)
 {
-	uint64_t start_time;
+	uint64_t start_time = process->start_time;
 	pid_t tgid;
+	int code = procfs_start_time((pid_t)process->pid, &start_time);
 
-	/* A zombie has no memory. */
-	if (procfs_tgid((pid_t)process->pid, &tgid) == -ESRCH ||
-	    procfs_start_time((pid_t)process->pid, &start_time) ||
-	    !procfs_same_start(start_time, process->start_time))
+	/* A zombie has no memory. Another error, as of too many descriptors, says nothing. */
+	if (code == -ESRCH || procfs_tgid((pid_t)process->pid, &tgid) == -ESRCH ||
+	    (!code && !procfs_same_start(start_time, process->start_time)))
 		processes_end(processes, process->pid, process->start_time, false, now);
 }
 
@@ -241,6 +238,8 @@ struct process_file *process_add_file(struct process *process, struct file *file
 {
 	struct process_file *added;
 
+	if (process->ended)
+		return NULL;
 	files_hold(file);
 	if (process->files == PROCESS_FILES_MAX)
 		return NULL;

@@ -47,7 +47,6 @@ struct process {
 	struct process_file file[PROCESS_FILES_MAX];
 	unsigned int files;
 	uint64_t mapped_at; /* ns, when it mapped libtorch; 0: before it was watched */
-	uint64_t noted;     /* ns, when /proc was last read for it */
 	uint64_t ended;     /* ns, 0: it lives */
 };
 
@@ -77,7 +76,7 @@ struct process *processes_fork(struct processes *processes, uint32_t parent, uin
 
 /*
  * A process's memory is gone since `time`: it has ended, or (exec) has replaced its program. One
- * that was noted later than it replaced its program is what it is now.
+ * that has replaced it is to be looked at again: what it maps now may have been found already.
  */
 void processes_end(struct processes *processes, uint32_t pid, uint64_t start_time, bool exec,
 		   uint64_t time);
@@ -92,8 +91,8 @@ void processes_tick(struct processes *processes, uint64_t now);
 struct process_file *process_file_at(struct process *process, uint64_t start, uint64_t inode);
 
 /*
- * The process maps a file, and holds it. NULL: it has too many; the file then stays for ever, as
- * nobody can tell when it is not needed any more.
+ * The process maps a file, and holds it. NULL: it has ended, or has too many; then the file then
+ * stays for ever, as nobody can tell when it is not needed any more.
  */
 struct process_file *process_add_file(struct process *process, struct file *file, uint64_t start,
 				      uint64_t inode);

@@ -83,7 +83,7 @@ bool procfs_is_binding(const char *path);
  * Opens the very file that is mapped, read-only: through map_files, which works for deleted and
  * replaced files and in any namespace; where that is not allowed, by path inside the process's
  * root. Returns a descriptor. -ENOENT: there is no such mapping any more, -ESRCH: no such process,
- * -ESTALE: another file has that path.
+ * -ESTALE: another file has that path, -EBUSY: somebody has a lease on it.
  */
 int procfs_open_mapping(pid_t pid, const struct procfs_mapping *mapping);
 

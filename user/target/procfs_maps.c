@@ -245,9 +245,12 @@ int procfs_open_mapping(pid_t pid, const struct procfs_mapping *mapping)
 
 	for (int tries = 0; tries < MAX_SPLITS; tries++) {
 		map_file_name(&now, name, sizeof(name));
-		fd = procfs_open(tid, name, O_RDONLY);
+		/* Its owner may have a lease on it, for which open(2) would wait 45 s. */
+		fd = procfs_open(tid, name, O_RDONLY | O_NONBLOCK);
 		if (fd >= 0)
 			return fd;
+		if (fd == -EAGAIN)
+			return -EBUSY;
 		if (fd != -ESRCH)
 			return open_by_path(pid, mapping);
 		/* Another range by now: a loader maps a file whole and then splits it. */

@@ -68,7 +68,7 @@ struct file *roles_learn(const struct role_search *search, const struct procfs_m
 		known = process_file_at(search->process, mapping->start, mapping->inode);
 	if (known)
 		file = files_get(search->files, known->id);
-	if (file)
+	if (file && file->role == search->role)
 		return file;
 	fd = procfs_open_mapping(search->pid, mapping);
 	if (fd < 0) {

@@ -107,7 +107,8 @@ static void scan_all(struct arrivals *arrivals, struct discover *discover, uint6
 {
 	struct scan scan = {arrivals, discover, end, false};
 
-	procfs_each_process(visit, &scan);
+	if (procfs_each_process(visit, &scan))
+		arrivals_lost(arrivals); /* no descriptor, it may be: it is tried again */
 	if (scan.stopped)
 		return;
 	arrivals->scanning = false;

@@ -46,7 +46,8 @@ void attach_now(struct plans *plans, struct attach_job *job)
 	struct inspection *inspection = &job->inspection;
 
 	if (!job->inspected)
-		inspections_make(FILE_SETTER, job->fd, job->path, inspection);
+		inspections_make(job->inspections, FILE_SETTER, job->fd, job->path, inspection,
+				 &job->key);
 	if (inspection->code) {
 		err_set(&job->err, inspection->code, "%s", inspection->reason);
 		return;

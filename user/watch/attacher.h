@@ -21,8 +21,8 @@ struct attach_job {
 	char libc[64]; /* see mapped.h */
 	bool inspected;
 	struct inspection inspection; /* inspected: given, else made */
-	bool has_key;                 /* key: for inspections_put() */
-	struct inspection_key key;
+	const struct inspections *inspections;
+	struct inspection_key key; /* of what was inspected; its size is 0: of nothing */
 	/* What came of it. */
 	struct inspect_plan plan; /* of the inspection, with the doubts that the process adds */
 	struct probes *probes;    /* NULL: code says why */

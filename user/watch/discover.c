@@ -314,8 +314,10 @@ static void visit_setter(struct visit *visit, struct process **process,
 		try_again(visit, library, mapping);
 	if (!*process)
 		*process = note(visit);
-	if (!*process)
+	if (!*process) {
+		visit->code = -EAGAIN; /* or it has ended */
 		return;
+	}
 	if (!file)
 		file = process_add_file(*process, files_get(discover->files, library->id),
 					mapping->start, mapping->inode);

@@ -44,6 +44,7 @@ static void rewritten(void *context, struct file *file)
 	struct libraries *libraries = context;
 	struct library *library = file->content;
 
+	library->again = false;
 	if (library->state != LIBRARY_PROBED && library->state != LIBRARY_ARMING)
 		return;
 	probes_close(library->probes);
@@ -143,7 +144,7 @@ static bool is_shortage(int code)
 /* The library is what came of the job. */
 static void settle(struct libraries *libraries, struct library *library, struct attach_job *job)
 {
-	if (!job->inspected && job->has_key && job->inspection.code != -ENOMEM)
+	if (!job->inspected && job->key.size && job->inspection.code != -ENOMEM)
 		inspections_put(libraries->inspections, &job->key, &job->inspection);
 	library->plan = job->plan;
 	library->placed = job->placed;
@@ -173,10 +174,10 @@ static struct attach_job *make_job(struct libraries *libraries, const struct fil
 	job->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (job->fd < 0)
 		err_set(&job->err, -errno, "cannot be opened: %s", strerror(errno));
-	job->has_key = !inspections_key(libraries->inspections, FILE_SETTER, fd, file->path,
-					&job->key);
-	if (job->has_key)
+	job->inspections = libraries->inspections;
+	if (!inspections_key(libraries->inspections, FILE_SETTER, fd, file->path, &job->key))
 		known = inspections_find(libraries->inspections, &job->key);
+	job->key.size = 0;
 	job->inspected = known != NULL;
 	if (known)
 		job->inspection = *known;

@@ -113,6 +113,9 @@ static void on_memory_gone(void *context, const struct gw_process_record *record
 
 	processes_end(watch->discover.processes, record->pid, record->start_time,
 		      record->reason == GW_END_EXEC, record->header.time);
+	/* What it maps since may have been found before this record was read. */
+	if (record->reason == GW_END_EXEC)
+		arrivals_add(&watch->arrivals, record->pid, record->header.time);
 }
 
 /* Those who wait for a library are looked at again: it is probed now, or is known not to be. */
