@@ -113,8 +113,7 @@ bool diagnose_initial_time_namespace(void)
 
 bool diagnose_uprobes(void)
 {
-	return access("/sys/bus/event_source/devices/uprobe/type", R_OK) == 0 ||
-	       uprobes_have_multi();
+	return access("/sys/bus/event_source/devices/uprobe/type", R_OK) == 0;
 }
 
 /* Fills in the release of a kernel that is older than any that works; false: it is not. */

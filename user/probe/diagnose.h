@@ -33,7 +33,8 @@ bool diagnose_initial_pid_namespace(void);
 /* Whether the clocks of this process are the kernel's own, as the times of records are. */
 bool diagnose_initial_time_namespace(void);
 
-/* Said where the kernel has no uprobes. */
+/* Said where the kernel has no uprobes for perf events: such a kernel has no uprobe_multi either.
+ */
 #define NO_UPROBES                                                                                 \
 	"this kernel has no uprobes (/sys/bus/event_source/devices/uprobe); use a kernel built "   \
 	"with CONFIG_UPROBE_EVENTS"
