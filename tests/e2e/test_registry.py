@@ -415,3 +415,18 @@ print("called", flush=True)
     assert process.line() == "called", process.stderr
     monitor.stop()
     assert monitor.ledger["hits"] == 10
+
+
+def test_short_subprocesses(gradwatch, tmp_path):
+    """What a PyTorch process runs for a moment has mapped no libtorch: nothing was missed."""
+    program = f"""
+import ctypes, subprocess, time
+ctypes.CDLL({str(LIBRARY)!r})
+for number in range(40):
+    subprocess.run(["/bin/true"], check=True)
+time.sleep(1)
+"""
+    monitor = gradwatch("--fail", "--follow", "--", sys.executable, "-c", program)
+    monitor.finish()
+    assert monitor.status == 0, monitor.stderr
+    assert len(monitor.of_type("attached")) == 1

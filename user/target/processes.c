@@ -147,6 +147,7 @@ struct process *processes_fork(struct processes *processes, uint32_t parent, uin
 	for (unsigned int i = 0; i < to->files; i++) {
 		struct file *file = files_get(processes->files, to->file[i].id);
 
+		to->file[i].told = FILE_TOLD_ATTACHED; /* what is told of the parent is enough */
 		if (file)
 			files_hold(file);
 	}

@@ -113,9 +113,12 @@ static void on_memory_gone(void *context, const struct gw_process_record *record
 
 	processes_end(watch->discover.processes, record->pid, record->start_time,
 		      record->reason == GW_END_EXEC, record->header.time);
-	/* What it maps since may have been found before this record was read. */
+	/*
+	 * What it maps since may have been found before this record was read. No time: that it
+	 * has ended by then is no sign that a libtorch was missed.
+	 */
 	if (record->reason == GW_END_EXEC)
-		arrivals_add(&watch->arrivals, record->pid, record->header.time);
+		arrivals_add(&watch->arrivals, record->pid, 0);
 }
 
 /* Those who wait for a library are looked at again: it is probed now, or is known not to be. */
