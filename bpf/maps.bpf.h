@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The maps, shared by all programs. process.bpf.c is loaded once and owns them; torch.bpf.c is
- * loaded once per libtorch file and is given the same maps.
+ * loaded once per distinct plan and is given the same maps.
  */
 #ifndef GRADWATCH_MAPS_BPF_H
 #define GRADWATCH_MAPS_BPF_H

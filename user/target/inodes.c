@@ -111,9 +111,3 @@ int inodes_identify(struct inodes *inodes, int fd, struct gw_inode *inode)
 	munmap(address, size);
 	return code;
 }
-
-bool inodes_equal(const struct gw_inode *a, const struct gw_inode *b)
-{
-	return a->address == b->address && a->number == b->number &&
-	       a->generation == b->generation && a->device == b->device;
-}

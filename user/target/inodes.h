@@ -23,7 +23,4 @@ void inodes_close(struct inodes *inodes);
  */
 int inodes_identify(struct inodes *inodes, int fd, struct gw_inode *inode);
 
-/* Whether two are the same. */
-bool inodes_equal(const struct gw_inode *a, const struct gw_inode *b);
-
 #endif

@@ -78,11 +78,3 @@ int mapped_read(pid_t pid, struct mapped *mapped)
 		mapped->libc[0] = '\0';
 	return code;
 }
-
-bool mapped_has_setter(const struct mapped *mapped)
-{
-	for (unsigned int i = 0; i < mapped->count; i++)
-		if (mapped->role[i] == FILE_SETTER)
-			return true;
-	return false;
-}

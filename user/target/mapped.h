@@ -20,7 +20,4 @@ struct mapped {
 /* Negative errno: the mappings could not be read (-ESRCH: the process has ended). */
 int mapped_read(pid_t pid, struct mapped *mapped);
 
-/* Whether one of them is a candidate for the file with the setter. */
-bool mapped_has_setter(const struct mapped *mapped);
-
 #endif
