@@ -351,6 +351,7 @@ static struct event make_finding(void)
 		.duration_ns = 214000,
 		.operators = 3,
 		.manager = "no_grad",
+		.fingerprint = "fp1:0123456789abcdef",
 	};
 	return event;
 }
@@ -551,7 +552,8 @@ static void test_json_finding(void **state)
 	event.process = make_event(EVENT_START).process;
 	event.stack.status = GW_STACK_CUT;
 	check_json(&event, COMMON("finding", "06.118000001", "1118000001") PROCESS
-		   ",\"finding\":3,\"count\":1,\"category\":\"scope\","
+		   ",\"finding\":3,\"count\":1,\"fingerprint\":\"fp1:0123456789abcdef\","
+		   "\"category\":\"scope\","
 		   "\"severity\":\"violation\",\"trace\":7,\"kind\":\"make_fx\","
 		   "\"from\":{\"grad\":true,\"inference\":false},"
 		   "\"to\":{\"grad\":false,\"inference\":false},"

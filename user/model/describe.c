@@ -11,6 +11,7 @@
 #include "model/begins.h"
 #include "model/codes.h"
 #include "model/findings.h"
+#include "model/fingerprint.h"
 #include "model/private.h"
 #include "model/recent.h"
 #include "model/scopes.h"
@@ -83,6 +84,7 @@ static void tell_finding(struct model *model, struct event *event, const struct 
 	};
 
 	suppress(model, event);
+	fingerprint(event, finding->fingerprint);
 	finding->severity = severity_of(model, finding, at.region);
 	finding->advice = advice_for(finding, &at);
 	if (findings_take(model->findings, event))

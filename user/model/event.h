@@ -161,6 +161,8 @@ enum advice {
 	ADVICE_MAX,
 };
 
+#define FINGERPRINT_SIZE 21 /* "fp1:", 16 digits, NUL */
+
 struct event_finding {
 	uint64_t number; /* of this finding among all: 1, 2, ... */
 	uint64_t count;  /* how often it has occurred */
@@ -183,8 +185,9 @@ struct event_finding {
 	bool decorator;       /* it was used as one */
 	bool decorates_torch; /* on a function of torch's own */
 	const struct event_frame *decorated; /* on this function; NULL: not seen */
-	const struct event_frame *caller; /* user of the user's own context manager; NULL: none */
-	const char *suppression;          /* name of the one that accepts it; NULL: none */
+	const struct event_frame *caller;   /* user of the user's own context manager; NULL: none */
+	const char *suppression;            /* name of the one that accepts it; NULL: none */
+	char fingerprint[FINGERPRINT_SIZE]; /* fingerprint.h */
 };
 
 enum action_outcome {

@@ -8,14 +8,12 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "log/format.h"
 #include "model/advice.h"
 #include "model/suppressions.h"
 #include "output/buffer.h"
 #include "output/common.h"
 #include "output/names.h"
-
-/* Of the schema. Adding a key does not change it; removing one or changing its meaning does. */
-#define SCHEMA_VERSION 1
 
 /* /proc has start times in steps of the clock tick, BPF exactly: all events have the former. */
 #define START_STEP_NS 10000000ull
@@ -23,6 +21,8 @@
 /* Longest string of an event; each byte can become U+FFFD, which has three. */
 #define STRING_MAX 4096
 #define UTF8_MAX   (3 * STRING_MAX + 1)
+
+#define KEY(name)  log_fields[FIELD_##name]
 
 /*
  * Jansson's constructors return NULL when out of memory, or for a string that is not UTF-8; to put
@@ -93,12 +93,12 @@ static struct line put_object(struct line *line, const char *key)
 
 static void put_torch(struct line *line, const struct event_torch *torch)
 {
-	struct line inner = put_object(line, "torch");
+	struct line inner = put_object(line, KEY(TORCH));
 
 	if (inner.failed)
 		return;
-	put_known(&inner, "file", torch->file, sizeof(torch->file));
-	put_known(&inner, "version", torch->version, sizeof(torch->version));
+	put_known(&inner, KEY(FILE), torch->file, sizeof(torch->file));
+	put_known(&inner, KEY(VERSION), torch->version, sizeof(torch->version));
 	line->failed = inner.failed;
 }
 
@@ -106,24 +106,24 @@ static void put_process(struct line *line, const struct event *event)
 {
 	const struct event_process *process = &event->process;
 
-	put_number(line, "pid", process->pid);
-	put_number(line, "tid", process->tid);
-	put_number(line, "ns_pid", process->ns_pid);
-	put_number(line, "ns_tid", process->ns_tid);
-	put_number(line, "start_ns", process->start_time - process->start_time % START_STEP_NS);
-	put_string(line, "comm", process->comm, sizeof(process->comm));
-	put_number(line, "uid", process->uid);
-	put_known(line, "exe", process->exe, sizeof(process->exe));
+	put_number(line, KEY(PID), process->pid);
+	put_number(line, KEY(TID), process->tid);
+	put_number(line, KEY(NS_PID), process->ns_pid);
+	put_number(line, KEY(NS_TID), process->ns_tid);
+	put_number(line, KEY(START_NS), process->start_time - process->start_time % START_STEP_NS);
+	put_string(line, KEY(COMM), process->comm, sizeof(process->comm));
+	put_number(line, KEY(UID), process->uid);
+	put_known(line, KEY(EXE), process->exe, sizeof(process->exe));
 	put_torch(line, &event->torch);
 }
 
 static void put_attached(struct line *line, const struct event_attached *attached)
 {
-	put_number(line, "sites", attached->sites);
-	put_bool(line, "certain", attached->certain);
-	put_known(line, "doubt", attached->doubt, sizeof(attached->doubt));
-	put_number(line, "armed_after_ns", attached->armed_after_ns);
-	put_bool(line, "too_late", attached->too_late);
+	put_number(line, KEY(SITES), attached->sites);
+	put_bool(line, KEY(CERTAIN), attached->certain);
+	put_known(line, KEY(DOUBT), attached->doubt, sizeof(attached->doubt));
+	put_number(line, KEY(ARMED_AFTER_NS), attached->armed_after_ns);
+	put_bool(line, KEY(TOO_LATE), attached->too_late);
 }
 
 /* A number for which 0 stands for none. */
@@ -137,11 +137,11 @@ static void put_number_or_null(struct line *line, const char *key, uint64_t numb
 
 static void put_frame(struct line *line, const struct event_frame *frame)
 {
-	put_string(line, "file", frame->file, STRING_MAX);
-	put_string(line, "function", frame->function, STRING_MAX);
-	put_number_or_null(line, "line", (uint64_t)frame->line);
+	put_string(line, KEY(FILE), frame->file, STRING_MAX);
+	put_string(line, KEY(FUNCTION), frame->function, STRING_MAX);
+	put_number_or_null(line, KEY(LINE), (uint64_t)frame->line);
 	if (frame->file_cut || frame->function_cut)
-		put_bool(line, "cut", true);
+		put_bool(line, KEY(CUT), true);
 }
 
 /* A frame as an object of its own; NULL: none. */
@@ -164,9 +164,9 @@ static void put_stack(struct line *line, const struct event_stack *stack)
 {
 	json_t *frames = json_array();
 
-	put_string(line, "stack_status", output_stack_status(stack->status), STRING_MAX);
-	put_place(line, "user", event_user_frame(stack));
-	put(line, "stack", frames);
+	put_string(line, KEY(STACK_STATUS), output_stack_status(stack->status), STRING_MAX);
+	put_place(line, KEY(USER), event_user_frame(stack));
+	put(line, KEY(STACK), frames);
 	for (size_t i = 0; i < stack->count && !line->failed; i++) {
 		struct line frame = {.object = json_object()};
 
@@ -180,24 +180,24 @@ static void put_stack(struct line *line, const struct event_stack *stack)
 static void put_trace(struct line *line, const struct sink_context *context,
 		      const struct event_trace *trace)
 {
-	put_number(line, "trace", trace->id);
-	put_string(line, "kind", kind_name(trace->kind), STRING_MAX);
-	put_number(line, "depth", trace->depth);
-	put_bool(line, "seen_from_start", trace->seen_from_start);
-	put_time(line, "first_push", context, trace->first_push_ns);
-	put_number(line, "first_push_ns", trace->first_push_ns);
-	put_number(line, "last_push_ns", trace->last_push_ns);
+	put_number(line, KEY(TRACE), trace->id);
+	put_string(line, KEY(KIND), kind_name(trace->kind), STRING_MAX);
+	put_number(line, KEY(DEPTH), trace->depth);
+	put_bool(line, KEY(SEEN_FROM_START), trace->seen_from_start);
+	put_time(line, KEY(FIRST_PUSH), context, trace->first_push_ns);
+	put_number(line, KEY(FIRST_PUSH_NS), trace->first_push_ns);
+	put_number(line, KEY(LAST_PUSH_NS), trace->last_push_ns);
 	if (trace->last_pop_ns) {
-		put_time(line, "last_pop", context, trace->last_pop_ns);
-		put_number(line, "last_pop_ns", trace->last_pop_ns);
+		put_time(line, KEY(LAST_POP), context, trace->last_pop_ns);
+		put_number(line, KEY(LAST_POP_NS), trace->last_pop_ns);
 	} else {
-		put_null(line, "last_pop");
-		put_null(line, "last_pop_ns");
+		put_null(line, KEY(LAST_POP));
+		put_null(line, KEY(LAST_POP_NS));
 	}
-	put_number(line, "pushes", trace->pushes);
-	put_number(line, "pops", trace->pops);
-	put_number(line, "operators", trace->operators);
-	put_number(line, "violations", trace->violations);
+	put_number(line, KEY(PUSHES), trace->pushes);
+	put_number(line, KEY(POPS), trace->pops);
+	put_number(line, KEY(OPERATORS), trace->operators);
+	put_number(line, KEY(VIOLATIONS), trace->violations);
 }
 
 /* What a trace began with; null: not known. */
@@ -206,34 +206,34 @@ static void put_began(struct line *line, uint8_t began)
 	struct line inner;
 
 	if (began & GW_STATE_UNKNOWN) {
-		put_null(line, "began");
+		put_null(line, KEY(BEGAN));
 		return;
 	}
-	inner = put_object(line, "began");
+	inner = put_object(line, KEY(BEGAN));
 	if (inner.failed)
 		return;
-	put_bool(&inner, "grad", began & GW_STATE_GRAD);
-	put_bool(&inner, "inference", began & GW_STATE_INFERENCE);
+	put_bool(&inner, KEY(GRAD), began & GW_STATE_GRAD);
+	put_bool(&inner, KEY(INFERENCE), began & GW_STATE_INFERENCE);
 	line->failed = inner.failed;
 }
 
 static void put_violation(struct line *line, const struct event_violation *violation)
 {
-	put_number_or_null(line, "trace", violation->trace);
-	put_string(line, "kind", kind_name(violation->kind), STRING_MAX);
-	put_bool(line, "from", violation->from);
-	put_bool(line, "to", violation->to);
-	put_bool(line, "certain", violation->certain);
-	put_bool(line, "info", violation->info);
+	put_number_or_null(line, KEY(TRACE), violation->trace);
+	put_string(line, KEY(KIND), kind_name(violation->kind), STRING_MAX);
+	put_bool(line, KEY(FROM), violation->from);
+	put_bool(line, KEY(TO), violation->to);
+	put_bool(line, KEY(CERTAIN), violation->certain);
+	put_bool(line, KEY(INFO), violation->info);
 	put_began(line, violation->began);
 }
 
 static void put_restored(struct line *line, enum restored restored)
 {
 	if (restored == RESTORED_UNKNOWN)
-		put_null(line, "restored");
+		put_null(line, KEY(RESTORED));
 	else
-		put_bool(line, "restored", restored == RESTORED_YES);
+		put_bool(line, KEY(RESTORED), restored == RESTORED_YES);
 }
 
 static void put_state(struct line *line, const char *key, uint8_t state)
@@ -242,65 +242,66 @@ static void put_state(struct line *line, const char *key, uint8_t state)
 
 	if (inner.failed)
 		return;
-	put_bool(&inner, "grad", state & GW_STATE_GRAD);
-	put_bool(&inner, "inference", state & GW_STATE_INFERENCE);
+	put_bool(&inner, KEY(GRAD), state & GW_STATE_GRAD);
+	put_bool(&inner, KEY(INFERENCE), state & GW_STATE_INFERENCE);
 	line->failed = inner.failed;
 }
 
 static void put_finding(struct line *line, const struct event_finding *finding)
 {
-	put_number(line, "finding", finding->number);
-	put_number(line, "count", finding->count);
-	put_string(line, "category", output_category(finding->category), STRING_MAX);
-	put_string(line, "severity", output_severity(finding->severity), STRING_MAX);
-	put_number_or_null(line, "trace", finding->trace);
-	put_string(line, "kind", kind_name(finding->kind), STRING_MAX);
-	put_state(line, "from", finding->from);
-	put_state(line, "to", finding->to);
+	put_number(line, KEY(FINDING), finding->number);
+	put_number(line, KEY(COUNT), finding->count);
+	put_string(line, KEY(FINGERPRINT), finding->fingerprint, FINGERPRINT_SIZE);
+	put_string(line, KEY(CATEGORY), output_category(finding->category), STRING_MAX);
+	put_string(line, KEY(SEVERITY), output_severity(finding->severity), STRING_MAX);
+	put_number_or_null(line, KEY(TRACE), finding->trace);
+	put_string(line, KEY(KIND), kind_name(finding->kind), STRING_MAX);
+	put_state(line, KEY(FROM), finding->from);
+	put_state(line, KEY(TO), finding->to);
 	put_began(line, finding->began);
-	put_bool(line, "certain", finding->certain);
+	put_bool(line, KEY(CERTAIN), finding->certain);
 	put_restored(line, finding->restored);
-	put_number(line, "duration_ns", finding->duration_ns);
+	put_number(line, KEY(DURATION_NS), finding->duration_ns);
 	if (finding->uncounted)
-		put_null(line, "operators");
+		put_null(line, KEY(OPERATORS));
 	else
-		put_number(line, "operators", finding->operators);
-	put_bool(line, "empty", !finding->operators && !finding->uncounted);
-	put_bool(line, "before_attach", finding->before_attach);
-	put_known(line, "manager", finding->manager, sizeof(finding->manager));
-	put_known(line, "advice", advice_key(finding->advice) ? advice_key(finding->advice) : "",
+		put_number(line, KEY(OPERATORS), finding->operators);
+	put_bool(line, KEY(EMPTY), !finding->operators && !finding->uncounted);
+	put_bool(line, KEY(BEFORE_ATTACH), finding->before_attach);
+	put_known(line, KEY(MANAGER), finding->manager, sizeof(finding->manager));
+	put_known(line, KEY(ADVICE), advice_key(finding->advice) ? advice_key(finding->advice) : "",
 		  STRING_MAX);
-	put_string(line, "whose", output_owner(finding->owner), STRING_MAX);
-	put_bool(line, "decorator", finding->decorator);
-	put_place(line, "decorated", finding->decorated);
-	put_place(line, "caller", finding->caller);
-	put_known(line, "suppressed_by", finding->suppression ? finding->suppression : "",
+	put_string(line, KEY(WHOSE), output_owner(finding->owner), STRING_MAX);
+	put_bool(line, KEY(DECORATOR), finding->decorator);
+	put_place(line, KEY(DECORATED), finding->decorated);
+	put_place(line, KEY(CALLER), finding->caller);
+	put_known(line, KEY(SUPPRESSED_BY), finding->suppression ? finding->suppression : "",
 		  STRING_MAX);
 }
 
 static void put_action(struct line *line, const struct event_action *action)
 {
-	put_number_or_null(line, "trace", action->trace);
-	put_string(line, "kind", kind_name(action->kind), STRING_MAX);
-	put_bool(line, "from", action->from);
-	put_bool(line, "to", action->to);
-	put_string(line, "action", output_action(action->action), STRING_MAX);
-	put_string(line, "outcome", output_outcome(action->outcome), STRING_MAX);
+	put_number_or_null(line, KEY(TRACE), action->trace);
+	put_string(line, KEY(KIND), kind_name(action->kind), STRING_MAX);
+	put_bool(line, KEY(FROM), action->from);
+	put_bool(line, KEY(TO), action->to);
+	put_string(line, KEY(ACTION), output_action(action->action), STRING_MAX);
+	put_string(line, KEY(OUTCOME), output_outcome(action->outcome), STRING_MAX);
 	if (action->outcome == ACTION_REFUSED)
-		put_string(line, "fallback", output_action(action->fallback), STRING_MAX);
+		put_string(line, KEY(FALLBACK), output_action(action->fallback), STRING_MAX);
 	else
-		put_null(line, "fallback");
-	put_number_or_null(line, "signal", (uint64_t)action->signal);
-	put_bool(line, "by_bpf", action->by_bpf);
-	put_bool(line, "after_change", action->after_change);
-	put_known(line, "detail", action->detail, sizeof(action->detail));
-	put_number(line, "duration_ns", action->duration_ns);
+		put_null(line, KEY(FALLBACK));
+	put_number_or_null(line, KEY(SIGNAL), (uint64_t)action->signal);
+	put_bool(line, KEY(BY_BPF), action->by_bpf);
+	put_bool(line, KEY(AFTER_CHANGE), action->after_change);
+	put_known(line, KEY(DETAIL), action->detail, sizeof(action->detail));
+	put_number(line, KEY(DURATION_NS), action->duration_ns);
 }
 
 /* How many actions had which outcome. */
 static void put_actions(struct line *line, const uint64_t actions[ACTION_OUTCOME_MAX])
 {
-	struct line inner = put_object(line, "actions");
+	struct line inner = put_object(line, KEY(ACTIONS));
 
 	if (inner.failed)
 		return;
@@ -313,42 +314,18 @@ static void put_actions(struct line *line, const uint64_t actions[ACTION_OUTCOME
 static void put_counters(struct line *line, const char *key, const uint64_t *counter,
 			 enum gw_counter first, enum gw_counter last)
 {
-	static const char *const name[] = {
-		[GW_HITS] = "hits",
-		[GW_REPORTED] = "reported",
-		[GW_REDUNDANT] = "redundant",
-		[GW_OUTSIDE] = "outside_trace",
-		[GW_FILTERED] = "filtered",
-		[GW_LOST] = "lost",
-		[GW_THROTTLED] = "throttled",
-		[GW_DRIFTS] = "drifts",
-		[GW_UNREADABLE] = "unreadable",
-		[GW_THREADS_FULL] = "threads_full",
-		[GW_SESSIONS_FULL] = "sessions_full",
-		[GW_NESTING_FULL] = "nesting_full",
-		[GW_PROCESSES_FULL] = "processes_full",
-		[GW_CODES_LOST] = "codes_lost",
-		[GW_TRACES_LOST] = "traces_lost",
-		[GW_DRIFTS_LOST] = "drifts_lost",
-		[GW_NAMES_LOST] = "names_lost",
-		[GW_ASKS_LOST] = "asks_lost",
-		[GW_INTERPRETERS_FULL] = "interpreters_full",
-		[GW_ENFORCED_FULL] = "enforced_full",
-		[GW_DECISIONS_FULL] = "decisions_full",
-	};
 	struct line inner = put_object(line, key);
 
-	_Static_assert(sizeof(name) / sizeof(name[0]) == GW_COUNTER_MAX, "every counter is named");
 	if (inner.failed)
 		return;
 	for (unsigned int i = first; i <= (unsigned int)last; i++)
-		put_number(&inner, name[i], counter[i]);
+		put_number(&inner, log_counters[i], counter[i]);
 	line->failed = inner.failed;
 }
 
 static void put_stacks(struct line *line, const uint64_t stacks[GW_STACK_MAX])
 {
-	struct line inner = put_object(line, "stacks");
+	struct line inner = put_object(line, KEY(STACKS));
 
 	if (inner.failed)
 		return;
@@ -360,7 +337,7 @@ static void put_stacks(struct line *line, const uint64_t stacks[GW_STACK_MAX])
 /* How often each name has accepted a finding, and the lines that never have. */
 static void put_suppressions(struct line *line, const struct suppressions *suppressions)
 {
-	struct line inner = put_object(line, "suppressions");
+	struct line inner = put_object(line, KEY(SUPPRESSIONS));
 	json_t *unused = json_array();
 	unsigned int number = 0;
 
@@ -374,61 +351,50 @@ static void put_suppressions(struct line *line, const struct suppressions *suppr
 		put_number(&inner, name, count);
 	}
 	line->failed |= inner.failed;
-	put(line, "unused_suppressions", unused);
+	put(line, KEY(UNUSED_SUPPRESSIONS), unused);
 	while ((number = suppressions_next_unused(suppressions, number)) && !line->failed)
 		line->failed = json_array_append_new(unused, json_integer(number));
 }
 
 static void put_totals(struct line *line, const struct event_totals *totals)
 {
-	put_number(line, "processes", totals->processes);
-	put_number(line, "traces", totals->traces);
-	put_number(line, "violations", totals->violations);
-	put_number(line, "infos", totals->infos);
-	put_number(line, "findings", totals->findings);
-	put_number(line, "notes", totals->notes);
-	put_number(line, "suppressed", totals->suppressed);
-	put_number(line, "findings_forgotten", totals->findings_forgotten);
-	put_number(line, "drifts", totals->counter[GW_DRIFTS]);
-	put_number(line, "lost", totals->lost);
-	put_number(line, "lost_output", totals->lost_output);
+	put_number(line, KEY(PROCESSES), totals->processes);
+	put_number(line, KEY(TRACES), totals->traces);
+	put_number(line, KEY(VIOLATIONS), totals->violations);
+	put_number(line, KEY(INFOS), totals->infos);
+	put_number(line, KEY(FINDINGS), totals->findings);
+	put_number(line, KEY(NOTES), totals->notes);
+	put_number(line, KEY(SUPPRESSED), totals->suppressed);
+	put_number(line, KEY(FINDINGS_FORGOTTEN), totals->findings_forgotten);
+	put_number(line, KEY(DRIFTS), totals->counter[GW_DRIFTS]);
+	put_number(line, KEY(LOST), totals->lost);
+	put_number(line, KEY(LOST_OUTPUT), totals->lost_output);
 	if (totals->suppressions)
 		put_suppressions(line, totals->suppressions);
 	put_actions(line, totals->actions);
 	put_stacks(line, totals->stacks);
-	put_counters(line, "ledger", totals->counter, GW_HITS, GW_THROTTLED);
-	put_counters(line, "counters", totals->counter, GW_UNREADABLE, GW_COUNTER_MAX - 1);
+	put_counters(line, KEY(LEDGER), totals->counter, GW_HITS, GW_THROTTLED);
+	put_counters(line, KEY(COUNTERS), totals->counter, GW_UNREADABLE, GW_COUNTER_MAX - 1);
 }
 
-static const char *type_name(enum event_type type)
+static enum log_type type_of(enum event_type type)
 {
-	switch (type) {
-	case EVENT_START:
-		return "start";
-	case EVENT_ATTACHED:
-		return "attached";
-	case EVENT_SKIPPED:
-		return "skipped";
-	case EVENT_TRACE_BEGIN:
-		return "trace_begin";
-	case EVENT_TRACE_END:
-		return "trace_end";
-	case EVENT_VIOLATION:
-		return "violation";
-	case EVENT_FINDING:
-		return "finding";
-	case EVENT_REPEATED:
-		return "repeated";
-	case EVENT_ACTION:
-		return "action";
-	case EVENT_LOST:
-		return "lost";
-	case EVENT_LOST_OUTPUT:
-		return "lost_output";
-	case EVENT_END:
-		return "end";
-	}
-	return "unknown";
+	static const enum log_type types[] = {
+		[EVENT_START] = LOG_TYPE_START,
+		[EVENT_ATTACHED] = LOG_TYPE_ATTACHED,
+		[EVENT_SKIPPED] = LOG_TYPE_SKIPPED,
+		[EVENT_TRACE_BEGIN] = LOG_TYPE_TRACE_BEGIN,
+		[EVENT_TRACE_END] = LOG_TYPE_TRACE_END,
+		[EVENT_VIOLATION] = LOG_TYPE_VIOLATION,
+		[EVENT_FINDING] = LOG_TYPE_FINDING,
+		[EVENT_REPEATED] = LOG_TYPE_REPEATED,
+		[EVENT_ACTION] = LOG_TYPE_ACTION,
+		[EVENT_LOST] = LOG_TYPE_LOST,
+		[EVENT_LOST_OUTPUT] = LOG_TYPE_LOST_OUTPUT,
+		[EVENT_END] = LOG_TYPE_END,
+	};
+
+	return types[type];
 }
 
 static void put_body(struct line *line, const struct sink_context *context,
@@ -443,7 +409,7 @@ static void put_body(struct line *line, const struct sink_context *context,
 		break;
 	case EVENT_SKIPPED:
 		put_process(line, event);
-		put_known(line, "reason", event->attached.doubt, sizeof(event->attached.doubt));
+		put_known(line, KEY(REASON), event->attached.doubt, sizeof(event->attached.doubt));
 		break;
 	case EVENT_TRACE_BEGIN:
 		put_process(line, event);
@@ -455,7 +421,7 @@ static void put_body(struct line *line, const struct sink_context *context,
 
 		put_process(line, event);
 		put_trace(line, context, &event->trace);
-		put_string(line, "reason", reason, STRING_MAX);
+		put_string(line, KEY(REASON), reason, STRING_MAX);
 		break;
 	}
 	case EVENT_VIOLATION:
@@ -469,9 +435,9 @@ static void put_body(struct line *line, const struct sink_context *context,
 		put_stack(line, &event->stack);
 		break;
 	case EVENT_REPEATED:
-		put_number(line, "finding", event->finding.number);
-		put_number(line, "count", event->finding.count);
-		put_number(line, "throttled", event->finding.throttled);
+		put_number(line, KEY(FINDING), event->finding.number);
+		put_number(line, KEY(COUNT), event->finding.count);
+		put_number(line, KEY(THROTTLED), event->finding.throttled);
 		break;
 	case EVENT_ACTION:
 		put_process(line, event);
@@ -480,8 +446,8 @@ static void put_body(struct line *line, const struct sink_context *context,
 		break;
 	case EVENT_LOST:
 	case EVENT_LOST_OUTPUT:
-		put_number(line, "count", event->lost.count);
-		put_number(line, "total", event->lost.total);
+		put_number(line, KEY(COUNT), event->lost.count);
+		put_number(line, KEY(TOTAL), event->lost.total);
 		break;
 	case EVENT_END:
 		put_totals(line, &event->totals);
@@ -511,16 +477,15 @@ static char *line_to_text(const struct line *line, size_t *length)
 char *event_to_json(const struct sink_context *context, const struct event *event, size_t *length)
 {
 	struct line line = {.object = json_object()};
-	const char *type = type_name(event->type);
 	char *text = NULL;
 
 	if (!line.object)
 		return NULL;
-	put_number(&line, "v", SCHEMA_VERSION);
-	put_string(&line, "type", type, STRING_MAX);
-	put_time(&line, "time", context, event->time);
-	put_number(&line, "mono_ns", event->time);
-	put_string(&line, "host", context->host, sizeof(context->host));
+	put_number(&line, KEY(V), LOG_SCHEMA);
+	put_string(&line, KEY(TYPE), log_types[type_of(event->type)], STRING_MAX);
+	put_time(&line, KEY(TIME), context, event->time);
+	put_number(&line, KEY(MONO_NS), event->time);
+	put_string(&line, KEY(HOST), context->host, sizeof(context->host));
 	put_body(&line, context, event);
 	if (!line.failed)
 		text = line_to_text(&line, length);
