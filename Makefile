@@ -3,12 +3,13 @@
 
 BUILD  ?= build
 CC     ?= gcc
+CXX    ?= g++
 CLANG  ?= clang
 PYTHON ?=
 
 ARCH     := $(shell uname -m)
 BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
-PACKAGES := libbpf libelf capstone jansson libxxhash
+PACKAGES := libbpf libelf capstone jansson libxxhash libzstd zlib simdjson
 
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 CFLAGS   ?= -O2 -g
@@ -18,7 +19,8 @@ LDLIBS   += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 BPFFLAGS := -g -O2 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror -Iinclude -Ibpf
 
 SOURCES  := $(sort $(wildcard user/*/*.c))
-OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o)
+SOURCES_CXX := $(sort $(wildcard user/*/*.cc))
+OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o) $(SOURCES_CXX:%.cc=$(BUILD)/%.o)
 BPF_SRC  := $(sort $(wildcard bpf/*.bpf.c))
 SKELS    := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/skel/%.skel.h)
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
@@ -67,6 +69,13 @@ $(BUILD)/%.o: %.c | $(SKELS) $(BUILD)/deps
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARN) $(HARDEN) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# The parser of JSON is C++ inside; no exceptions and no run-time types, so it needs no more of it.
+$(BUILD)/%.o: %.cc | $(BUILD)/deps
+	$(say) CXX $@
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(CPPFLAGS) -std=gnu++17 -fno-exceptions -fno-rtti -Wall -Wextra -Werror $(HARDEN) $(CFLAGS) \
+		-MMD -MP -c $< -o $@
 
 $(BUILD)/libgradwatch.a: $(OBJECTS)
 	$(say) AR $@

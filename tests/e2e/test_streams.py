@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whose stream is whose; readers that stall or go away, disks that are full, closed descriptors."""
 
+import collections
 import contextlib
 import fcntl
 import json
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 
+import logs
 import pytest
 from enforcing import wait_until as until
 from processes import DEADLINE, TOTALS, Process
@@ -96,8 +98,7 @@ def test_closed_descriptors(binary, artefact, tmp_path, closed):
     assert result.returncode == 0, result.stderr
     assert result.stdout == ("" if 1 in closed else "output")
     assert ("error" in result.stderr) == (2 not in closed)
-    events = [json.loads(line) for line in log.read_text().splitlines()]
-    assert [event["type"] for event in events] == ["start", "end"]
+    assert [event["type"] for event in logs.events(log)] == ["start", "end"]
     shown = (tmp_path / "shown").read_text()
     assert "bpf" not in shown and "perf_event" not in shown
     for fd in closed:
@@ -123,7 +124,7 @@ def test_reader_goes_away_and_the_job_goes_on(binary, artefact, tmp_path, output
     assert TOTALS.search(errors)
     assert "lines of output lost: " in errors
     if output:
-        kinds = [json.loads(line)["type"] for line in (tmp_path / "log").read_text().splitlines()]
+        kinds = [event["type"] for event in logs.events(tmp_path / "log")]
         assert "finding" in kinds and kinds[-1] == "end"
 
 
@@ -153,41 +154,68 @@ def small_disk(path, size):
 
 
 def test_log_on_a_full_disk(puppet, gradwatch, tmp_path):
-    """Counted, told once, and gone on with when there is space."""
+    """Counted, told once, and gone on with when there is space; the log says what is missing."""
     process = puppet()
-    with small_disk(tmp_path / "disk", 65536) as disk:
-        (disk / "filler").write_bytes(b"x" * 65536)
+    with small_disk(tmp_path / "disk", 262144) as disk:
         monitor = gradwatch("--pid", process.pid, "--fail", "--log", disk / "log").armed()
+        with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(b"x" * 4096)
         process.tell("loop 3")
         monitor.wait_for("finding")
+        time.sleep(0.5)  # until all of it is tried
         (disk / "filler").unlink()
         process.tell("loop 3")
         monitor.stop()
-        lines = [json.loads(line) for line in (disk / "log").read_text().splitlines() if line]
-    notices = [line for line in lines if line["type"] == "lost_output"]
+        records = [
+            record
+            for path in logs.segments(disk / "log")
+            for record in logs.records_of(logs.data_of(path))[0]
+        ]
     lost = monitor.end_event["lost_output"]
-    assert lines[-1]["type"] == "end" and lines[-1]["lost_output"] == lost > 0
-    assert notices[-1]["total"] == sum(notice["count"] for notice in notices) == lost
-    written = [line for line in lines if line["type"] != "lost_output"]
-    assert written == monitor.events[lost:]
+    gaps = [record for record in records if record["type"] == "gap"]
+    assert sum(gap["count"] for gap in gaps) > 0
+    assert {gap["reason"] for gap in gaps} == {"No space left on device"}
+    missing = set(range(records[-1]["seq"])) - {record["seq"] for record in records}
+    told = set()
+    for gap in gaps:
+        assert gap["count"] == gap["last_seq"] - gap["first_seq"] + 1 == sum(gap["types"].values())
+        told |= set(range(gap["first_seq"], gap["last_seq"] + 1))
+    assert missing == told
+    of_events = [record for record in records if record["type"] not in logs.NOTES]
+    lost_types = collections.Counter()
+    for gap in gaps:
+        lost_types.update(gap["types"])
+    expected = collections.Counter(event["type"] for event in monitor.events)
+    found = collections.Counter(record["type"] for record in of_events)
+    found.update({name: count for name, count in lost_types.items() if name not in logs.NOTES})
+    assert found == expected
+    assert lost == sum(lost_types.values())
     assert monitor.stderr.count("No space left on device") == 1
     assert f"lines of output lost: {lost}" in monitor.stderr
     assert monitor.status == 3
     process.end()
 
 
-def test_log_that_may_not_grow(binary, tmp_path):
+def limited(size):
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_log_that_may_not_grow(binary, artefact, tmp_path):
     """RLIMIT_FSIZE: no death by SIGXFSZ, and the command has the signal's default again."""
     show = 'grep SigIgn /proc/self/status; trap "" XFSZ; exit 4'
     result = run(
-        [binary, "--log", tmp_path / "log", "--", "sh", "-c", show],
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50)),
+        [binary, "--log", tmp_path / "log", "--", "sh", "-c", show], preexec_fn=limited(50)
+    )
+    assert result.returncode == 2 and "File too large" in result.stderr
+    result = run(
+        [binary, "--log", tmp_path / "log", "--", "sh", "-c", show], preexec_fn=limited(1300)
     )
     assert result.returncode == 4, result.stderr
     ignored = int(result.stdout.split()[1], 16)
     assert not ignored & 1 << (signal.SIGXFSZ - 1)
-    assert result.stderr.count("File too large") == 1
-    assert "lines of output lost: 2" in result.stderr
+    assert len(logs.segments(tmp_path / "log")) > 1  # what does not fit goes to another file
+    assert [event["type"] for event in logs.events(tmp_path / "log")] == ["start", "end"]
 
 
 def test_stalled_reader_holds_nobody_up(puppet, binary, tmp_path):
@@ -203,7 +231,7 @@ def test_stalled_reader_holds_nobody_up(puppet, binary, tmp_path):
     )
     try:
         end = time.monotonic() + DEADLINE
-        while '"start"' not in (log.read_text() if log.exists() else ""):
+        while not log_of(log, "start"):
             assert monitor.poll() is None and time.monotonic() < end
             time.sleep(0.02)
         process.tell("loop 100")  # the answer comes when the process has done it
@@ -221,7 +249,7 @@ def test_stalled_reader_holds_nobody_up(puppet, binary, tmp_path):
     assert monitor.returncode == 0, errors
     assert time.monotonic() - begin < DEADLINE
     assert "lines of output lost: " in errors
-    kinds = [json.loads(line)["type"] for line in log.read_text().splitlines()]
+    kinds = [event["type"] for event in logs.events(log)]
     assert kinds.count("violation") == 200 and kinds[-1] == "end"
     process.end()
 
@@ -263,14 +291,23 @@ def reader():
             os.close(fd)
 
 
+def lines_of(log):
+    """The whole lines of the log by now."""
+    paths = logs.segments(log) if log.exists() else []
+    return [line for path in paths for line in logs.data_of(path).split(b"\n")[:-1]]
+
+
+def is_of(line, kind):
+    return line.startswith(b'{"v":1,"type":"%s"' % kind.encode())
+
+
 def log_of(log, kind):
-    """The events of a kind that are whole lines of the log by now."""
-    lines = log.read_text().split("\n")[:-1] if log.exists() else []
-    return [json.loads(line) for line in lines if f'"type":"{kind}"' in line]
+    """The events of a kind."""
+    return [json.loads(line) for line in lines_of(log) if is_of(line, kind)]
 
 
 def violations_in(log):
-    return log.read_bytes().count(b'"type":"violation"')
+    return sum(is_of(line, "violation") for line in lines_of(log))
 
 
 @pytest.fixture
@@ -286,7 +323,7 @@ def watched(binary, puppet, enforced, reader, tmp_path):
         acted, storm = enforced(scene, count, env={**os.environ, "NAME": name}), puppet()
         options = ["--enforce-kinds", "make_fx", "--enforce-command", name, "--on-violation"]
         pids = ["--pid", acted.pid, "--pid", storm.pid]
-        command = [binary, "--json", "-vv", "--rate", 0, "--log", log, *pids, *options, *action]
+        command = [binary, "--json", "-vv", "--rate", 0, "--log", log, "--log-rotate", "size=1G", *pids, *options, *action]
         monitor = Process(list(map(str, command)), stdout=reader.writing)
         os.close(reader.writing)
         until(lambda: log_of(log, "start"))
@@ -329,7 +366,7 @@ def test_reader_that_stalls_while_processes_are_acted_in(watched, reader, action
     assert notices[-1]["total"] == end["lost_output"] == whole["lost_output"]
     assert (
         len(reader.events) - len(notices) + end["lost_output"]
-        == len(log.read_text().split("\n")) - 1
+        == sum(not any(is_of(line, note) for note in logs.NOTES) for line in lines_of(log))
     )
     assert f"lines of output lost: {end['lost_output']}" in monitor.stderr
     assert monitor.stderr.count("read too slowly") == 1
@@ -380,7 +417,7 @@ def test_fail_when_a_library_was_skipped(binary, any_target, tmp_path):
     command = list(map(str, [binary, "--fail", "--log", log, "--", *argv]))
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + DEADLINE
-    while '"skipped"' not in (log.read_text() if log.exists() else ""):
+    while not log_of(log, "skipped"):
         assert child.poll() is None and time.monotonic() < end
         time.sleep(0.02)
     _, errors = child.communicate("\n", timeout=DEADLINE)
@@ -397,8 +434,7 @@ def test_fail_when_armed_too_late(binary, any_target, tmp_path):
     result = run(command)
     assert result.returncode == 3, result.stderr
     assert "--fail-on: not all could be checked: " in result.stderr
-    for line in log.read_text().splitlines():
-        event = json.loads(line)
+    for event in logs.events(log):
         if event["type"] == "attached":
             assert event["too_late"]
             assert "processes that had ended before the probes were in place: 1" in result.stderr

@@ -11,7 +11,7 @@
 #include "model/findings.h"
 
 struct seen {
-	unsigned int findings, repeats;
+	unsigned int findings, repeats, again;
 	struct event_finding last; /* of a repeat */
 };
 
@@ -21,6 +21,9 @@ static void on_event(void *context, const struct event *event)
 
 	if (event->type == EVENT_FINDING) {
 		seen->findings++;
+	} else if (event->type == EVENT_AGAIN) {
+		seen->again++;
+		assert_int_equal(event->finding.count, seen->again + 1);
 	} else {
 		seen->repeats++;
 		seen->last = event->finding;
@@ -67,7 +70,7 @@ static size_t variants(struct event *event)
 static void test_what_differs(void **state)
 {
 	struct seen seen = {0};
-	struct findings *findings = findings_new(on_event, &seen);
+	struct findings *findings = findings_new(false, on_event, &seen);
 	struct event event[12];
 	size_t count = variants(event);
 
@@ -90,7 +93,7 @@ static void test_what_differs(void **state)
 static void test_counts(void **state)
 {
 	struct seen seen = {0};
-	struct findings *findings = findings_new(on_event, &seen);
+	struct findings *findings = findings_new(false, on_event, &seen);
 
 	(void)state;
 	for (int i = 0; i < 105; i++) {
@@ -114,7 +117,7 @@ static void test_counts(void **state)
 static void test_half(void **state)
 {
 	struct seen seen = {0};
-	struct findings *findings = findings_new(on_event, &seen);
+	struct findings *findings = findings_new(false, on_event, &seen);
 	struct event whole = make(frame), half = make(frame), other = make(frame);
 
 	(void)state;
@@ -132,7 +135,7 @@ static void test_half(void **state)
 static void test_room(void **state)
 {
 	struct seen seen = {0};
-	struct findings *findings = findings_new(on_event, &seen);
+	struct findings *findings = findings_new(false, on_event, &seen);
 	struct event event = make(frame);
 
 	(void)state;
@@ -163,6 +166,24 @@ static void test_room(void **state)
 	findings_free(findings);
 }
 
+/* For logs, of which the count is right whenever they end. */
+static void test_each_occurrence(void **state)
+{
+	struct seen seen = {0};
+	struct findings *findings = findings_new(true, on_event, &seen);
+	struct event event = make(frame);
+
+	(void)state;
+	for (int i = 0; i < 25; i++) {
+		event.type = EVENT_FINDING;
+		findings_take(findings, &event);
+		assert_int_equal(seen.again, i);
+	}
+	assert_int_equal(seen.findings, 1);
+	assert_int_equal(seen.repeats, 1);
+	findings_free(findings);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +191,7 @@ int main(void)
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_half),
 		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_each_occurrence),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,7 +107,7 @@ static void check_lines(struct sink *sink)
 	assert_true(with_failures(form, &formed) > 0);
 	assert_true(formed.refusals > 0 && formed.wholes > 0);
 	free(formed.whole);
-	sink_free(sink);
+	sink_free(sink, NULL);
 }
 
 static void test_lines_are_whole(void **state)

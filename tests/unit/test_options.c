@@ -128,7 +128,7 @@ static void takes_an_output(void **state)
 	assert_int_equal(parse("-o", NULL), -EINVAL);
 	refuses("-o needs a value");
 	assert_int_equal(parse("--json", "--print-suppressions", "--all", NULL), -EINVAL);
-	refuses("--log FILE");
+	refuses("--log DIR");
 	assert_int_equal(parse("--json=1", "--all", NULL), -EINVAL);
 	refuses("--json takes no value");
 	assert_int_equal(parse("--jsonx=1", "--all", NULL), -EINVAL);
@@ -137,6 +137,44 @@ static void takes_an_output(void **state)
 	refuses("--json");
 	assert_int_equal(parse("doctor", "-o", "x", NULL), -EINVAL);
 	assert_int_equal(parse("release", "--log", "x", "5", NULL), -EINVAL);
+}
+
+static void takes_a_log(void **state)
+{
+	const struct segments_config *log = &options.log.segments;
+
+	(void)state;
+	assert_int_equal(parse("--all", NULL), 0);
+	assert_null(log->path);
+	assert_int_equal(parse("--log", "dir", "--all", NULL), 0);
+	assert_string_equal(log->path, "dir");
+	assert_int_equal(log->max_bytes, 64 << 20);
+	assert_int_equal(options.log.level, LOG_DETAIL_CHANGES);
+	assert_int_equal(log->sync, SEGMENTS_SYNC_INTERVAL);
+	assert_int_equal(parse("--log-level", "findings", "--log-sync", "each", "--log-plain",
+			       "--log-rotate", "time=90m,records=5,keep=7", "--all", NULL),
+			 0);
+	assert_int_equal(options.log.level, LOG_DETAIL_FINDINGS);
+	assert_int_equal(log->sync, SEGMENTS_SYNC_EACH);
+	assert_true(log->plain);
+	assert_int_equal(log->max_bytes, 0);
+	assert_int_equal(log->max_age_ns, 5400 * 1000000000ull);
+	assert_int_equal(log->max_records, 5);
+	assert_int_equal(log->keep, 7);
+	assert_int_equal(parse("--log-rotate", "size=2G", "--all", NULL), 0);
+	assert_int_equal(log->max_bytes, 2ull << 30);
+	assert_int_equal(parse("--log-level", "more", "--all", NULL), -EINVAL);
+	refuses("findings or changes");
+	assert_int_equal(parse("--log-sync", "", "--all", NULL), -EINVAL);
+	refuses("none, interval or each");
+	for (size_t i = 0; i < 10; i++) {
+		static const char *const wrong[] = {
+			"",        "size",     "size=",    "size=x",  "size=0",
+			"size=1X", "size=1M,", "number=1", "time=1M", "size=99999999999G"};
+
+		assert_int_equal(parse("--log-rotate", wrong[i], "--all", NULL), -EINVAL);
+		refuses("size=64M");
+	}
 }
 
 /* Every line fits into a terminal, and every option that has a default names it. */
@@ -284,6 +322,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_pids),
 		cmocka_unit_test(takes_an_output),
+		cmocka_unit_test(takes_a_log),
 		cmocka_unit_test(help_fits),
 		cmocka_unit_test(takes_enforcement),
 		cmocka_unit_test(refuses_enforcement),

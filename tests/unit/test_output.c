@@ -306,8 +306,8 @@ static const char *printed(const struct event *event, bool colour, int verbosity
 	sink = sink_text(&context, NULL, colour, verbosity);
 	assert_non_null(sink);
 	assert_int_equal(sink->ops->format(sink, event, &text, &size), 0);
-	assert_int_equal(sink_reopen(sink, NULL), 0);
-	sink_free(sink);
+	sink_renew(sink);
+	sink_free(sink, NULL);
 	return text ? text : "";
 }
 

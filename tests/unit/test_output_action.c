@@ -47,7 +47,7 @@ static void format(struct sink *sink, const struct event *event)
 	assert_true(length < sizeof(written));
 	strcpy(written, text);
 	free(text);
-	sink_free(sink);
+	sink_free(sink, NULL);
 }
 
 /* What a sink writes of an event, without the time and what comes before `from`. */

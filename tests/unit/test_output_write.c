@@ -66,11 +66,11 @@ static void test_full_device(void **state)
 		assert_int_equal(status_of(writer).error, -ENOSPC);
 		assert_false(status_of(writer).gone);
 	}
-	sink_free(sink);
+	sink_free(sink, NULL);
 	writer_free(writer);
-	sink_free(NULL);
+	sink_free(NULL, NULL);
 	sink_event(NULL, &event);
-	assert_int_equal(sink_reopen(NULL, NULL), 0);
+	sink_renew(NULL);
 }
 
 static void test_json_sink(void **state)
@@ -93,7 +93,7 @@ static void test_json_sink(void **state)
 	assert_non_null(sink);
 	sink_event(sink, &event);
 	sink_event(sink, &event);
-	assert_int_equal(sink_reopen(sink, NULL), 0);
+	sink_renew(sink);
 	assert_int_equal(read(packets[0], got, 2 * length), length);
 	assert_string_equal(got, expected);
 	assert_int_equal(read(packets[0], got, 2 * length), length);
@@ -106,7 +106,7 @@ static void test_json_sink(void **state)
 	sink_event(sink, &event);
 	assert_true(status_of(writer).gone);
 	assert_int_equal(status_of(writer).lost, 2);
-	sink_free(sink);
+	sink_free(sink, NULL);
 	writer_free(writer);
 	free(expected);
 	free(got);
@@ -144,7 +144,7 @@ static void test_json_slow_reader(void **state)
 	}
 	drain(writer);
 	assert_int_equal(status_of(writer).lost, 0);
-	sink_free(sink);
+	sink_free(sink, NULL);
 	writer_free(writer);
 	fclose(reader);
 	free(expected);
@@ -231,7 +231,7 @@ static void test_stalled_reader(void **state)
 	text = read_until_drained(writer, pipes[0]);
 	assert_int_equal(lines_of(text, lost_output, false), 0);
 	assert_int_equal(lines_of(text, lost, false), 1);
-	sink_free(sink);
+	sink_free(sink, NULL);
 	writer_free(writer);
 	close(pipes[0]);
 }
@@ -346,221 +346,13 @@ static int leave_directory(void **state)
 	return chdir("/") || rmdir(directory) ? -1 : 0;
 }
 
-/* The whole of a small file, until the next call. */
-static const char *contents(const char *path)
-{
-	static char text[65536];
-	FILE *file = fopen(path, "r");
-	size_t length;
-
-	assert_non_null(file);
-	length = fread(text, 1, sizeof(text) - 1, file);
-	text[length] = '\0';
-	fclose(file);
-	return text;
-}
-
-static unsigned int count_lines(const char *path)
-{
-	unsigned int lines = 0;
-
-	for (const char *at = contents(path); (at = strchr(at, '\n')); at++)
-		lines++;
-	return lines;
-}
-
-/* Returns the error of the write. */
-static int write_event(struct sink *sink, const struct event *event)
-{
-	uint64_t lost = status_of(sink->writer).lost;
-
-	sink_event(sink, event);
-	drain(sink->writer);
-	return status_of(sink->writer).lost > lost ? status_of(sink->writer).error : 0;
-}
-
-static void test_log_append(void **state)
-{
-	struct event event = make_violation();
-	struct stat status;
-	struct sink *sink;
-	struct err err;
-
-	(void)state;
-	for (unsigned int run = 1; run <= 2; run++) {
-		sink = sink_log(&context, "log", geteuid(), &err);
-		assert_non_null(sink);
-		assert_int_equal(write_event(sink, &event), 0);
-		sink_free(sink);
-		assert_int_equal(count_lines("log"), run);
-	}
-	assert_int_equal(stat("log", &status), 0);
-	assert_int_equal(status.st_mode & 07777, 0600);
-	unlink("log");
-}
-
-static void test_log_reopen(void **state)
-{
-	struct event event = make_violation();
-	struct err err;
-	struct sink *sink = sink_log(&context, "log", geteuid(), &err);
-
-	(void)state;
-	assert_non_null(sink);
-	assert_int_equal(write_event(sink, &event), 0);
-	assert_int_equal(rename("log", "log.1"), 0);
-	assert_int_equal(write_event(sink, &event), 0);
-	assert_int_equal(sink_reopen(sink, &err), 0);
-	assert_int_equal(write_event(sink, &event), 0);
-	assert_int_equal(count_lines("log.1"), 2);
-	assert_int_equal(count_lines("log"), 1);
-
-	/* a path that cannot be opened: the old file goes on */
-	assert_int_equal(rename("log", "log.2"), 0);
-	assert_int_equal(mkdir("log", 0700), 0);
-	assert_int_equal(sink_reopen(sink, &err), -EISDIR);
-	assert_int_equal(write_event(sink, &event), 0);
-	assert_int_equal(count_lines("log.2"), 2);
-	sink_free(sink);
-	rmdir("log");
-	unlink("log.1");
-	unlink("log.2");
-}
-
-static void check_refused(const char *path, int expected)
-{
-	struct err err = {0};
-
-	assert_null(sink_log(&context, path, geteuid(), &err));
-	assert_int_equal(err.code, expected);
-	assert_non_null(strstr(err.text, path));
-}
-
-static void test_log_refused(void **state)
-{
-	int reader;
-
-	(void)state;
-	assert_int_equal(symlink("target", "link"), 0);
-	check_refused("link", -ELOOP);
-	assert_int_equal(access("target", F_OK), -1);
-	unlink("link");
-
-	assert_int_equal(mkfifo("fifo", 0600), 0);
-	check_refused("fifo", -EINVAL);
-	reader = open("fifo", O_RDONLY | O_NONBLOCK);
-	assert_true(reader >= 0);
-	check_refused("fifo", -EINVAL);
-	close(reader);
-	unlink("fifo");
-
-	check_refused("/dev/null", -EINVAL);
-	check_refused(".", -EISDIR);
-	check_refused("none/log", -ENOENT);
-	check_refused("", -ENOENT);
-}
-
-static void make_file(const char *path, mode_t mode)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(fchmod(fd, mode), 0);
-	close(fd);
-}
-
-/* What somebody else may have put there, at the start and when it is reopened. */
-static void test_log_of_others(void **state)
-{
-	struct event event = make_violation();
-	struct sink *sink;
-	struct stat file;
-	struct err err;
-
-	(void)state;
-	sink = sink_log(&context, "own", geteuid(), &err);
-	assert_non_null(sink);
-	make_file("log", 0666);
-	check_refused("log", -EPERM);
-	assert_int_equal(chmod("log", 0620), 0);
-	check_refused("log", -EPERM);
-	assert_int_equal(chmod("log", 0640), 0);
-	assert_int_equal(link("log", "second"), 0);
-	check_refused("log", -EMLINK);
-	/* The old file goes on. */
-	assert_int_equal(rename("own", "old"), 0);
-	assert_int_equal(rename("log", "own"), 0);
-	assert_int_equal(sink_reopen(sink, &err), -EMLINK);
-	assert_non_null(strstr(err.text, "hard link"));
-	assert_int_equal(write_event(sink, &event), 0);
-	assert_int_equal(count_lines("old"), 1);
-	unlink("second");
-	if (!geteuid()) {
-		assert_int_equal(chown("own", 65534, 65534), 0);
-		check_refused("own", -EPERM);
-		assert_int_equal(sink_reopen(sink, &err), -EPERM);
-	}
-	sink_free(sink);
-	assert_int_equal(stat("own", &file), 0);
-	assert_int_equal(file.st_size, 0);
-	/* Of the user who called sudo. */
-	sink = sink_log(&context, "own", file.st_uid, &err);
-	assert_non_null(sink);
-	sink_free(sink);
-	unlink("own");
-	unlink("old");
-}
-
-/* A file that may not grow takes a part of a line: the next event begins a line of its own. */
-static void test_log_torn(void **state)
-{
-	struct event event = make_violation();
-	struct rlimit old, limit;
-	struct sink *sink;
-	size_t length = 0;
-	char *line = event_to_json(&context, &event, &length);
-	const char *text;
-	struct err err;
-
-	(void)state;
-	assert_non_null(line);
-	sink = sink_log(&context, "log", geteuid(), &err);
-	assert_non_null(sink);
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
-	limit = old;
-	limit.rlim_cur = 100;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-	assert_int_equal(write_event(sink, &event), -EFBIG);
-	assert_int_equal(write_event(sink, &event), -EFBIG);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
-	assert_int_equal(write_event(sink, &event), 0);
-	assert_int_equal(write_event(sink, &event), 0);
-
-	/* the torn line, the notice that two are lost, and the two that were written */
-	text = contents("log");
-	assert_memory_equal(text, line, 100);
-	assert_int_equal(text[100], '\n');
-	assert_memory_equal(text + 101, "{\"v\":1,\"type\":\"lost_output\"", 27);
-	text = strstr(text + 101, "\"count\":2,\"total\":2}\n");
-	assert_non_null(text);
-	text = strchr(text, '\n') + 1;
-	assert_int_equal(strlen(text), 2 * length);
-	assert_memory_equal(text, line, length);
-	assert_string_equal(text + length, line);
-	sink_free(sink);
-	unlink("log");
-	free(line);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full_device),        cmocka_unit_test(test_json_sink),
 		cmocka_unit_test(test_json_slow_reader),   cmocka_unit_test(test_stalled_reader),
 		cmocka_unit_test(test_free_while_stalled), cmocka_unit_test(test_patience),
-		cmocka_unit_test(test_begin_lines),        cmocka_unit_test(test_log_append),
-		cmocka_unit_test(test_log_reopen),         cmocka_unit_test(test_log_refused),
-		cmocka_unit_test(test_log_of_others),      cmocka_unit_test(test_log_torn),
+		cmocka_unit_test(test_begin_lines),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

@@ -17,6 +17,10 @@ enum {
 	OPT_NO_FOLLOW,
 	OPT_JSON,
 	OPT_LOG,
+	OPT_LOG_LEVEL,
+	OPT_LOG_SYNC,
+	OPT_LOG_ROTATE,
+	OPT_LOG_PLAIN,
 	OPT_FAIL,
 	OPT_FAIL_ON,
 	OPT_BEGAN,
@@ -51,7 +55,16 @@ static const struct row {
 	 "write events to FILE, '-' for standard output (default: standard error with -- CMD, "
 	 "else standard output)"},
 	{"json", NULL, OPT_JSON, "events as JSON Lines (schema: README)"},
-	{"log", "FILE", OPT_LOG, "append JSON Lines to FILE too (mode 0600, reopened on SIGHUP)"},
+	{"log", "DIR", OPT_LOG,
+	 "keep a log in folder DIR too, for 'gradwatch report DIR'; SIGHUP begins a new segment"},
+	{"log-level", "LEVEL", OPT_LOG_LEVEL,
+	 "what it keeps: findings, or changes (default): each change and trace too"},
+	{"log-sync", "WHEN", OPT_LOG_SYNC,
+	 "when it is forced to the disk: none, interval (default: each second), each (record)"},
+	{"log-rotate", "LIST", OPT_LOG_ROTATE,
+	 "when a segment is closed, and how many are kept: size=64M (default), time=1h, records=N, "
+	 "keep=N"},
+	{"log-plain", NULL, OPT_LOG_PLAIN, "do not compress closed segments"},
 	{"fail", NULL, OPT_FAIL, "the same as --fail-on violation,drift,unknown"},
 	{"fail-on", "LIST", OPT_FAIL_ON,
 	 "exit with 3 if there was one of these that is not suppressed: violation, note, drift; or "
@@ -285,7 +298,16 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 		options->output_path = optarg;
 		return 0;
 	case OPT_LOG:
-		options->log_path = optarg;
+		options->log.segments.path = optarg;
+		return 0;
+	case OPT_LOG_LEVEL:
+		return log_options_level(&options->log, optarg, err);
+	case OPT_LOG_SYNC:
+		return log_options_sync(&options->log, optarg, err);
+	case OPT_LOG_ROTATE:
+		return log_options_rotate(&options->log, optarg, err);
+	case OPT_LOG_PLAIN:
+		options->log.segments.plain = true;
 		return 0;
 	case OPT_FAIL:
 		if (!options->fail_on)
@@ -398,11 +420,11 @@ static int check_outputs(const struct options *options, struct err *err)
 		return err_set(
 			err, -EINVAL,
 			"--json and --print-suppressions both say what the events look like: "
-			"use --log FILE for the first");
+			"use --log DIR for the first");
 	if (options->command == COMMAND_WATCH)
 		return 0;
 	if (options->json || options->print_suppressions || options->output_path ||
-	    options->log_path || options->fail_on)
+	    options->log.segments.path || options->fail_on)
 		return err_set(
 			err, -EINVAL,
 			"doctor and release print text to standard output: --json, --output, "
@@ -421,6 +443,7 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 	options->rate = 1000;
 	options->kinds = KINDS_DEFAULT;
 	enforcement_defaults(&options->act);
+	log_options_defaults(&options->log);
 	build_getopt(longs, shorts + 2);
 	if (argc > 1 && (!strcmp(argv[1], "doctor") || !strcmp(argv[1], "release"))) {
 		options->command = argv[1][0] == 'd' ? COMMAND_DOCTOR : COMMAND_RELEASE;

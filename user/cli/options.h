@@ -12,6 +12,7 @@
 
 #include "act/policy.h"
 #include "base/err.h"
+#include "cli/log_options.h"
 #include "model/event.h"
 
 /* Exit statuses. With `-- CMD` the command's own comes first. */
@@ -45,11 +46,11 @@ struct options {
 	unsigned int fail_on; /* set of FAIL_: what is found ends with EXIT_VIOLATIONS */
 	int verbosity;
 	uint64_t idle_ns;
-	bool began_on;             /* only traces that began with grad on have violations */
-	unsigned int kinds;        /* set of model/kinds.h: others are only informed of */
-	uint32_t rate;             /* changes told per second and thread, 0: no limit */
-	const char *output_path;   /* of events, "-": standard output; NULL: the default */
-	const char *log_path;      /* NULL: none */
+	bool began_on;           /* only traces that began with grad on have violations */
+	unsigned int kinds;      /* set of model/kinds.h: others are only informed of */
+	uint32_t rate;           /* changes told per second and thread, 0: no limit */
+	const char *output_path; /* of events, "-": standard output; NULL: the default */
+	struct log_options log;
 	const char *suppress_path; /* NULL: none */
 	bool print_suppressions;
 	const char *btf_path; /* NULL: the kernel's own */

@@ -99,16 +99,17 @@ static int open_events(struct outputs *outputs, struct err *err)
 
 static int open_log(struct outputs *outputs, struct err *err)
 {
-	const char *path = outputs->options->log_path;
+	const struct log_options *options = &outputs->options->log;
+	struct segments_config config = options->segments;
 	struct outputs_sink *sink = &outputs->sink[outputs->count];
-	uid_t owner = geteuid();
 	gid_t group;
 
-	if (!path)
+	if (!config.path)
 		return 0;
-	invoking_user_ids(&owner, &group);
-	sink->name = path;
-	sink->sink = sink_log(&outputs->context, path, owner, err);
+	config.owner = geteuid();
+	invoking_user_ids(&config.owner, &group);
+	sink->name = config.path;
+	sink->sink = sink_log(&outputs->context, options->level, &config, err);
 	if (!sink->sink)
 		return err->code;
 	outputs->count++;
@@ -236,16 +237,12 @@ void outputs_event(void *context, const struct event *event)
 	}
 }
 
-void outputs_reopen(void *context)
+void outputs_renew(void *context)
 {
 	struct outputs *outputs = context;
 
-	for (size_t i = 0; i < outputs->count; i++) {
-		struct err err;
-
-		if (sink_reopen(outputs->sink[i].sink, &err))
-			log_error("%s; writing on to the old one", err.text);
-	}
+	for (size_t i = 0; i < outputs->count; i++)
+		sink_renew(outputs->sink[i].sink);
 }
 
 /* Ctrl-C while the last lines are written: the event loop has blocked these signals. */
@@ -269,6 +266,8 @@ void outputs_finish(struct outputs *outputs, bool ran)
 	for (size_t i = 0; i < outputs->count; i++) {
 		struct sink *sink = outputs->sink[i].sink;
 		struct writer_status status;
+		const char *what;
+		int code;
 
 		if (!sink)
 			continue;
@@ -277,7 +276,9 @@ void outputs_finish(struct outputs *outputs, bool ran)
 		writer_status(sink->writer, &status);
 		outputs->lost += status.lost + status.waiting;
 		tell_troubles(outputs, &outputs->sink[i]);
-		sink_free(sink);
+		code = sink_free(sink, &what);
+		if (code)
+			log_error("%s: %s: %s", outputs->sink[i].name, what, strerror(-code));
 		outputs->sink[i].sink = NULL;
 	}
 	if (outputs->events != outputs->errors)

@@ -37,8 +37,8 @@ int outputs_open(struct outputs *outputs, const struct options *options, struct 
 /* An event_handler, with the outputs as context. */
 void outputs_event(void *context, const struct event *event);
 
-/* SIGHUP. */
-void outputs_reopen(void *context);
+/* SIGHUP: the log begins a new segment. */
+void outputs_renew(void *context);
 
 /*
  * Waits some seconds for readers; what is not written by then is lost. Messages still work. ran:

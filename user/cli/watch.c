@@ -173,10 +173,11 @@ int command_watch(const struct options *options)
 		.command = options->child,
 		.model = {.idle_ns = options->idle_ns,
 			  .kinds = options->kinds,
-			  .began_on = options->began_on},
+			  .began_on = options->began_on,
+			  .for_log = options->log.segments.path != NULL},
 		.rate = options->rate,
 		.handler = outputs_event,
-		.reopen = options->log_path ? outputs_reopen : NULL,
+		.reopen = options->log.segments.path ? outputs_renew : NULL,
 		.context = &outputs,
 	};
 	struct watch_actor actor;

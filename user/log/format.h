@@ -16,7 +16,7 @@
 #define LOG_SCHEMA    1
 
 #define LOG_TAIL      ",\"crc\":\"%08x\"}\n"
-#define LOG_TAIL_SIZE 18 /* bytes, with the newline */
+#define LOG_TAIL_SIZE 19 /* bytes, with the newline */
 
 /* The longest line that is read; writers stay far below. */
 #define LOG_LINE_MAX (16u << 20)
@@ -31,6 +31,7 @@
 	X(SKIPPED, "skipped")                                                                      \
 	X(VIOLATION, "violation")                                                                  \
 	X(FINDING, "finding")                                                                      \
+	X(AGAIN, "again") /* a finding has occurred again: each time */                            \
 	X(REPEATED, "repeated")                                                                    \
 	X(TRACE_BEGIN, "trace_begin")                                                              \
 	X(TRACE_END, "trace_end")                                                                  \
@@ -144,7 +145,8 @@
 	X(TYPES, "types")                                                                          \
 	X(TOTALS, "totals")                                                                        \
 	X(FIRST_SEQ, "first_seq")                                                                  \
-	X(LAST_SEQ, "last_seq")
+	X(LAST_SEQ, "last_seq")                                                                    \
+	X(REMOVED, "removed")
 
 enum log_type {
 #define X(name, text) LOG_TYPE_##name,

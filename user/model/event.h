@@ -24,9 +24,11 @@ enum event_type {
 	EVENT_VIOLATION,   /* the grad mode changed inside a trace */
 	EVENT_FINDING,  /* a scope with another grad mode inside a trace: what a person is told */
 	EVENT_REPEATED, /* a finding that was told has occurred again */
+	EVENT_AGAIN,    /* the same, each time: for logs */
 	EVENT_ACTION,   /* something was done about a violation, or could not be */
 	EVENT_LOST,     /* records were lost here */
 	EVENT_LOST_OUTPUT, /* lines of this output were lost here; only outputs make it */
+	EVENT_TOTALS,      /* totals and ledger so far: for logs */
 	EVENT_END,         /* totals and ledger */
 };
 
@@ -239,12 +241,12 @@ struct event {
 		struct event_attached attached; /* ATTACHED, SKIPPED */
 		struct event_trace trace;       /* TRACE_BEGIN, TRACE_END */
 		struct event_violation violation;
-		struct event_finding finding; /* FINDING, REPEATED */
+		struct event_finding finding; /* FINDING, REPEATED, AGAIN */
 		struct event_action action;
 		struct {
 			uint64_t count, total;
 		} lost;                     /* LOST, LOST_OUTPUT */
-		struct event_totals totals; /* END */
+		struct event_totals totals; /* TOTALS, END */
 	};
 };
 

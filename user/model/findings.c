@@ -23,11 +23,12 @@ struct findings {
 	struct table known; /* by identity, in order of use */
 	event_handler handler;
 	void *context;
+	bool each;
 	uint64_t last_number;
 	uint64_t forgotten;
 };
 
-struct findings *findings_new(event_handler handler, void *context)
+struct findings *findings_new(bool each, event_handler handler, void *context)
 {
 	struct findings *findings = calloc(1, sizeof(*findings));
 
@@ -35,6 +36,7 @@ struct findings *findings_new(event_handler handler, void *context)
 		return NULL;
 	findings->known.capacity = FINDINGS_MAX;
 	findings->handler = handler;
+	findings->each = each;
 	findings->context = context;
 	return findings;
 }
@@ -195,6 +197,17 @@ static struct known *find_known(struct findings *findings, const struct event *e
 	return known ? known : find(findings, event);
 }
 
+static void report_occurrence(struct findings *findings, const struct event *event,
+			      const struct known *known)
+{
+	struct event again = {.type = EVENT_AGAIN, .time = event->time, .stack = {.user = -1}};
+
+	again.finding.number = known->number;
+	again.finding.count = known->count;
+	again.finding.severity = known->severity;
+	findings->handler(findings->context, &again);
+}
+
 bool findings_take(struct findings *findings, struct event *event)
 {
 	struct known *known = find_known(findings, event);
@@ -208,7 +221,10 @@ bool findings_take(struct findings *findings, struct event *event)
 	}
 	table_touch(&findings->known, &known->item);
 	known->trace = event->finding.trace;
-	if (++known->count == known->next) {
+	known->count++;
+	if (findings->each)
+		report_occurrence(findings, event, known);
+	if (known->count == known->next) {
 		known->next *= 10;
 		report_repeats(findings, event, known);
 	}

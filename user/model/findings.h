@@ -18,7 +18,7 @@
 struct findings;
 
 /* NULL when out of memory; free is NULL-safe. */
-struct findings *findings_new(event_handler handler, void *context);
+struct findings *findings_new(bool each, event_handler handler, void *context);
 void findings_free(struct findings *findings);
 
 /*

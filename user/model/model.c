@@ -38,7 +38,8 @@
  * What is known of a process that has ended is forgotten after so long: its last records have been
  * taken by then, and its traces are over.
  */
-#define LEAVE_NS 2000000000ull
+#define LEAVE_NS        2000000000ull
+#define TOTALS_EVERY_NS 10000000000ull /* of EVENT_TOTALS */
 
 /* A process that has ended. */
 struct leaving {
@@ -67,7 +68,7 @@ struct model *model_new(const struct model_options *options, const struct model_
 	model->codes = codes_new();
 	model->begins = begins_new(MAX_OPEN, model->codes);
 	model->scopes = scopes_new(model->codes, model_on_scope, model);
-	model->findings = findings_new(handler, context);
+	model->findings = findings_new(options->for_log, handler, context);
 	if (!model->open || !model->ended || !model->mixed || !model->processes || !model->begins ||
 	    !model->codes || !model->scopes || !model->findings) {
 		model_free(model);
@@ -546,6 +547,22 @@ void model_process_ended(struct model *model, uint32_t pid, uint64_t start_time,
 		free(leaving);
 }
 
+/* What is known if gradwatch does not come to its end. */
+static void tell_totals(struct model *model, uint64_t now)
+{
+	struct event event = {.type = EVENT_TOTALS, .time = now};
+
+	if (!model->options.for_log ||
+	    (model->told_at && clock_between(model->told_at, now) < TOTALS_EVERY_NS))
+		return;
+	model_totals(model, &event.totals);
+	if (!memcmp(&event.totals, &model->told, sizeof(event.totals)))
+		return;
+	model->told = event.totals;
+	model->told_at = now;
+	model->handler(model->context, &event);
+}
+
 void model_counters(struct model *model, const uint64_t counter[GW_COUNTER_MAX], uint64_t now)
 {
 	if (model->finished)
@@ -553,6 +570,7 @@ void model_counters(struct model *model, const uint64_t counter[GW_COUNTER_MAX],
 	forget_ended(model, now);
 	memcpy(model->totals.counter, counter, sizeof(model->totals.counter));
 	tell_lost(model, counter[GW_LOST], now);
+	tell_totals(model, now);
 }
 
 void model_finish(struct model *model, uint64_t now)

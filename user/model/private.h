@@ -28,6 +28,8 @@ struct model {
 	struct event_totals totals; /* totals.lost: losses told so far */
 	uint64_t throttled;         /* changes of ended traces that were counted, but not sent */
 	uint64_t bad_records;
+	struct event_totals told; /* for logs: by the last EVENT_TOTALS */
+	uint64_t told_at;         /* ns, 0: none yet */
 	bool finished;
 };
 

@@ -388,6 +388,8 @@ static enum log_type type_of(enum event_type type)
 		[EVENT_VIOLATION] = LOG_TYPE_VIOLATION,
 		[EVENT_FINDING] = LOG_TYPE_FINDING,
 		[EVENT_REPEATED] = LOG_TYPE_REPEATED,
+		[EVENT_AGAIN] = LOG_TYPE_AGAIN,
+		[EVENT_TOTALS] = LOG_TYPE_TOTALS,
 		[EVENT_ACTION] = LOG_TYPE_ACTION,
 		[EVENT_LOST] = LOG_TYPE_LOST,
 		[EVENT_LOST_OUTPUT] = LOG_TYPE_LOST_OUTPUT,
@@ -439,6 +441,10 @@ static void put_body(struct line *line, const struct sink_context *context,
 		put_number(line, KEY(COUNT), event->finding.count);
 		put_number(line, KEY(THROTTLED), event->finding.throttled);
 		break;
+	case EVENT_AGAIN:
+		put_number(line, KEY(FINDING), event->finding.number);
+		put_number(line, KEY(COUNT), event->finding.count);
+		break;
 	case EVENT_ACTION:
 		put_process(line, event);
 		put_action(line, &event->action);
@@ -449,6 +455,7 @@ static void put_body(struct line *line, const struct sink_context *context,
 		put_number(line, KEY(COUNT), event->lost.count);
 		put_number(line, KEY(TOTAL), event->lost.total);
 		break;
+	case EVENT_TOTALS:
 	case EVENT_END:
 		put_totals(line, &event->totals);
 		break;
@@ -502,13 +509,17 @@ static int json_format(struct sink *sink, const struct event *event, char **text
 {
 	struct json_sink *json = (struct json_sink *)sink;
 
+	if (event->type == EVENT_AGAIN || event->type == EVENT_TOTALS)
+		return 0;
 	*text = event_to_json(json->context, event, length);
 	return *text ? 0 : -ENOMEM;
 }
 
-static void json_free(struct sink *sink)
+static int json_free(struct sink *sink, const char **what)
 {
+	(void)what;
 	free(sink);
+	return 0;
 }
 
 struct sink *sink_json(const struct sink_context *context, struct writer *writer)

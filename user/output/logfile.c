@@ -2,129 +2,108 @@
 #include "output/sink.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "output/common.h"
 
 struct log_sink {
 	struct sink sink;
 	const struct sink_context *context;
-	char *path;
-	uid_t owner;
+	enum log_detail level;
+	struct segments *segments;
 };
 
-#define REFUSED "cannot append to log file '%s': "
+const char *const log_detail_name[LOG_DETAIL_MAX] = {
+	[LOG_DETAIL_FINDINGS] = "findings",
+	[LOG_DETAIL_CHANGES] = "changes",
+};
 
-/* Whether the file is one that gradwatch may append to; its descriptor is open. */
-static int check_file(int fd, const char *path, uid_t owner, struct err *err)
+/* Whether a level keeps events of this type. */
+static bool keeps(enum log_detail level, enum event_type type)
 {
-	struct stat file;
-
-	if (fstat(fd, &file))
-		return err_set(err, -errno, REFUSED "%s", path, strerror(errno));
-	if (!S_ISREG(file.st_mode))
-		return err_set(err, -EINVAL, REFUSED "it is no regular file", path);
-	if (file.st_nlink > 1)
-		return err_set(err, -EMLINK,
-			       REFUSED "it has %lu names (hard links), so it may be another's "
-				       "file; remove this name",
-			       path, (unsigned long)file.st_nlink);
-	if (file.st_uid != geteuid() && file.st_uid != owner)
-		return err_set(err, -EPERM,
-			       REFUSED "it belongs to user %u, who could read and change it; "
-				       "remove it, or chown it to user %u",
-			       path, file.st_uid, geteuid());
-	if (file.st_mode & (S_IWGRP | S_IWOTH))
-		return err_set(err, -EPERM,
-			       REFUSED "its mode %04o lets others change it; chmod go-w it", path,
-			       file.st_mode & 07777);
-	return 0;
-}
-
-/*
- * gradwatch runs as root and the path may be in a directory that others can write to: a symbolic
- * link there is not followed, and what others have put there is not written to. O_NONBLOCK keeps a
- * FIFO without a reader from stopping us before we can tell.
- *
- * Returns the descriptor or negative errno.
- */
-static int open_log(const char *path, uid_t owner, struct err *err)
-{
-	int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
-	int fd = open(path, flags, 0600);
-	int code;
-
-	if (fd < 0 && errno == ENXIO) /* FIFO without reader, socket */
-		return err_set(err, -EINVAL, REFUSED "it is no regular file", path);
-	if (fd < 0)
-		return err_set(err, -errno, REFUSED "%s", path,
-			       errno == ELOOP ? "it is a symbolic link" : strerror(errno));
-	code = check_file(fd, path, owner, err);
-	if (!code)
-		return fd;
-	close(fd);
-	return code;
+	switch (type) {
+	case EVENT_TRACE_BEGIN:
+	case EVENT_TRACE_END:
+	case EVENT_VIOLATION:
+	case EVENT_AGAIN:
+		return level >= LOG_DETAIL_CHANGES;
+	default:
+		return true;
+	}
 }
 
 static int log_format(struct sink *sink, const struct event *event, char **text, size_t *length)
 {
 	struct log_sink *log = (struct log_sink *)sink;
 
+	if (!keeps(log->level, event->type))
+		return 0;
 	*text = event_to_json(log->context, event, length);
 	return *text ? 0 : -ENOMEM;
 }
 
-/* The new file first: if it cannot be opened, the old one goes on. */
-static int log_reopen(struct sink *sink, struct err *err)
+static int target_write(void *context, const char *line, size_t length)
 {
-	struct log_sink *log = (struct log_sink *)sink;
-	int fd = open_log(log->path, log->owner, err);
-
-	if (fd < 0)
-		return fd;
-	writer_switch(sink->writer, fd);
-	return 0;
+	return segments_put(context, line, length);
 }
 
-static void log_free(struct sink *sink)
+static void target_idle(void *context)
+{
+	segments_idle(context);
+}
+
+static void target_renew(void *context)
+{
+	segments_rotate(context);
+}
+
+static void log_renew(struct sink *sink)
+{
+	writer_renew(sink->writer);
+}
+
+static int log_free(struct sink *sink, const char **what)
 {
 	struct log_sink *log = (struct log_sink *)sink;
+	int code = -EIO;
 
-	writer_free(sink->writer);
-	free(log->path);
+	*what = "its disk does not answer";
+	if (writer_free(sink->writer))
+		code = segments_close(log->segments, what);
 	free(log);
+	return code;
 }
 
-struct sink *sink_log(const struct sink_context *context, const char *path, uid_t owner,
-		      struct err *err)
+struct sink *sink_log(const struct sink_context *context, enum log_detail level,
+		      const struct segments_config *config, struct err *err)
 {
 	static const struct sink_ops ops = {
 		.format = log_format,
-		.reopen = log_reopen,
+		.renew = log_renew,
 		.free = log_free,
 	};
-	int fd = open_log(path, owner, err);
-	struct log_sink *log;
+	struct segments_config named = *config;
+	struct log_sink *log = calloc(1, sizeof(*log));
+	const char *what;
 
-	if (fd < 0)
+	if (!log) {
+		err_set(err, -ENOMEM, "out of memory");
 		return NULL;
-	log = calloc(1, sizeof(*log));
-	if (log) {
-		log->sink.ops = &ops;
-		log->context = context;
-		log->owner = owner;
-		log->path = strdup(path);
-		log->sink.writer = log->path ? writer_new(fd, true, WRITER_LIMIT) : NULL;
+	}
+	named.host = context->host;
+	named.level = log_detail_name[level];
+	log->sink.ops = &ops;
+	log->context = context;
+	log->level = level;
+	log->segments = segments_open(&named, err);
+	if (log->segments) {
+		const struct writer_target target = {target_write, target_idle, target_renew,
+						     log->segments};
+
+		log->sink.writer = writer_new_for(&target, WRITER_LIMIT);
 		if (log->sink.writer)
 			return &log->sink;
-		free(log->path);
+		segments_close(log->segments, &what);
+		err_set(err, -ENOMEM, "out of memory, or no thread can be made");
 	}
-	close(fd);
 	free(log);
-	err_set(err, -ENOMEM, "out of memory, or no thread can be made");
 	return NULL;
 }

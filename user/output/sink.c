@@ -16,6 +16,7 @@ static void put_notice(struct sink *sink, uint64_t time)
 	size_t length = 0;
 
 	writer_status(sink->writer, &status);
+	status.lost -= status.failed;
 	if (status.lost == status.told || status.notice || status.gone)
 		return;
 	event.lost.count = status.lost - status.told;
@@ -43,15 +44,15 @@ void sink_event(struct sink *sink, const struct event *event)
 	free(text);
 }
 
-int sink_reopen(struct sink *sink, struct err *err)
+void sink_renew(struct sink *sink)
 {
-	return sink && sink->ops->reopen ? sink->ops->reopen(sink, err) : 0;
+	if (sink && sink->ops->renew)
+		sink->ops->renew(sink);
 }
 
-void sink_free(struct sink *sink)
+int sink_free(struct sink *sink, const char **what)
 {
-	if (sink)
-		sink->ops->free(sink);
+	return sink ? sink->ops->free(sink, what) : 0;
 }
 
 const char *output_end_reason(enum gw_end_reason reason)

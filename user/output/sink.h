@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "log/segments.h"
 #include "model/event.h"
 #include "output/writer.h"
 
@@ -19,8 +20,8 @@ struct sink;
 struct sink_ops {
 	/* The event's lines, malloc'ed; NULL where this form does not show it. 0 or -ENOMEM. */
 	int (*format)(struct sink *sink, const struct event *event, char **text, size_t *length);
-	int (*reopen)(struct sink *sink, struct err *err); /* SIGHUP; may be NULL */
-	void (*free)(struct sink *sink);
+	void (*renew)(struct sink *sink); /* SIGHUP; may be NULL */
+	int (*free)(struct sink *sink, const char **what);
 };
 
 struct sink {
@@ -47,13 +48,22 @@ struct sink *sink_json(const struct sink_context *context, struct writer *writer
 /* A line for a suppression file per finding. */
 struct sink *sink_suppression_lines(struct writer *writer);
 
+/* What of the events a log keeps. */
+enum log_detail {
+	LOG_DETAIL_FINDINGS, /* findings, losses, what is watched, totals */
+	LOG_DETAIL_CHANGES,  /* each change, trace, and occurrence of a finding too */
+	LOG_DETAIL_MAX,
+};
+
+/* "findings", "changes". */
+extern const char *const log_detail_name[LOG_DETAIL_MAX];
+
 /*
- * The same JSON Lines appended to a file, by a writer of its own: created 0600, O_APPEND, reopened
- * by path on reopen(). A file that is there already must have one name, belong to our own user or
- * to `owner`, and be writable by nobody else. NULL with *err when it cannot be opened.
+ * JSON Lines in a log of segments (log/segments.h), by a writer of its own; renew() begins a new
+ * segment. config->host and config->level are filled in. NULL with *err when it cannot be opened.
  */
-struct sink *sink_log(const struct sink_context *context, const char *path, uid_t owner,
-		      struct err *err);
+struct sink *sink_log(const struct sink_context *context, enum log_detail level,
+		      const struct segments_config *config, struct err *err);
 
 /*
  * The event as one line of JSON (docs: README, "JSON schema"), with a final newline. The text is
@@ -62,12 +72,12 @@ struct sink *sink_log(const struct sink_context *context, const char *path, uid_
 char *event_to_json(const struct sink_context *context, const struct event *event, size_t *length);
 
 /*
- * The operations of any sink, NULL-safe; a sink with nothing to reopen returns 0 for it. Lines that
- * are lost are counted by the writer; the next event that fits has a lost_output event before it.
- * *err is filled when reopening fails; the old file is used on then.
+ * The operations of any sink, NULL-safe. Lines that are lost are counted by the writer; the next
+ * event that fits has a lost_output event before it, if the sink does not tell of them itself.
+ * sink_free() returns negative errno when a log could not be finished, and *what says what of it.
  */
 void sink_event(struct sink *sink, const struct event *event);
-int sink_reopen(struct sink *sink, struct err *err);
-void sink_free(struct sink *sink);
+void sink_renew(struct sink *sink);
+int sink_free(struct sink *sink, const char **what);
 
 #endif

@@ -45,9 +45,11 @@ static int lines_format(struct sink *sink, const struct event *event, char **tex
 	return buffer_take(&buffer, text, length);
 }
 
-static void lines_free(struct sink *sink)
+static int lines_free(struct sink *sink, const char **what)
 {
+	(void)what;
 	free(sink);
+	return 0;
 }
 
 struct sink *sink_suppression_lines(struct writer *writer)

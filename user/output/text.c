@@ -271,6 +271,8 @@ static void (*printer_of(const struct text_sink *text,
 	case EVENT_LOST_OUTPUT:
 		return print_lost_output;
 	case EVENT_START:
+	case EVENT_AGAIN:
+	case EVENT_TOTALS:
 	case EVENT_END:
 		break;
 	}
@@ -296,9 +298,11 @@ static int text_format(struct sink *sink, const struct event *event, char **line
 	return buffer_take(&buffer, lines, length);
 }
 
-static void text_free(struct sink *sink)
+static int text_free(struct sink *sink, const char **what)
 {
+	(void)what;
 	free(sink);
+	return 0;
 }
 
 struct sink *sink_text(const struct sink_context *context, struct writer *writer, bool colour,

@@ -17,10 +17,12 @@
 #define LOOK_NS    20000000l /* how often one looks whether to give up */
 #define INTERRUPT  SIGRTMAX  /* ends a write that waits for a reader */
 
-/* A line, or the descriptor for the lines behind it. */
+#define IDLE_NS    NS_PER_SEC
+
+/* A line, or the wish that the target begins anew. */
 struct entry {
 	struct entry *next;
-	int fd;        /* -1: a line */
+	bool renew;
 	uint64_t told; /* a notice that so many lines were lost, 0: none */
 	size_t length;
 	char data[];
@@ -38,7 +40,8 @@ struct writer {
 	uint64_t patience_ns;
 	bool stalled; /* nothing was written while it was waited for */
 	atomic_bool closing;
-	int fd;    /* the thread's */
+	struct writer_target target; /* write NULL: none */
+	int fd;                      /* the thread's */
 	bool torn; /* the thread's: what was written last ends in a part of a line */
 };
 
@@ -80,25 +83,16 @@ static int write_all(struct writer *writer, const char *data, size_t length, siz
 static int write_line(struct writer *writer, const struct entry *entry)
 {
 	size_t written;
-	int error = writer->torn ? write_all(writer, "\n", 1, &written) : 0;
+	int error;
 
+	if (writer->target.write)
+		return writer->target.write(writer->target.context, entry->data, entry->length);
+	error = writer->torn ? write_all(writer, "\n", 1, &written) : 0;
 	if (error)
 		return error;
 	error = write_all(writer, entry->data, entry->length, &written);
 	writer->torn = error && written;
 	return error;
-}
-
-/* An empty line in the new file would be worse than a torn one at the end of the old. */
-static void use_descriptor(struct writer *writer, int fd)
-{
-	size_t written;
-
-	if (writer->torn)
-		write_all(writer, "\n", 1, &written);
-	close(writer->fd);
-	writer->fd = fd;
-	writer->torn = false;
 }
 
 static void note(struct writer *writer, const struct entry *entry, int error)
@@ -111,14 +105,32 @@ static void note(struct writer *writer, const struct entry *entry, int error)
 		status->notice = false;
 		if (!error)
 			status->told = entry->told;
-	} else if (entry->fd < 0) {
+	} else if (!entry->renew) {
 		status->waiting--;
 		status->lost += error != 0;
+		status->failed += error && writer->target.write;
 	}
 	if (error)
 		status->error = error;
 	if (error == -EPIPE)
 		status->gone = true;
+}
+
+/* Until there is something to write; meanwhile the target is idle. */
+static void wait_for_entry(struct writer *writer)
+{
+	uint64_t until = clock_monotonic() + IDLE_NS;
+	struct timespec time = {(time_t)(until / NS_PER_SEC), (long)(until % NS_PER_SEC)};
+
+	if (!writer->target.idle) {
+		pthread_cond_wait(&writer->filled, &writer->lock);
+		return;
+	}
+	if (pthread_cond_timedwait(&writer->filled, &writer->lock, &time) != ETIMEDOUT)
+		return;
+	pthread_mutex_unlock(&writer->lock);
+	writer->target.idle(writer->target.context);
+	pthread_mutex_lock(&writer->lock);
 }
 
 /* Takes the first entry out of the queue, and waits for one. NULL: there will be none. */
@@ -127,7 +139,7 @@ static struct entry *take(struct writer *writer)
 	struct entry *entry;
 
 	while (!writer->first && !atomic_load(&writer->closing))
-		pthread_cond_wait(&writer->filled, &writer->lock);
+		wait_for_entry(writer);
 	entry = writer->first;
 	if (!entry)
 		return NULL;
@@ -148,8 +160,8 @@ static void *run(void *argument)
 		int error = 0;
 
 		pthread_mutex_unlock(&writer->lock);
-		if (entry->fd >= 0)
-			use_descriptor(writer, entry->fd);
+		if (entry->renew)
+			writer->target.renew(writer->target.context);
 		else
 			error = write_line(writer, entry);
 		pthread_mutex_lock(&writer->lock);
@@ -178,13 +190,14 @@ static int start_thread(struct writer *writer)
 	return error;
 }
 
-struct writer *writer_new(int fd, bool owned, size_t limit)
+static struct writer *new (const struct writer_target *target, int fd, bool owned, size_t limit)
 {
 	struct writer *writer = calloc(1, sizeof(*writer));
 	pthread_condattr_t monotonic;
 
 	if (!writer)
 		return NULL;
+	writer->target = *target;
 	writer->fd = fd;
 	writer->owned = owned;
 	writer->limit = limit;
@@ -192,13 +205,23 @@ struct writer *writer_new(int fd, bool owned, size_t limit)
 	pthread_mutex_init(&writer->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&writer->filled, NULL);
+	pthread_cond_init(&writer->filled, &monotonic);
 	pthread_cond_init(&writer->written, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	if (!start_thread(writer))
 		return writer;
 	free(writer);
 	return NULL;
+}
+
+struct writer *writer_new(int fd, bool owned, size_t limit)
+{
+	return new (&(struct writer_target){0}, fd, owned, limit);
+}
+
+struct writer *writer_new_for(const struct writer_target *target, size_t limit)
+{
+	return new (target, -1, false, limit);
 }
 
 static void append(struct writer *writer, struct entry *entry)
@@ -247,7 +270,7 @@ static int put(struct writer *writer, const char *line, size_t length, uint64_t 
 	entry = malloc(sizeof(*entry) + newline + length);
 	if (!entry)
 		return -ENOMEM;
-	*entry = (struct entry){.fd = -1, .told = told, .length = newline + length};
+	*entry = (struct entry){.told = told, .length = newline + length};
 	if (newline)
 		entry->data[0] = '\n';
 	memcpy(entry->data + newline, line, length);
@@ -302,15 +325,13 @@ void writer_begin_lines(struct writer *writer, bool begin)
 	pthread_mutex_unlock(&writer->lock);
 }
 
-void writer_switch(struct writer *writer, int fd)
+void writer_renew(struct writer *writer)
 {
 	struct entry *entry = malloc(sizeof(*entry));
 
-	if (!entry) {
-		close(fd);
+	if (!entry)
 		return;
-	}
-	*entry = (struct entry){.fd = fd};
+	*entry = (struct entry){.renew = true};
 	pthread_mutex_lock(&writer->lock);
 	append(writer, entry);
 	pthread_mutex_unlock(&writer->lock);
@@ -344,8 +365,6 @@ static void free_entries(struct entry *entry)
 	while (entry) {
 		struct entry *next = entry->next;
 
-		if (entry->fd >= 0)
-			close(entry->fd);
 		free(entry);
 		entry = next;
 	}
@@ -374,12 +393,12 @@ static bool end_thread(struct writer *writer)
 	return false;
 }
 
-void writer_free(struct writer *writer)
+bool writer_free(struct writer *writer)
 {
 	struct entry *waiting;
 
 	if (!writer)
-		return;
+		return true;
 	pthread_mutex_lock(&writer->lock);
 	waiting = writer->first;
 	writer->first = NULL;
@@ -389,7 +408,7 @@ void writer_free(struct writer *writer)
 	pthread_mutex_unlock(&writer->lock);
 	free_entries(waiting);
 	if (!end_thread(writer))
-		return;
+		return false;
 	free_entries(writer->current);
 	if (writer->owned)
 		close(writer->fd);
@@ -397,4 +416,5 @@ void writer_free(struct writer *writer)
 	pthread_cond_destroy(&writer->written);
 	pthread_mutex_destroy(&writer->lock);
 	free(writer);
+	return true;
 }

@@ -20,12 +20,21 @@ struct writer;
 
 struct writer_status {
 	uint64_t lost;    /* lines */
-	uint64_t told;    /* of these, by notices that were written */
+	uint64_t told;    /* of these, by notices that were written; not of what a target tells */
 	uint64_t waiting; /* lines that are not written yet */
 	bool notice;      /* a notice waits */
 	int error;        /* negative errno of the last write that failed, 0: none failed */
 	bool full;        /* a line did not fit */
 	bool gone;        /* the reader has closed its end: nothing is written any more */
+	uint64_t failed;  /* of the lost ones: by a target, which tells of them itself */
+};
+
+/* What lines go to where that is no descriptor. All of it is called on the writer's thread. */
+struct writer_target {
+	int (*write)(void *context, const char *line, size_t length); /* negative errno: lost */
+	void (*idle)(void *context);  /* once a second when there is nothing to write */
+	void (*renew)(void *context); /* writer_renew() */
+	void *context;
 };
 
 /*
@@ -33,6 +42,9 @@ struct writer_status {
  * memory, or no thread can be made; the descriptor stays open then.
  */
 struct writer *writer_new(int fd, bool owned, size_t limit);
+
+/* The same for a target; its context stays the caller's. */
+struct writer *writer_new_for(const struct writer_target *target, size_t limit);
 
 /* Queues a copy of the line. 0, or -ENOBUFS, -ENOMEM, -EPIPE: it is lost, and counted. */
 int writer_put(struct writer *writer, const char *line, size_t length);
@@ -58,9 +70,8 @@ void writer_set_patience(struct writer *writer, uint64_t ns);
  */
 void writer_begin_lines(struct writer *writer, bool begin);
 
-/* Lines put after this go to fd; the (owned) descriptor before is closed when its lines are
- * written. */
-void writer_switch(struct writer *writer, int fd);
+/* Calls the target's renew() when the lines before are written. */
+void writer_renew(struct writer *writer);
 
 void writer_status(struct writer *writer, struct writer_status *status);
 
@@ -70,7 +81,10 @@ void writer_status(struct writer *writer, struct writer_status *status);
  */
 bool writer_drain(struct writer *writer, uint64_t deadline_ns, bool (*give_up)(void));
 
-/* Ends the thread. Lines that still wait are lost, and not counted any more. */
-void writer_free(struct writer *writer);
+/*
+ * Ends the thread. Lines that still wait are lost, and not counted any more. False: the thread
+ * hangs in a write that nothing ends, and still uses the target.
+ */
+bool writer_free(struct writer *writer);
 
 #endif

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads logs, independently of gradwatch's own reader: README, "The log"."""
+
+import json
+import pathlib
+import re
+import subprocess
+
+TABLE = []
+for byte in range(256):
+    for _ in range(8):
+        byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+    TABLE.append(byte)
+
+TAIL = re.compile(rb',"crc":"([0-9a-f]{8})"}')
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ TABLE[(crc ^ byte) & 255]
+    return crc ^ 0xFFFFFFFF
+
+
+def no_duplicates(pairs):
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def record_of(line):
+    """The record of a line without its newline; ValueError: it is damaged."""
+    tail = TAIL.fullmatch(line[-18:])
+    if not tail or crc32c(line[:-18]) != int(tail[1], 16):
+        raise ValueError("checksum")
+    record = json.loads(line, object_pairs_hook=no_duplicates)
+    assert list(record)[:2] == ["v", "type"] and list(record)[-1] == "crc"
+    return record
+
+
+def records_of(data):
+    """The whole records of the bytes of a segment, and the offsets of the lines that are none."""
+    records, damaged, offset = [], [], 0
+    for line in data.split(b"\n"):
+        try:
+            if line:
+                records.append(record_of(line))
+        except ValueError:
+            damaged.append(offset)
+        offset += len(line) + 1
+    return records, damaged
+
+
+def segments(folder):
+    return sorted(path for path in pathlib.Path(folder).glob("*.jsonl*"))
+
+
+def data_of(path):
+    if path.suffix == ".zst":
+        return subprocess.run(["zstd", "-dcq", path], capture_output=True, check=True).stdout
+    return path.read_bytes()
+
+
+def read(folder):
+    """All records of a log. It must be whole: no damage, no number missing."""
+    found = []
+    for path in segments(folder):
+        records, damaged = records_of(data_of(path))
+        assert not damaged, (path, damaged)
+        found += records
+    by_run = {}
+    for record in found:
+        if record["type"] == "header":
+            run = by_run.setdefault(record["run_id"], [])
+        run.append(record["seq"])
+    for numbers in by_run.values():
+        assert numbers == list(range(len(numbers)))
+    return found
+
+
+def so_far(folder):
+    """The whole records of a log that is written just now."""
+    return [
+        record
+        for path in segments(folder)
+        for record in (records_of(data_of(path))[0] if path.exists() else [])
+    ]
+
+
+NOTES = ("header", "close", "gap", "totals", "again")  # records that only logs have
+
+
+def events(folder):
+    """What --json has, too."""
+    without = ("seq", "crc")
+    return [
+        {key: value for key, value in record.items() if key not in without}
+        for record in read(folder)
+        if record["type"] not in NOTES
+    ]
