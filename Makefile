@@ -15,7 +15,7 @@ WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 CFLAGS   ?= -O2 -g
 CPPFLAGS += -D_GNU_SOURCE -Iinclude -Iuser -I$(BUILD)
 HARDEN   := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
-LDLIBS   += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
+LDLIBS   += $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lstdc++
 BPFFLAGS := -g -O2 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror -Iinclude -Ibpf
 
 SOURCES  := $(sort $(wildcard user/*/*.c))
@@ -176,7 +176,7 @@ coverage: ## write what is seen on which torch build, for doctor and README (lar
 bench: all ## side by side: unprobed, empty probe, gradwatch, bpftrace; then 100 files and 1,000 processes
 	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) run scale
 
-fuzz: ## fuzz the two ELF readers, the suppression parser and the records' reader, each for FUZZ_SECONDS (60)
+fuzz: ## fuzz the readers of ELF files, suppressions, records and logs, each for FUZZ_SECONDS (60)
 	$(Q)tests/fuzz/run.sh $(BUILD)/fuzz $(or $(FUZZ_SECONDS),60)
 
 # --- upkeep --------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fuzzes what reads bytes of others: tests/fuzz/run.sh BUILD_DIR SECONDS [inspect|binding|suppressions|records...]
+# Fuzzes what reads bytes of others: tests/fuzz/run.sh BUILD_DIR SECONDS [inspect|binding|suppressions|records|log...]
 # Each for so many seconds; without names all of them. Seeds of the ELF reader (inspect): small
 # libraries compiled here, and the real ones of GRADWATCH_TEST_LIBS (colon-separated).
 # Fails when there is a finding; it is kept in BUILD_DIR, which also keeps the corpora.
@@ -14,7 +14,7 @@ root=$(cd "$here/../.." && pwd)
 compile() { # name sources and libraries...
 	name=$1
 	shift
-	clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fno-sanitize=vptr \
 		-D_GNU_SOURCE -I"$root/include" -I"$root/user" \
 		"$here/fuzz_$name.c" "$@" -o "$build/fuzz_$name"
 }
@@ -134,10 +134,45 @@ END
 fuzz_records() {
 	corpus=$build/corpus-records
 	compile records "$root"/user/model/*.c "$root"/user/base/*.c "$root"/user/output/*.c \
-		-ljansson
+		"$root"/user/log/[!plr]*.c -ljansson -lzstd -lxxhash
 	mkdir -p "$corpus"
 	record_seeds "$corpus"
 	run records "$corpus" -max_len=20000 -timeout=5
+}
+
+# Segments of two records, a file of --json, and all of these compressed.
+log_seeds() {
+	python3 - "$1" <<'END'
+import sys
+
+sys.path.insert(0, "tests/e2e")
+import logs
+
+lines = [
+    '{"v":1,"type":"header","host":"a","run_id":"0123456789abcdef","segment":1,"seq":0',
+    '{"v":1,"type":"finding","torch":{"file":null},"stack":[{"line":1}],"x":-1.5e3,"seq":1',
+    '{"v":1,"type":"close","reason":"end","types":{"finding":1},"seq":2',
+]
+whole = "".join(f'{line},"crc":"{logs.crc32c(line.encode()):08x}"}}\n' for line in lines)
+plain = '{"v":1,"type":"start"}\n\n{"v":2,"type":"x","\\u00e4":[]}\n{"v":1,"type":"end"}\n'
+for name, text in (("segment", whole), ("cut", whole[:-30]), ("json", plain)):
+    with open(f"{sys.argv[1]}/{name}", "w") as file:
+        file.write(text)
+END
+	for name in segment json; do
+		zstd -qf --check "$1/$name" -o "$1/$name.zst"
+		cat "$1/$name.zst" "$1/$name.zst" >"$1/$name.twice"
+		gzip -c "$1/$name" >"$1/$name.gz"
+	done
+}
+
+fuzz_log() {
+	corpus=$build/corpus-log
+	compile log "$root"/user/log/*.c "$root"/user/log/parse.cc "$root"/user/base/*.c \
+		-ljansson -lzstd -lz -lsimdjson -lstdc++
+	mkdir -p "$corpus"
+	log_seeds "$corpus"
+	run log "$corpus" -max_len=20000 -timeout=10
 }
 
 "$root/tools/deps.sh" build test fuzz
@@ -149,11 +184,13 @@ for target in "${@:-}"; do
 		fuzz_binding
 		fuzz_suppressions
 		fuzz_records
+		fuzz_log
 		;;
 	inspect) fuzz_inspect ;;
 	binding) fuzz_binding ;;
 	suppressions) fuzz_suppressions ;;
 	records) fuzz_records ;;
+	log) fuzz_log ;;
 	*)
 		echo "run.sh: no fuzz target '$target'" >&2
 		exit 2

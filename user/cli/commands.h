@@ -8,5 +8,6 @@
 int command_watch(const struct options *options);
 int command_release(const struct options *options);
 int command_doctor(const struct options *options);
+int command_verify(const struct options *options);
 
 #endif

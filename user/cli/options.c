@@ -152,7 +152,8 @@ void options_help(FILE *stream)
 	      "  gradwatch [OPTIONS] --all            every process of the host\n"
 	      "  gradwatch release PID ...            resume what --on-violation hold stopped\n"
 	      "  gradwatch doctor                     can this machine do it?\n"
-	      "  gradwatch doctor --pid N | FILE      what can be seen in this libtorch?\n\n",
+	      "  gradwatch doctor --pid N | FILE      what can be seen in this libtorch?\n"
+	      "  gradwatch verify FILE|DIR ...        is this log whole?\n\n",
 	      stream);
 	for (size_t i = 0; i < ROWS; i++)
 		print_row(stream, &rows[i]);
@@ -365,6 +366,12 @@ static int take_rest(struct options *options, int argc, char **argv, struct err 
 
 	if (options->command == COMMAND_RELEASE)
 		return take_pids(options, argc, argv, err);
+	if (options->command == COMMAND_VERIFY) {
+		options->files = argv + optind;
+		return optind < argc ? 0
+				     : err_set(err, -EINVAL,
+					       "which log? gradwatch verify FILE or folder");
+	}
 	if (optind >= argc)
 		return after_dashes ? err_set(err, -EINVAL, "no command after '--'") : 0;
 	if (options->command == COMMAND_DOCTOR) {
@@ -432,6 +439,26 @@ static int check_outputs(const struct options *options, struct err *err)
 	return 0;
 }
 
+/* The first word, if it is a command. */
+static bool take_command(struct options *options, const char *word)
+{
+	static const struct {
+		const char *name;
+		enum command command;
+	} commands[] = {
+		{"doctor", COMMAND_DOCTOR},
+		{"release", COMMAND_RELEASE},
+		{"verify", COMMAND_VERIFY},
+	};
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(word, commands[i].name)) {
+			options->command = commands[i].command;
+			return true;
+		}
+	return false;
+}
+
 int options_parse(struct options *options, int argc, char **argv, struct err *err)
 {
 	struct option longs[ROWS + 1] = {0};
@@ -445,8 +472,7 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 	enforcement_defaults(&options->act);
 	log_options_defaults(&options->log);
 	build_getopt(longs, shorts + 2);
-	if (argc > 1 && (!strcmp(argv[1], "doctor") || !strcmp(argv[1], "release"))) {
-		options->command = argv[1][0] == 'd' ? COMMAND_DOCTOR : COMMAND_RELEASE;
+	if (argc > 1 && take_command(options, argv[1])) {
 		argc--;
 		argv++;
 	}

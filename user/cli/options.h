@@ -18,6 +18,7 @@
 /* Exit statuses. With `-- CMD` the command's own comes first. */
 enum exit_status {
 	EXIT_OK = 0,
+	EXIT_DAMAGED = 1,    /* verify */
 	EXIT_BAD_USE = 2,    /* bad input, or this machine cannot do it: one line says why */
 	EXIT_VIOLATIONS = 3, /* --fail, and there were some */
 	EXIT_COMMAND_NOT_RUN = 126,
@@ -32,7 +33,14 @@ enum fail {
 	FAIL_UNKNOWN = 8, /* something was not seen */
 };
 
-enum command { COMMAND_WATCH, COMMAND_DOCTOR, COMMAND_RELEASE, COMMAND_HELP, COMMAND_VERSION };
+enum command {
+	COMMAND_WATCH,
+	COMMAND_DOCTOR,
+	COMMAND_RELEASE,
+	COMMAND_VERIFY,
+	COMMAND_HELP,
+	COMMAND_VERSION,
+};
 
 #define OPTIONS_MAX_PIDS 1024
 
@@ -56,6 +64,7 @@ struct options {
 	const char *btf_path; /* NULL: the kernel's own */
 	struct act_policy act;
 	const char *file;   /* doctor FILE */
+	char *const *files; /* verify FILE..., ended by NULL */
 	char *const *child; /* after "--", NULL: none */
 };
 

@@ -10,8 +10,6 @@
 #ifndef GRADWATCH_LOG_FORMAT_H
 #define GRADWATCH_LOG_FORMAT_H
 
-#include "gradwatch/abi.h"
-
 /* Adding a key does not change it; removing one or changing its meaning does. */
 #define LOG_SCHEMA    1
 
@@ -162,10 +160,15 @@ enum log_field {
 		FIELD_MAX,
 };
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 extern const char *const log_types[LOG_TYPE_MAX];
 extern const char *const log_fields[FIELD_MAX];
 
-/* The counters of the ledger, and what else can go wrong. */
-extern const char *const log_counters[GW_COUNTER_MAX];
+#ifdef __cplusplus
+}
+#endif
 
 #endif

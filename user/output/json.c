@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "log/counters.h"
 #include "log/format.h"
 #include "model/advice.h"
 #include "model/suppressions.h"

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The reader of logs gets any bytes, plain, as zstd and as gzip. Whatever they are: it comes to an
+ * end, what it gives as records is whole, and a file that gives none has a damage.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fence.h"
+#include "log/reader.h"
+
+/* All that is known of a record is looked at. */
+static void look_at(const struct record *record)
+{
+	struct value value, inner;
+	char text[64];
+	uint64_t sum = 0;
+
+	for (int field = 0; field < FIELD_MAX; field++) {
+		const struct value *at = &record->field[field];
+
+		if (at->kind == VALUE_STRING)
+			sum += strlen(at->text) + at->length;
+		if (value_get(at, "hits", &value) && value.kind == VALUE_NUMBER)
+			sum += value.number;
+		for (size_t i = 0; value_at(at, i, &value); i++)
+			sum += value_get(&value, "line", &inner);
+	}
+	memset(text, (int)sum, sizeof(text));
+}
+
+static void read_all(int fd, const char *name)
+{
+	struct reader *reader;
+	enum reader_item item;
+	uint64_t records = 0, damages = 0;
+
+	CHECK(!lseek(fd, 0, SEEK_SET));
+	reader = reader_new(fd, name);
+	CHECK(reader);
+	while ((item = reader_next(reader)) != READER_END) {
+		if (item == READER_RECORD) {
+			records++;
+			look_at(reader_record(reader));
+		} else {
+			damages += reader_damage(reader)->what[0] != '\0';
+		}
+	}
+	CHECK(records || damages);
+	CHECK(records == reader_state(reader)->records);
+	CHECK(damages == reader_state(reader)->damages);
+	reader_free(reader);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const char *const names[] = {"x.jsonl", "x.jsonl.zst", "x.jsonl.gz"};
+	int fd = memfd_create("log", MFD_CLOEXEC);
+
+	CHECK(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		read_all(fd, names[i]);
+	close(fd);
+	return 0;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A line of a log as a record: every byte of it is looked at, and what is known is found by field.
+ * The work is simdjson's; this is the border to C. The line is of unknown make: nesting, length and
+ * number of keys are bounded.
+ */
+#ifndef GRADWATCH_LOG_PARSE_H
+#define GRADWATCH_LOG_PARSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "log/format.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PARSE_PADDING  64   /* readable bytes behind a line */
+#define PARSE_KEYS_MAX 1000 /* of an object */
+#define PARSE_DEPTH    32
+
+enum value_kind {
+	VALUE_ABSENT,
+	VALUE_NULL,
+	VALUE_BOOL,     /* number: 0 or 1 */
+	VALUE_NUMBER,   /* a whole one, not negative */
+	VALUE_NEGATIVE, /* number: as a signed one */
+	VALUE_REAL,
+	VALUE_STRING, /* text[0..length), UTF-8; NUL behind it, and there may be some in it */
+	VALUE_ARRAY,
+	VALUE_OBJECT,
+};
+
+struct value {
+	enum value_kind kind;
+	size_t length;
+	union {
+		uint64_t number;
+		const char *text;
+	};
+	uint64_t inside[2]; /* parse.cc's, of an array or object */
+};
+
+/* Good until the parser's next line. */
+struct record {
+	enum log_type type;
+	struct value field[FIELD_MAX];
+	bool newer; /* of a schema that this version does not know all of */
+};
+
+struct parser;
+
+/* NULL when out of memory. */
+struct parser *parser_new(void);
+void parser_free(struct parser *parser);
+
+/*
+ * The record of line[0..length). NULL, or what is wrong with it: it is no record. A key that is
+ * there twice is wrong: readers would differ in which one they take.
+ */
+const char *parser_parse(struct parser *parser, const char *line, size_t length,
+			 struct record *record);
+
+/* The value of a key in an object; false: it has none, or is no object. */
+bool value_get(const struct value *object, const char *key, struct value *value);
+
+/* The array's element number n; false: there is none. Elements are found in order of n fastest. */
+bool value_at(const struct value *array, size_t n, struct value *value);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
