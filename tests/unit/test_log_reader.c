@@ -167,7 +167,9 @@ static int memory_file(const void *bytes, size_t size)
 /* What a file gives: which records there are, and what is damaged. */
 struct result {
 	uint64_t records, damages, sum; /* of the numbers of records */
-	uint64_t first_offset;          /* of a damage */
+	/* Damaged offsets within a frame can make a line that was there before again. */
+	uint64_t distinct;
+	uint64_t first_offset; /* of a damage */
 	const char *first_what;
 	struct reader_state state;
 };
@@ -176,6 +178,7 @@ static struct result read_fd(int fd, const char *name)
 {
 	struct reader *reader = reader_new(fd, name);
 	struct result result = {0};
+	bool seen[LINES_MAX] = {0};
 	enum reader_item item;
 
 	assert_non_null(reader);
@@ -187,6 +190,10 @@ static struct result read_fd(int fd, const char *name)
 
 			result.records++;
 			result.sum += seq->kind == VALUE_NUMBER ? seq->number : 0;
+			if (seq->kind == VALUE_NUMBER && seq->number < LINES_MAX) {
+				result.distinct += !seen[seq->number];
+				seen[seq->number] = true;
+			}
 			continue;
 		}
 		assert_non_null(damage->what);
@@ -351,7 +358,7 @@ static void test_zstd_damage(void **state)
 		/* Not all bytes of a frame matter. */
 		assert_true(result.damages || result.records == line_count);
 		/* Frames that are not hurt are read. */
-		assert_in_range(result.records, line_count - 20, line_count);
+		assert_in_range(result.distinct, line_count - 20, line_count);
 	}
 	for (size_t cut = 0; cut < size; cut += EVERY) {
 		result = read_bytes(packed, cut);
