@@ -24,7 +24,18 @@ TRACE = {
 }
 STACK = {"stack_status", "user", "stack"}
 FINDING = {
-    *("finding", "count", "fingerprint", "category", "severity", "trace", "kind", "from", "to", "certain"),
+    *(
+        "finding",
+        "count",
+        "fingerprint",
+        "category",
+        "severity",
+        "trace",
+        "kind",
+        "from",
+        "to",
+        "certain",
+    ),
     *(
         "restored",
         "duration_ns",
@@ -62,6 +73,7 @@ KEYS = {
             "stacks",
             "ledger",
             "counters",
+            "coverage",
         ),
     },
 }

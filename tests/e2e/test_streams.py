@@ -323,7 +323,20 @@ def watched(binary, puppet, enforced, reader, tmp_path):
         acted, storm = enforced(scene, count, env={**os.environ, "NAME": name}), puppet()
         options = ["--enforce-kinds", "make_fx", "--enforce-command", name, "--on-violation"]
         pids = ["--pid", acted.pid, "--pid", storm.pid]
-        command = [binary, "--json", "-vv", "--rate", 0, "--log", log, "--log-rotate", "size=1G", *pids, *options, *action]
+        command = [
+            binary,
+            "--json",
+            "-vv",
+            "--rate",
+            0,
+            "--log",
+            log,
+            "--log-rotate",
+            "size=1G",
+            *pids,
+            *options,
+            *action,
+        ]
         monitor = Process(list(map(str, command)), stdout=reader.writing)
         os.close(reader.writing)
         until(lambda: log_of(log, "start"))
@@ -364,9 +377,8 @@ def test_reader_that_stalls_while_processes_are_acted_in(watched, reader, action
     assert sum(notice["count"] for notice in notices) == notices[-1]["total"] > 0
     (whole,) = log_of(log, "end")
     assert notices[-1]["total"] == end["lost_output"] == whole["lost_output"]
-    assert (
-        len(reader.events) - len(notices) + end["lost_output"]
-        == sum(not any(is_of(line, note) for note in logs.NOTES) for line in lines_of(log))
+    assert len(reader.events) - len(notices) + end["lost_output"] == sum(
+        not any(is_of(line, note) for note in logs.NOTES) for line in lines_of(log)
     )
     assert f"lines of output lost: {end['lost_output']}" in monitor.stderr
     assert monitor.stderr.count("read too slowly") == 1

@@ -9,13 +9,13 @@
 
 #include "cli/unknown.h"
 
-static struct watch_result clean;
+static struct event_totals clean;
 static char reason[256];
 
-static bool is_unknown(const struct watch_result *result, uint64_t skipped, uint64_t too_late,
+static bool is_unknown(const struct event_totals *totals, uint64_t skipped, uint64_t too_late,
 		       uint64_t lost_output)
 {
-	const struct unknown_facts facts = {result, skipped, too_late, lost_output};
+	const struct unknown_facts facts = {totals, skipped, too_late, lost_output};
 
 	return unknown_reason(&facts, reason, sizeof(reason));
 }
@@ -23,11 +23,11 @@ static bool is_unknown(const struct watch_result *result, uint64_t skipped, uint
 static int reset(void **state)
 {
 	(void)state;
-	clean = (struct watch_result){.probed = 1};
-	clean.totals.counter[GW_HITS] = 10;
-	clean.totals.counter[GW_OUTSIDE] = 7;
-	clean.totals.counter[GW_FILTERED] = 2;
-	clean.totals.counter[GW_REDUNDANT] = 1;
+	clean = (struct event_totals){.coverage.probed = 1};
+	clean.counter[GW_HITS] = 10;
+	clean.counter[GW_OUTSIDE] = 7;
+	clean.counter[GW_FILTERED] = 2;
+	clean.counter[GW_REDUNDANT] = 1;
 	return 0;
 }
 
@@ -37,11 +37,11 @@ static void test_clean(void **state)
 	assert_false(is_unknown(&clean, 0, 0, 0));
 	assert_string_equal(reason, "");
 	/* What was seen and judged is known, and a name is not needed for it. */
-	clean.totals.counter[GW_REPORTED] = 3;
-	clean.totals.counter[GW_HITS] += 3;
-	clean.totals.counter[GW_DRIFTS] = 2;
-	clean.totals.counter[GW_NAMES_LOST] = 2;
-	clean.totals.violations = 3;
+	clean.counter[GW_REPORTED] = 3;
+	clean.counter[GW_HITS] += 3;
+	clean.counter[GW_DRIFTS] = 2;
+	clean.counter[GW_NAMES_LOST] = 2;
+	clean.violations = 3;
 	assert_false(is_unknown(&clean, 0, 0, 0));
 }
 
@@ -54,29 +54,29 @@ static void test_each_fact(void **state)
 	assert_non_null(strstr(reason, "before the probes were in place: 1"));
 	assert_true(is_unknown(&clean, 0, 0, 3));
 	assert_string_equal(reason, "lines of output lost: 3");
-	clean.totals.lost = 1;
+	clean.lost = 1;
 	assert_true(is_unknown(&clean, 0, 0, 0));
 	assert_string_equal(reason, "changes lost: 1");
 	reset(state);
-	clean.bad_records = 1;
+	clean.coverage.bad_records = 1;
 	assert_true(is_unknown(&clean, 0, 0, 0));
 	reset(state);
-	clean.missed = 1;
+	clean.coverage.missed = 1;
 	assert_true(is_unknown(&clean, 0, 0, 0));
 	reset(state);
-	clean.gaps = 5;
+	clean.coverage.mappings_lost = 5;
 	assert_true(is_unknown(&clean, 0, 0, 0));
 	assert_string_equal(reason, "records of new mappings lost: 5");
 	reset(state);
-	clean.refused = 6;
+	clean.coverage.refused = 6;
 	assert_true(is_unknown(&clean, 0, 0, 0));
 	assert_string_equal(reason, "processes that did not fit into the registry: 6");
 	reset(state);
-	clean.probed = 0;
+	clean.coverage.probed = 0;
 	assert_true(is_unknown(&clean, 1, 0, 0));
 	assert_string_equal(reason, "no libtorch was watched; libtorch files skipped: 1");
 	reset(state);
-	clean.totals.counter[GW_HITS]++;
+	clean.counter[GW_HITS]++;
 	assert_true(is_unknown(&clean, 0, 0, 0));
 	assert_non_null(strstr(reason, "ledger"));
 }
@@ -89,9 +89,9 @@ static void test_each_counter(void **state)
 		bool harmless = i == GW_DRIFTS || i == GW_NAMES_LOST || i == GW_DECISIONS_FULL;
 
 		reset(state);
-		clean.totals.counter[i] = 4;
+		clean.counter[i] = 4;
 		if (i == GW_THROTTLED)
-			clean.totals.counter[GW_HITS] += 4;
+			clean.counter[GW_HITS] += 4;
 		assert_int_equal(is_unknown(&clean, 0, 0, 0), !harmless);
 		assert_int_equal(strstr(reason, ": 4") != NULL, !harmless);
 	}
@@ -102,8 +102,8 @@ static void test_long(void **state)
 {
 	(void)state;
 	for (int i = 0; i < GW_COUNTER_MAX; i++)
-		clean.totals.counter[i] = UINT64_MAX - 1;
-	clean.probed = 0;
+		clean.counter[i] = UINT64_MAX - 1;
+	clean.coverage.probed = 0;
 	memset(reason, 'x', sizeof(reason));
 	assert_true(is_unknown(&clean, 1, 1, 1));
 	assert_int_equal(strlen(reason), sizeof(reason) - 1);

@@ -21,6 +21,11 @@ enum {
 	OPT_LOG_SYNC,
 	OPT_LOG_ROTATE,
 	OPT_LOG_PLAIN,
+	OPT_SINCE,
+	OPT_UNTIL,
+	OPT_HOST,
+	OPT_TRACE,
+	OPT_BASELINE,
 	OPT_FAIL,
 	OPT_FAIL_ON,
 	OPT_BEGAN,
@@ -65,6 +70,12 @@ static const struct row {
 	 "when a segment is closed, and how many are kept: size=64M (default), time=1h, records=N, "
 	 "keep=N"},
 	{"log-plain", NULL, OPT_LOG_PLAIN, "do not compress closed segments"},
+	{"since", "TIME", OPT_SINCE, "report: only from this time in UTC on, 2026-01-02T03:04"},
+	{"until", "TIME", OPT_UNTIL, "report: only before this time"},
+	{"host", "NAME", OPT_HOST, "report: only of this machine"},
+	{"trace", "N", OPT_TRACE, "report: trace N as a time line"},
+	{"baseline", "FILE", OPT_BASELINE,
+	 "report: compare with this log or folder; --fail is about what is new"},
 	{"fail", NULL, OPT_FAIL, "the same as --fail-on violation,drift,unknown"},
 	{"fail-on", "LIST", OPT_FAIL_ON,
 	 "exit with 3 if there was one of these that is not suppressed: violation, note, drift; or "
@@ -153,7 +164,8 @@ void options_help(FILE *stream)
 	      "  gradwatch release PID ...            resume what --on-violation hold stopped\n"
 	      "  gradwatch doctor                     can this machine do it?\n"
 	      "  gradwatch doctor --pid N | FILE      what can be seen in this libtorch?\n"
-	      "  gradwatch verify FILE|DIR ...        is this log whole?\n\n",
+	      "  gradwatch report FILE|DIR ...        what logs say\n"
+	      "  gradwatch verify FILE|DIR ...        are these logs whole?\n\n",
 	      stream);
 	for (size_t i = 0; i < ROWS; i++)
 		print_row(stream, &rows[i]);
@@ -190,6 +202,7 @@ static int set_kinds(struct options *options, const char *text, struct err *err)
 {
 	char word[64], all[KINDS_TEXT_SIZE];
 
+	options->kinds_given = true;
 	if (!kinds_parse(text, &options->kinds, word, sizeof(word)))
 		return 0;
 	kinds_text(all);
@@ -310,6 +323,20 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 	case OPT_LOG_PLAIN:
 		options->log.segments.plain = true;
 		return 0;
+	case OPT_SINCE:
+		options->report.since = optarg;
+		return report_options_time("--since", optarg, err);
+	case OPT_UNTIL:
+		options->report.until = optarg;
+		return report_options_time("--until", optarg, err);
+	case OPT_HOST:
+		options->report.host = optarg;
+		return 0;
+	case OPT_TRACE:
+		return report_options_trace(&options->report, optarg, err);
+	case OPT_BASELINE:
+		options->report.baseline = optarg;
+		return 0;
 	case OPT_FAIL:
 		if (!options->fail_on)
 			options->fail_on = FAIL_DEFAULT;
@@ -366,11 +393,11 @@ static int take_rest(struct options *options, int argc, char **argv, struct err 
 
 	if (options->command == COMMAND_RELEASE)
 		return take_pids(options, argc, argv, err);
-	if (options->command == COMMAND_VERIFY) {
+	if (options->command == COMMAND_VERIFY || options->command == COMMAND_REPORT) {
 		options->files = argv + optind;
 		return optind < argc ? 0
 				     : err_set(err, -EINVAL,
-					       "which log? gradwatch verify FILE or folder");
+					       "which log? gradwatch report FILE or folder");
 	}
 	if (optind >= argc)
 		return after_dashes ? err_set(err, -EINVAL, "no command after '--'") : 0;
@@ -428,8 +455,25 @@ static int check_outputs(const struct options *options, struct err *err)
 			err, -EINVAL,
 			"--json and --print-suppressions both say what the events look like: "
 			"use --log DIR for the first");
+	if (options->command != COMMAND_REPORT &&
+	    (options->report.since || options->report.until || options->report.host ||
+	     options->report.trace || options->report.baseline))
+		return err_set(err, -EINVAL,
+			       "--since, --until, --host, --trace and --baseline are for report");
 	if (options->command == COMMAND_WATCH)
 		return 0;
+	if (options->command == COMMAND_REPORT || options->command == COMMAND_VERIFY) {
+		bool report = options->command == COMMAND_REPORT;
+
+		if (options->all || options->print_suppressions || options->output_path ||
+		    options->log.segments.path || options->pid_count > report ||
+		    (!report && (options->json || options->fail_on || options->suppress_path)))
+			return err_set(err, -EINVAL,
+				       "report takes --json, --fail, --fail-on, --suppress, "
+				       "--kinds, one --pid, --since, --until, --host, --trace and "
+				       "--baseline; verify takes none");
+		return 0;
+	}
 	if (options->json || options->print_suppressions || options->output_path ||
 	    options->log.segments.path || options->fail_on)
 		return err_set(
@@ -448,6 +492,7 @@ static bool take_command(struct options *options, const char *word)
 	} commands[] = {
 		{"doctor", COMMAND_DOCTOR},
 		{"release", COMMAND_RELEASE},
+		{"report", COMMAND_REPORT},
 		{"verify", COMMAND_VERIFY},
 	};
 

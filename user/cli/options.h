@@ -13,6 +13,7 @@
 #include "act/policy.h"
 #include "base/err.h"
 #include "cli/log_options.h"
+#include "cli/report_options.h"
 #include "model/event.h"
 
 /* Exit statuses. With `-- CMD` the command's own comes first. */
@@ -37,6 +38,7 @@ enum command {
 	COMMAND_WATCH,
 	COMMAND_DOCTOR,
 	COMMAND_RELEASE,
+	COMMAND_REPORT,
 	COMMAND_VERIFY,
 	COMMAND_HELP,
 	COMMAND_VERSION,
@@ -54,17 +56,19 @@ struct options {
 	unsigned int fail_on; /* set of FAIL_: what is found ends with EXIT_VIOLATIONS */
 	int verbosity;
 	uint64_t idle_ns;
-	bool began_on;           /* only traces that began with grad on have violations */
-	unsigned int kinds;      /* set of model/kinds.h: others are only informed of */
+	bool began_on;      /* only traces that began with grad on have violations */
+	unsigned int kinds; /* set of model/kinds.h: others are only informed of */
+	bool kinds_given;
 	uint32_t rate;           /* changes told per second and thread, 0: no limit */
 	const char *output_path; /* of events, "-": standard output; NULL: the default */
 	struct log_options log;
+	struct report_options report;
 	const char *suppress_path; /* NULL: none */
 	bool print_suppressions;
 	const char *btf_path; /* NULL: the kernel's own */
 	struct act_policy act;
 	const char *file;   /* doctor FILE */
-	char *const *files; /* verify FILE..., ended by NULL */
+	char *const *files; /* report, verify: ended by NULL */
 	char *const *child; /* after "--", NULL: none */
 };
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/str.h"
+#include "model/model.h"
 
 struct reasons {
 	char *text;
@@ -56,22 +57,22 @@ static void add_counters(struct reasons *reasons, const uint64_t *counter)
 
 bool unknown_reason(const struct unknown_facts *facts, char *reason, size_t size)
 {
-	const struct event_totals *totals = &facts->result->totals;
+	const struct event_totals *totals = facts->totals;
+	const struct event_coverage *coverage = &totals->coverage;
 	struct reasons reasons = {.text = reason, .size = size};
 
 	reason[0] = '\0';
-	if (!facts->result->probed)
+	if (!coverage->probed)
 		reasons.length = (size_t)snprintf(reason, size, "no libtorch was watched");
 	if (!model_ledger_balances(totals->counter))
 		add(&reasons, "the ledger does not balance; hits", totals->counter[GW_HITS]);
 	add(&reasons, "libtorch files skipped", facts->skipped);
 	add(&reasons, "processes that had ended before the probes were in place", facts->too_late);
-	add(&reasons, "processes that had ended before they could be looked at",
-	    facts->result->missed);
-	add(&reasons, "records of new mappings lost", facts->result->gaps);
-	add(&reasons, "processes that did not fit into the registry", facts->result->refused);
+	add(&reasons, "processes that had ended before they could be looked at", coverage->missed);
+	add(&reasons, "records of new mappings lost", coverage->mappings_lost);
+	add(&reasons, "processes that did not fit into the registry", coverage->refused);
 	add(&reasons, "changes lost", totals->lost);
-	add(&reasons, "records of another format", facts->result->bad_records);
+	add(&reasons, "records of another format", coverage->bad_records);
 	add(&reasons, "lines of output lost", facts->lost_output);
 	add_counters(&reasons, totals->counter);
 	return reasons.length > 0;

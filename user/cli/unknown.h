@@ -7,10 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "watch/watch.h"
+#include "model/event.h"
 
 struct unknown_facts {
-	const struct watch_result *result;
+	const struct event_totals *totals;
 	uint64_t skipped;     /* libtorch files that cannot be watched */
 	uint64_t too_late;    /* processes that had ended when their probes were in place */
 	uint64_t lost_output; /* lines */

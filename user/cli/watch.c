@@ -124,7 +124,7 @@ static int status_of_fail(const struct watch_result *result, const struct output
 			  unsigned int fail_on)
 {
 	const struct unknown_facts facts = {
-		.result = result,
+		.totals = &result->totals,
 		.skipped = outputs->skipped,
 		.too_late = outputs->too_late,
 		.lost_output = outputs->lost,
@@ -145,11 +145,11 @@ static int status_of_result(const struct options *options, const struct watch_re
 {
 	int failed = EXIT_OK;
 
-	if (result->bad_records)
+	if (result->totals.coverage.bad_records)
 		log_warn("%llu %s of another format ignored",
-			 (unsigned long long)result->bad_records,
-			 result->bad_records == 1 ? "record was" : "records were");
-	if (!result->probed && !options->all && !(options->fail_on & FAIL_UNKNOWN))
+			 (unsigned long long)result->totals.coverage.bad_records,
+			 result->totals.coverage.bad_records == 1 ? "record was" : "records were");
+	if (!result->totals.coverage.probed && !options->all && !(options->fail_on & FAIL_UNKNOWN))
 		log_warn("no libtorch that can be watched was loaded: nothing was seen");
 	if (options->fail_on)
 		failed = status_of_fail(result, outputs, options->fail_on);
@@ -157,7 +157,7 @@ static int status_of_result(const struct options *options, const struct watch_re
 		return result->command_status;
 	if (failed)
 		return failed;
-	return !result->probed && options->pid_count ? EXIT_BAD_USE : EXIT_OK;
+	return !result->totals.coverage.probed && options->pid_count ? EXIT_BAD_USE : EXIT_OK;
 }
 
 int command_watch(const struct options *options)

@@ -144,7 +144,13 @@
 	X(TOTALS, "totals")                                                                        \
 	X(FIRST_SEQ, "first_seq")                                                                  \
 	X(LAST_SEQ, "last_seq")                                                                    \
-	X(REMOVED, "removed")
+	X(REMOVED, "removed")                                                                      \
+	X(COVERAGE, "coverage")                                                                    \
+	X(PROBED, "probed")                                                                        \
+	X(MISSED, "missed")                                                                        \
+	X(MAPPINGS_LOST, "mappings_lost")                                                          \
+	X(REFUSED, "refused")                                                                      \
+	X(BAD_RECORDS, "bad_records")
 
 enum log_type {
 #define X(name, text) LOG_TYPE_##name,

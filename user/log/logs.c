@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <uthash.h>
 
 #include "base/str.h"
+#include "base/table.h"
 #include "log/folder.h"
 
 #define FOLDER_DEPTH 8
@@ -184,6 +184,10 @@ static struct run *run_of_key(struct logs *logs, const char *key)
 	str_format(known->run.key, sizeof(known->run.key), "%s", key);
 	known->run.index = logs->runs;
 	HASH_ADD_STR(logs->by_key, run.key, known);
+	if (!known->hh.tbl) {
+		free(known);
+		return NULL;
+	}
 	logs->run[logs->runs++] = known;
 	return &known->run;
 }

@@ -216,6 +216,15 @@ struct event_action {
 	char detail[160];     /* "" when there is nothing to add */
 };
 
+/* What was looked at, and what was not; of END, else zeros. */
+struct event_coverage {
+	uint64_t probed;        /* times a probed libtorch was met in a process */
+	uint64_t missed;        /* processes that had ended before they could be looked at */
+	uint64_t mappings_lost; /* records of new mappings */
+	uint64_t refused;       /* processes that the registry had no room for */
+	uint64_t bad_records;   /* of another format */
+};
+
 struct event_totals {
 	uint64_t processes, traces, violations, lost;
 	uint64_t lost_output; /* lines of all outputs that were not written; the caller adds it */
@@ -229,6 +238,7 @@ struct event_totals {
 	uint64_t stacks[GW_STACK_MAX];           /* of changes and drifts, by how they ended */
 	uint64_t actions[ACTION_OUTCOME_MAX];
 	uint64_t counter[GW_COUNTER_MAX];
+	struct event_coverage coverage;
 };
 
 struct event {

@@ -573,6 +573,11 @@ void model_counters(struct model *model, const uint64_t counter[GW_COUNTER_MAX],
 	tell_totals(model, now);
 }
 
+void model_coverage(struct model *model, const struct event_coverage *coverage)
+{
+	model->totals.coverage = *coverage;
+}
+
 void model_finish(struct model *model, uint64_t now)
 {
 	struct event event = {.type = EVENT_END, .time = now};
@@ -593,6 +598,7 @@ void model_totals(const struct model *model, struct event_totals *totals)
 {
 	*totals = model->totals;
 	totals->suppressions = model->options.suppressions;
+	totals->coverage.bad_records = model->bad_records;
 	totals->findings_forgotten = findings_forgotten(model->findings);
 }
 

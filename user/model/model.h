@@ -116,6 +116,9 @@ void model_process_ended(struct model *model, uint32_t pid, uint64_t start_time,
  */
 void model_counters(struct model *model, const uint64_t counter[GW_COUNTER_MAX], uint64_t now);
 
+/* What the caller knows of what was looked at, for the totals; bad_records is the model's. */
+void model_coverage(struct model *model, const struct event_coverage *coverage);
+
 /* Emits END with the totals; nothing after that. */
 void model_finish(struct model *model, uint64_t now);
 

@@ -357,6 +357,20 @@ static void put_suppressions(struct line *line, const struct suppressions *suppr
 		line->failed = json_array_append_new(unused, json_integer(number));
 }
 
+static void put_coverage(struct line *line, const struct event_coverage *coverage)
+{
+	struct line inner = put_object(line, KEY(COVERAGE));
+
+	if (inner.failed)
+		return;
+	put_number(&inner, KEY(PROBED), coverage->probed);
+	put_number(&inner, KEY(MISSED), coverage->missed);
+	put_number(&inner, KEY(MAPPINGS_LOST), coverage->mappings_lost);
+	put_number(&inner, KEY(REFUSED), coverage->refused);
+	put_number(&inner, KEY(BAD_RECORDS), coverage->bad_records);
+	line->failed = inner.failed;
+}
+
 static void put_totals(struct line *line, const struct event_totals *totals)
 {
 	put_number(line, KEY(PROCESSES), totals->processes);
@@ -376,6 +390,7 @@ static void put_totals(struct line *line, const struct event_totals *totals)
 	put_stacks(line, totals->stacks);
 	put_counters(line, KEY(LEDGER), totals->counter, GW_HITS, GW_THROTTLED);
 	put_counters(line, KEY(COUNTERS), totals->counter, GW_UNREADABLE, GW_COUNTER_MAX - 1);
+	put_coverage(line, &totals->coverage);
 }
 
 static enum log_type type_of(enum event_type type)

@@ -511,8 +511,8 @@ static void take_records_while_detaching(struct watch *watch)
 
 static void finish(struct watch *watch, struct watch_result *result)
 {
-
 	struct model *model = watch->discover.model;
+	struct event_coverage coverage;
 
 	inherited_raise_priority(ENDING_NICE);
 	/* To remove the probes takes long: nobody may stand still for it. */
@@ -523,13 +523,15 @@ static void finish(struct watch *watch, struct watch_result *result)
 	take_records(watch, true);
 	stop_actor(watch);
 	collect_sweep(watch->collect, true);
+	coverage = (struct event_coverage){
+		.probed = watch->discover.probed,
+		.missed = watch->discover.missed,
+		.mappings_lost = watch->gaps,
+		.refused = processes_refused(watch->discover.processes),
+	};
+	model_coverage(model, &coverage);
 	model_finish(model, clock_monotonic());
 	model_totals(model, &result->totals);
-	result->bad_records = model_bad_records(model);
-	result->probed = watch->discover.probed;
-	result->missed = watch->discover.missed;
-	result->gaps = watch->gaps;
-	result->refused = processes_refused(watch->discover.processes);
 	if (watch->config->command)
 		result->command_status = spawn_exit_code(&watch->spawn);
 }

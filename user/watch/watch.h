@@ -34,12 +34,7 @@ struct watch_config {
 
 struct watch_result {
 	struct event_totals totals;
-	uint64_t bad_records;
-	unsigned int probed; /* times a probed libtorch was met in a process; 0: nothing watched */
-	uint64_t missed;     /* see struct discover */
-	uint64_t gaps;       /* records of new mappings that were lost */
-	uint64_t refused;    /* processes that the registry had no room for */
-	int command_status;  /* exit status of the command as a shell gives it */
+	int command_status; /* exit status of the command as a shell gives it */
 };
 
 /* 0, or a negative errno with the line for people in *err. Blocks until the end. */

@@ -1,0 +1,673 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "report/summary.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "base/table.h"
+#include "report/decode.h"
+#include "report/keep.h"
+
+#define SKIPPED_MAX 1000 /* different ones; the others are only counted */
+
+/* All findings of one fingerprint. */
+struct group {
+	struct summary_finding shown;
+	struct kept *kept; /* what shown.event is in */
+	UT_hash_handle hh;
+};
+
+/* A finding of a run, by its number there. */
+struct occurrence {
+	struct {
+		uint64_t run, number;
+	} key;
+	struct group *group; /* NULL: its record was not seen */
+	enum restored restored;
+	bool unwanted;         /* its record was seen, and is not asked for */
+	uint64_t before, last; /* its count before what is asked for, and at the end of that */
+	char time[RUN_TIME_SIZE];
+	UT_hash_handle hh;
+};
+
+/* That something was seen: a process of a run, or of a finding. */
+struct mark {
+	struct {
+		const void *of;
+		uint64_t run, pid, start;
+	} key;
+	UT_hash_handle hh;
+};
+
+struct run_facts {
+	struct event_totals told, counted;
+	uint64_t told_at; /* ns, 0: nothing was told */
+	bool ended;
+	uint64_t agains, skipped, too_late;
+};
+
+struct summary {
+	struct summary_filter filter;
+	bool filtered;
+	struct group *groups;
+	struct group **sorted;
+	size_t count;
+	struct occurrence *occurrences;
+	struct mark *marks;
+	struct run_facts *run;
+	size_t runs;
+	struct summary_skipped *skipped;
+	size_t skipped_count;
+	struct summary_facts facts;
+	struct decoded decoded;
+};
+
+struct summary *summary_new(const struct summary_filter *filter)
+{
+	struct summary *summary = calloc(1, sizeof(*summary));
+
+	if (!summary)
+		return NULL;
+	summary->filter = *filter;
+	if (!summary->filter.kinds)
+		summary->filter.kinds = KINDS_ALL;
+	summary->filtered = filter->since || filter->until || filter->host || filter->pid ||
+			    summary->filter.kinds != KINDS_ALL;
+	return summary;
+}
+
+void summary_free(struct summary *summary)
+{
+	struct group *group, *next_group;
+	struct occurrence *occurrence, *next_occurrence;
+	struct mark *mark, *next_mark;
+
+	if (!summary)
+		return;
+	HASH_ITER(hh, summary->groups, group, next_group)
+	{
+		HASH_DEL(summary->groups, group);
+		free(group->kept);
+		free(group);
+	}
+	HASH_ITER(hh, summary->occurrences, occurrence, next_occurrence)
+	{
+		HASH_DEL(summary->occurrences, occurrence);
+		free(occurrence);
+	}
+	HASH_ITER(hh, summary->marks, mark, next_mark)
+	{
+		HASH_DEL(summary->marks, mark);
+		free(mark);
+	}
+	free(summary->sorted);
+	free(summary->run);
+	free(summary->skipped);
+	free(summary);
+}
+
+static const char *text_of(const struct record *record, enum log_field field)
+{
+	return record->field[field].kind == VALUE_STRING ? record->field[field].text : "";
+}
+
+/* Times of this form are in order of their bytes; a part of one is before all that it begins. */
+static bool is_before(const struct summary_filter *filter, const struct record *record)
+{
+	return filter->since && strcmp(text_of(record, FIELD_TIME), filter->since) < 0;
+}
+
+bool summary_wants(const struct summary_filter *filter, const struct record *record)
+{
+	const char *time = text_of(record, FIELD_TIME);
+
+	if (is_before(filter, record) || (filter->until && strcmp(time, filter->until) >= 0))
+		return false;
+	if (filter->host && strcmp(filter->host, text_of(record, FIELD_HOST)) != 0)
+		return false;
+	return !filter->pid || record->field[FIELD_PID].kind != VALUE_NUMBER ||
+	       record->field[FIELD_PID].number == filter->pid;
+}
+
+static struct run_facts *facts_of(struct summary *summary, size_t index)
+{
+	while (index >= summary->runs) {
+		size_t runs = 2 * summary->runs + 8;
+		struct run_facts *more = realloc(summary->run, runs * sizeof(*more));
+
+		if (!more)
+			return NULL;
+		memset(more + summary->runs, 0, (runs - summary->runs) * sizeof(*more));
+		summary->run = more;
+		summary->runs = runs;
+	}
+	return &summary->run[index];
+}
+
+/* 1: it is new; 0: it was there; -ENOMEM. */
+static int put_mark(struct summary *summary, const void *of, const struct run *run,
+		    const struct event *event)
+{
+	struct mark *mark = calloc(1, sizeof(*mark)), *found;
+
+	if (!mark)
+		return -ENOMEM;
+	mark->key.of = of;
+	mark->key.run = run->index;
+	mark->key.pid = event->process.pid;
+	mark->key.start = event->process.start_time;
+	HASH_FIND(hh, summary->marks, &mark->key, sizeof(mark->key), found);
+	if (found) {
+		free(mark);
+		return 0;
+	}
+	HASH_ADD(hh, summary->marks, key, sizeof(mark->key), mark);
+	if (mark->hh.tbl)
+		return 1;
+	free(mark);
+	return -ENOMEM;
+}
+
+static struct occurrence *occurrence_of(struct summary *summary, const struct run *run,
+					uint64_t number)
+{
+	struct occurrence *occurrence = calloc(1, sizeof(*occurrence)), *found;
+
+	if (!occurrence)
+		return NULL;
+	occurrence->key.run = run->index;
+	occurrence->key.number = number;
+	HASH_FIND(hh, summary->occurrences, &occurrence->key, sizeof(occurrence->key), found);
+	if (found) {
+		free(occurrence);
+		return found;
+	}
+	HASH_ADD(hh, summary->occurrences, key, sizeof(occurrence->key), occurrence);
+	if (occurrence->hh.tbl)
+		return occurrence;
+	free(occurrence);
+	return NULL;
+}
+
+/* Earliest and latest; "" is none. */
+static void widen(char *first, char *last, const char *time)
+{
+	if (!*time)
+		return;
+	if (!*first || strcmp(time, first) < 0)
+		str_format(first, RUN_TIME_SIZE, "%s", time);
+	if (strcmp(time, last) > 0)
+		str_format(last, RUN_TIME_SIZE, "%s", time);
+}
+
+/* How often a finding has occurred by now. */
+static int add_count(struct summary *summary, const struct run *run, const struct record *record)
+{
+	struct occurrence *occurrence = occurrence_of(summary, run,
+						      decode_number(record, FIELD_FINDING));
+	uint64_t count = decode_number(record, FIELD_COUNT);
+
+	if (!occurrence)
+		return -ENOMEM;
+	if (is_before(&summary->filter, record) && count > occurrence->before)
+		occurrence->before = count;
+	if (summary_wants(&summary->filter, record) && count > occurrence->last) {
+		occurrence->last = count;
+		str_format(occurrence->time, sizeof(occurrence->time), "%s",
+			   text_of(record, FIELD_TIME));
+	}
+	return 0;
+}
+
+/* What is accepted now, whatever was accepted then. */
+static void suppress(const struct summary *summary, struct event *event)
+{
+	struct suppressions *suppressions = summary->filter.suppressions;
+	const struct event_frame *place = event_place(event);
+	int index;
+
+	if (!suppressions)
+		return;
+	index = suppressions_match(suppressions, event->finding.kind, place ? place->file : "",
+				   place ? place->function : "");
+	if (index < 0)
+		return;
+	suppressions_count(suppressions, index, 1);
+	event->finding.suppression = suppressions_name_of(suppressions, index);
+	event->finding.severity = SEVERITY_SUPPRESSED;
+}
+
+/* Worse: of a severity that comes first; put back is better than not. */
+static bool is_worse(const struct event_finding *one, const struct event_finding *other)
+{
+	if (one->severity != other->severity)
+		return one->severity < other->severity;
+	return one->restored != RESTORED_YES && other->restored == RESTORED_YES;
+}
+
+static struct group *group_of(struct summary *summary, const char *fingerprint)
+{
+	struct group *group;
+
+	HASH_FIND_STR(summary->groups, fingerprint, group);
+	if (group)
+		return group;
+	group = calloc(1, sizeof(*group));
+	if (!group)
+		return NULL;
+	str_format(group->shown.fingerprint, sizeof(group->shown.fingerprint), "%s", fingerprint);
+	HASH_ADD_STR(summary->groups, shown.fingerprint, group);
+	if (group->hh.tbl)
+		return group;
+	free(group);
+	return NULL;
+}
+
+static int show(struct group *group, const struct decoded *decoded, const char *host)
+{
+	struct kept *kept;
+
+	if (group->kept && !is_worse(&decoded->event.finding, &group->kept->event.finding))
+		return 0;
+	kept = keep(decoded, host);
+	if (!kept)
+		return -ENOMEM;
+	free(group->kept);
+	group->kept = kept;
+	group->shown.event = &kept->event;
+	group->shown.host = kept->host;
+	return 0;
+}
+
+static void count_finding(struct event_totals *totals, const struct event_finding *finding)
+{
+	totals->notes += finding->severity == SEVERITY_NOTE;
+	totals->findings += event_is_alarm(finding);
+	totals->drifts += event_is_alarm(finding) && finding->category == FINDING_DRIFT;
+	totals->suppressed += finding->severity == SEVERITY_SUPPRESSED;
+}
+
+static int add_finding(struct summary *summary, const struct run *run, const struct record *record,
+		       struct event_totals *totals)
+{
+	struct decoded *decoded = &summary->decoded;
+	struct event_finding *finding = &decoded->event.finding;
+	struct occurrence *occurrence;
+	struct group *group;
+	int code = add_count(summary, run, record);
+
+	if (!decode_finding(record, decoded) || !*finding->fingerprint) {
+		summary->facts.undecoded++;
+		return code;
+	}
+	suppress(summary, &decoded->event);
+	occurrence = occurrence_of(summary, run, finding->number);
+	if (code || !occurrence)
+		return -ENOMEM;
+	occurrence->unwanted = !(summary->filter.kinds >> finding->kind & 1) ||
+			       (summary->filter.pid &&
+				summary->filter.pid != decoded->event.process.pid);
+	if (occurrence->unwanted || occurrence->group)
+		return 0;
+	group = group_of(summary, finding->fingerprint);
+	if (!group)
+		return -ENOMEM;
+	occurrence->group = group;
+	occurrence->restored = finding->restored;
+	if (summary_wants(&summary->filter, record)) {
+		count_finding(totals, finding);
+		widen(group->shown.first, group->shown.last, text_of(record, FIELD_TIME));
+	}
+	code = put_mark(summary, group, run, &decoded->event);
+	if (code < 0)
+		return code;
+	group->shown.processes += (uint64_t)code;
+	return show(group, decoded, text_of(record, FIELD_HOST));
+}
+
+static int add_skipped(struct summary *summary, const struct record *record)
+{
+	const char *reason = text_of(record, FIELD_REASON);
+	struct summary_skipped *more;
+	struct event event;
+
+	decode_process(record, &event);
+	for (size_t i = 0; i < summary->skipped_count; i++)
+		if (!strncmp(summary->skipped[i].file, event.torch.file,
+			     sizeof(summary->skipped[i].file) - 1) &&
+		    !strncmp(summary->skipped[i].reason, reason,
+			     sizeof(summary->skipped[i].reason) - 1)) {
+			summary->skipped[i].count++;
+			return 0;
+		}
+	if (summary->skipped_count == SKIPPED_MAX)
+		return 0;
+	more = realloc(summary->skipped, (summary->skipped_count + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	summary->skipped = more;
+	more += summary->skipped_count++;
+	*more = (struct summary_skipped){.count = 1};
+	value_copy(&record->field[FIELD_REASON], more->reason, sizeof(more->reason));
+	(void)str_format(more->file, sizeof(more->file), "%s", event.torch.file);
+	return 0;
+}
+
+static int add_process(struct summary *summary, const struct run *run, const struct record *record,
+		       struct event_totals *totals)
+{
+	struct event event;
+	int code;
+
+	if (record->field[FIELD_PID].kind != VALUE_NUMBER)
+		return 0;
+	event.process.pid = (uint32_t)decode_number(record, FIELD_PID);
+	event.process.start_time = decode_number(record, FIELD_START_NS);
+	code = put_mark(summary, NULL, run, &event);
+	totals->processes += code > 0;
+	return code < 0 ? code : 0;
+}
+
+static void add_change(struct event_totals *totals, const struct record *record)
+{
+	if (decode_number(record, FIELD_INFO))
+		totals->infos++;
+	else
+		totals->violations++;
+}
+
+static void add_trace(struct summary *summary, struct event_totals *totals, bool began,
+		      enum trace_kind kind)
+{
+	if (!began) {
+		summary->facts.traces_open--;
+		return;
+	}
+	totals->traces++;
+	summary->facts.traces_open++;
+	summary->facts.traces_by_kind[kind]++;
+}
+
+static void add_action(struct event_totals *totals, const struct record *record)
+{
+	static const char *const outcome[ACTION_OUTCOME_MAX] = {
+		[ACTION_PERFORMED] = "performed", [ACTION_TOO_LATE] = "too_late",
+		[ACTION_REFUSED] = "refused",     [ACTION_DRY_RUN] = "dry_run",
+		[ACTION_LET_GO] = "let_go",
+	};
+
+	for (int i = 0; i < ACTION_OUTCOME_MAX; i++)
+		totals->actions[i] += !strcmp(text_of(record, FIELD_OUTCOME), outcome[i]);
+}
+
+static void take_totals(struct run_facts *facts, const struct record *record)
+{
+	uint64_t time = decode_number(record, FIELD_MONO_NS);
+
+	if (time < facts->told_at)
+		return;
+	facts->told_at = time;
+	facts->ended = record->type == LOG_TYPE_END;
+	decode_totals(record, &facts->told);
+}
+
+/* A record that counts. */
+static int take(struct summary *summary, const struct record *record, struct run_facts *facts)
+{
+	struct event_totals *totals = &facts->counted;
+	enum trace_kind kind = decode_kind(record);
+	bool of_kind = summary->filter.kinds >> kind & 1;
+
+	switch (record->type) {
+	case LOG_TYPE_ATTACHED:
+		summary->facts.attached++;
+		facts->too_late += decode_number(record, FIELD_TOO_LATE);
+		return 0;
+	case LOG_TYPE_SKIPPED:
+		facts->skipped++;
+		return add_skipped(summary, record);
+	case LOG_TYPE_VIOLATION:
+		if (of_kind)
+			add_change(totals, record);
+		return 0;
+	case LOG_TYPE_TRACE_BEGIN:
+	case LOG_TYPE_TRACE_END:
+		if (of_kind)
+			add_trace(summary, totals, record->type == LOG_TYPE_TRACE_BEGIN, kind);
+		return 0;
+	case LOG_TYPE_ACTION:
+		if (of_kind)
+			add_action(totals, record);
+		return 0;
+	case LOG_TYPE_LOST:
+		totals->lost += decode_number(record, FIELD_COUNT);
+		return 0;
+	case LOG_TYPE_LOST_OUTPUT:
+		totals->lost_output += decode_number(record, FIELD_COUNT);
+		return 0;
+	case LOG_TYPE_TOTALS:
+	case LOG_TYPE_END:
+		take_totals(facts, record);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+int summary_add(struct summary *summary, const struct run *run, const struct record *record)
+{
+	struct run_facts *facts = facts_of(summary, run->index);
+	int code;
+
+	if (!facts)
+		return -ENOMEM;
+	if (record->type == LOG_TYPE_FINDING)
+		code = add_finding(summary, run, record, &facts->counted);
+	else if (record->type == LOG_TYPE_AGAIN || record->type == LOG_TYPE_REPEATED)
+		code = add_count(summary, run, record);
+	else
+		code = 0;
+	if (code || !summary_wants(&summary->filter, record))
+		return code;
+	widen(summary->facts.first, summary->facts.last, text_of(record, FIELD_TIME));
+	code = add_process(summary, run, record, &facts->counted);
+	return code ? code : take(summary, record, facts);
+}
+
+/* How often each group has occurred, and in how many runs. */
+static int count_groups(struct summary *summary)
+{
+	struct occurrence *occurrence, *next;
+
+	HASH_ITER(hh, summary->occurrences, occurrence, next)
+	{
+		struct event of_run = {0};
+		struct group *group = occurrence->group;
+		const struct run run = {.index = occurrence->key.run};
+		int code;
+
+		if (occurrence->unwanted || occurrence->last <= occurrence->before)
+			continue;
+		if (!group) {
+			summary->facts.orphans++;
+			continue;
+		}
+		group->shown.count += occurrence->last - occurrence->before;
+		group->shown.restored[occurrence->restored]++;
+		widen(group->shown.first, group->shown.last, occurrence->time);
+		of_run.process.start_time = UINT64_MAX; /* of no process */
+		code = put_mark(summary, group, &run, &of_run);
+		if (code < 0)
+			return code;
+		group->shown.runs += (uint64_t)code;
+	}
+	return 0;
+}
+
+static int compare(const void *one, const void *other)
+{
+	const struct summary_finding *a = &(*(struct group *const *)one)->shown;
+	const struct summary_finding *b = &(*(struct group *const *)other)->shown;
+
+	if (is_worse(&a->event->finding, &b->event->finding))
+		return -1;
+	if (is_worse(&b->event->finding, &a->event->finding))
+		return 1;
+	if (a->count != b->count)
+		return a->count > b->count ? -1 : 1;
+	return strcmp(a->fingerprint, b->fingerprint);
+}
+
+static int sort(struct summary *summary)
+{
+	struct group *group, *next;
+
+	summary->sorted = calloc(HASH_COUNT(summary->groups) + 1, sizeof(struct group *));
+	if (!summary->sorted)
+		return -ENOMEM;
+	HASH_ITER(hh, summary->groups, group, next)
+	if (group->shown.count && group->kept)
+		summary->sorted[summary->count++] = group;
+	qsort(summary->sorted, summary->count, sizeof(struct group *), compare);
+	return 0;
+}
+
+static uint64_t larger(uint64_t one, uint64_t other)
+{
+	return one > other ? one : other;
+}
+
+static void add_totals(struct event_totals *sum, const struct event_totals *totals)
+{
+	sum->processes += totals->processes;
+	sum->traces += totals->traces;
+	sum->violations += totals->violations;
+	sum->infos += totals->infos;
+	sum->findings += totals->findings;
+	sum->drifts += totals->drifts;
+	sum->notes += totals->notes;
+	sum->suppressed += totals->suppressed;
+	sum->findings_forgotten += totals->findings_forgotten;
+	sum->lost += totals->lost;
+	sum->lost_output += totals->lost_output;
+	for (int i = 0; i < ACTION_OUTCOME_MAX; i++)
+		sum->actions[i] += totals->actions[i];
+	for (int i = 0; i < GW_COUNTER_MAX; i++)
+		sum->counter[i] += totals->counter[i];
+	sum->coverage.probed += totals->coverage.probed;
+	sum->coverage.missed += totals->coverage.missed;
+	sum->coverage.mappings_lost += totals->coverage.mappings_lost;
+	sum->coverage.refused += totals->coverage.refused;
+	sum->coverage.bad_records += totals->coverage.bad_records;
+}
+
+/* Whether a whole run with all its changes says the same in both ways. */
+static bool contradicts(const struct run *run, const struct run_facts *facts)
+{
+	const struct event_totals *told = &facts->told, *counted = &facts->counted;
+	struct numbers missing = {0};
+	bool whole = facts->ended && !strcmp(run->level, "changes") && !run->told.count &&
+		     !told->lost_output && !run_missing(run, &missing) && !missing.count;
+
+	numbers_free(&missing);
+	return whole && (told->findings != counted->findings || told->notes != counted->notes ||
+			 told->traces != counted->traces ||
+			 told->violations + told->infos != counted->violations + counted->infos +
+								   told->counter[GW_THROTTLED]);
+}
+
+/*
+ * A run that came to its end has told its totals. Of one that did not, the last totals are older
+ * than its last records: what is counted from these is more.
+ */
+static void add_run(struct summary *summary, const struct run *run, const struct run_facts *facts)
+{
+	struct event_totals totals = facts->told;
+	const struct event_totals *counted = &facts->counted;
+
+	summary->facts.skipped += facts->skipped;
+	summary->facts.too_late += facts->too_late;
+	if (summary->filtered || summary->filter.suppressions) {
+		struct event_totals only = *counted;
+
+		if (!summary->filtered) {
+			totals.findings = counted->findings;
+			totals.notes = counted->notes;
+			totals.suppressed = counted->suppressed;
+			only = totals;
+		}
+		only.drifts = counted->drifts;
+		memcpy(only.counter, facts->told.counter, sizeof(only.counter));
+		only.coverage = facts->told.coverage;
+		add_totals(&summary->facts.totals, &only);
+		summary->facts.runs_without_end += !facts->ended;
+		return;
+	}
+	if (contradicts(run, facts))
+		summary->facts.contradictions++;
+	if (!facts->ended) {
+		summary->facts.runs_without_end++;
+		totals.processes = larger(totals.processes, counted->processes);
+		totals.traces = larger(totals.traces, counted->traces);
+		totals.violations = larger(totals.violations, counted->violations);
+		totals.infos = larger(totals.infos, counted->infos);
+		totals.findings = larger(totals.findings, counted->findings);
+		totals.notes = larger(totals.notes, counted->notes);
+		totals.suppressed = larger(totals.suppressed, counted->suppressed);
+		totals.lost = larger(totals.lost, counted->lost);
+		totals.lost_output = larger(totals.lost_output, counted->lost_output);
+		for (int i = 0; i < ACTION_OUTCOME_MAX; i++)
+			totals.actions[i] = larger(totals.actions[i], counted->actions[i]);
+	}
+	totals.drifts = counted->drifts;
+	add_totals(&summary->facts.totals, &totals);
+}
+
+int summary_finish(struct summary *summary, const struct logs *logs)
+{
+	int code = count_groups(summary);
+
+	for (size_t i = 0; i < logs_runs(logs) && !code; i++) {
+		const struct run_facts *facts = facts_of(summary, i);
+
+		if (!facts)
+			return -ENOMEM;
+		add_run(summary, logs_run_at(logs, i), facts);
+	}
+	return code ? code : sort(summary);
+}
+
+size_t summary_findings(const struct summary *summary)
+{
+	return summary->count;
+}
+
+const struct summary_finding *summary_finding(const struct summary *summary, size_t n)
+{
+	return &summary->sorted[n]->shown;
+}
+
+const struct summary_finding *summary_find(const struct summary *summary, const char *fingerprint)
+{
+	struct group *group;
+
+	HASH_FIND_STR(summary->groups, fingerprint, group);
+	return group && group->shown.count && group->kept ? &group->shown : NULL;
+}
+
+size_t summary_skipped(const struct summary *summary)
+{
+	return summary->skipped_count;
+}
+
+const struct summary_skipped *summary_skipped_at(const struct summary *summary, size_t n)
+{
+	return &summary->skipped[n];
+}
+
+const struct summary_facts *summary_facts(const struct summary *summary)
+{
+	return &summary->facts;
+}
