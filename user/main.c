@@ -49,6 +49,8 @@ int main(int argc, char **argv)
 		return command_doctor(&options);
 	case COMMAND_RELEASE:
 		return command_release(&options);
+	case COMMAND_RECORD:
+		return command_record(&options);
 	case COMMAND_REPORT:
 		return command_report(&options);
 	case COMMAND_VERIFY:

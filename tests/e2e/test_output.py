@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is written where: text, JSON Lines, and who may have the log."""
 
-import json
 import os
 import re
 import signal

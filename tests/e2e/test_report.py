@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Logs of real runs, read after the fact: the answer is the live one, and damage is never hidden."""
+"""Logs of real runs, read after the fact: the live answer, and no damage is hidden."""
 
 import collections
 import gzip
@@ -292,3 +292,22 @@ def test_output_of_json_is_a_log(binary, any_target, tmp_path):
     assert one["totals"]["violations"] == other["totals"]["violations"]
     for key in ("fingerprint", "severity", "place"):
         assert [f[key] for f in one["findings"]] == [f[key] for f in other["findings"]]
+
+
+def test_record(binary, any_target, tmp_path):
+    """The short form for a job: the status is the command's, the report is beside the log."""
+    command = any_target.command(tmp_path, "kinds.py", "toggling")
+    folder = tmp_path / "job"
+    result = run(binary, "record", "--fail-on", "violation", "-o", folder, "--", *command)
+    assert result.returncode == 3, result.stderr
+    assert json.loads((folder / "report.json").read_text()) == json_of(binary, folder)
+    assert (folder / "report.txt").read_text() == report(binary, folder).stdout
+    assert "VIOLATION" in (folder / "report.txt").read_text()
+    # In the same folder again: the report is of both.
+    result = run(binary, "record", "-o", folder, "--", "sh", "-c", "exit 7")
+    assert result.returncode == 7
+    assert json.loads((folder / "report.json").read_text())["read"]["runs"] == 2
+    for wrong in (["-o", folder], ["--", "true"], ["-o", folder, "--pid", "1"]):
+        assert "record wants a folder and a command" in run(binary, "record", *wrong).stderr
+    result = run(binary, "record", "-o", tmp_path / "none" / "x", "--", "true")
+    assert result.returncode == 2

@@ -164,6 +164,7 @@ void options_help(FILE *stream)
 	      "  gradwatch release PID ...            resume what --on-violation hold stopped\n"
 	      "  gradwatch doctor                     can this machine do it?\n"
 	      "  gradwatch doctor --pid N | FILE      what can be seen in this libtorch?\n"
+	      "  gradwatch record -o DIR -- CMD ARGS  a command, with a log and a report in DIR\n"
 	      "  gradwatch report FILE|DIR ...        what logs say\n"
 	      "  gradwatch verify FILE|DIR ...        are these logs whole?\n\n",
 	      stream);
@@ -426,6 +427,12 @@ static int check_targets(const struct options *options, struct err *err)
 			return err_set(err, -EINVAL, "doctor takes --pid N or a file, one of them");
 		return 0;
 	}
+	if (options->command == COMMAND_RECORD)
+		return options->child && ways == 1 && options->output_path
+			       ? 0
+			       : err_set(err, -EINVAL,
+					 "record wants a folder and a command: gradwatch record -o "
+					 "DIR -- CMD");
 	if (options->command != COMMAND_WATCH || ways == 1)
 		return 0;
 	if (!ways)
@@ -460,7 +467,11 @@ static int check_outputs(const struct options *options, struct err *err)
 	     options->report.trace || options->report.baseline))
 		return err_set(err, -EINVAL,
 			       "--since, --until, --host, --trace and --baseline are for report");
-	if (options->command == COMMAND_WATCH)
+	if (options->command == COMMAND_RECORD && (options->json || options->log.segments.path))
+		return err_set(err, -EINVAL,
+			       "record has a log of its own, in the folder of --output; --json and "
+			       "--log are for watching without it");
+	if (options->command == COMMAND_WATCH || options->command == COMMAND_RECORD)
 		return 0;
 	if (options->command == COMMAND_REPORT || options->command == COMMAND_VERIFY) {
 		bool report = options->command == COMMAND_REPORT;
@@ -490,9 +501,8 @@ static bool take_command(struct options *options, const char *word)
 		const char *name;
 		enum command command;
 	} commands[] = {
-		{"doctor", COMMAND_DOCTOR},
-		{"release", COMMAND_RELEASE},
-		{"report", COMMAND_REPORT},
+		{"doctor", COMMAND_DOCTOR}, {"release", COMMAND_RELEASE},
+		{"record", COMMAND_RECORD}, {"report", COMMAND_REPORT},
 		{"verify", COMMAND_VERIFY},
 	};
 

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/damages.h"
+#include "cli/reports.h"
 #include "cli/unknown.h"
 #include "report/timeline.h"
 
@@ -164,17 +165,45 @@ static int tell_failures(unsigned int found)
 	return EXIT_VIOLATIONS;
 }
 
+static int print_report(FILE *stream, const struct report *report, bool json)
+{
+	int code = 0;
+
+	if (json)
+		code = report_json(stream, report);
+	else
+		report_text(stream, report);
+	if (!code && (fflush(stream) || ferror(stream)))
+		code = errno ? -errno : -EIO;
+	return code;
+}
+
+int reports_write(FILE *stream, const char *path, bool json)
+{
+	const struct summary_filter filter = {0};
+	struct source source = {.logs = logs_new(), .summary = summary_new(&filter)};
+	struct report report = {.summary = source.summary, .logs = source.logs};
+	int code = source.logs && source.summary ? logs_add(source.logs, path) : -ENOMEM;
+
+	if (!code) {
+		read_source(&source, &filter, NULL);
+		report.damages = source.damages;
+		report.unknown = source.unknown;
+		code = print_report(stream, &report, json);
+	}
+	close_source(&source);
+	return code;
+}
+
 static int write_report(const struct options *options, const struct report *report,
 			struct timeline *timeline)
 {
 	int code = 0;
 
-	if (options->json)
-		code = report_json(stdout, report);
-	else if (timeline)
+	if (timeline && !options->json)
 		timeline_text(stdout, timeline);
 	else
-		report_text(stdout, report);
+		code = print_report(stdout, report, options->json);
 	if (timeline && !timeline_count(timeline) && !options->json)
 		log_warn("no trace %" PRIu64 " in the log", options->report.trace);
 	if (code || fflush(stdout) || ferror(stdout)) {
