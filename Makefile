@@ -24,7 +24,7 @@ OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o) $(SOURCES_CXX:%.cc=$(BUILD)/%.o)
 BPF_SRC  := $(sort $(wildcard bpf/*.bpf.c))
 SKELS    := $(BPF_SRC:bpf/%.bpf.c=$(BUILD)/skel/%.skel.h)
 UNIT     := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/test_*.c)))
-C_FILES   = $(shell find bpf include tests user -name '*.[ch]' ! -name vmlinux.h)
+C_FILES   = $(shell find bpf include tests user '(' -name '*.[ch]' -o -name '*.cc' ')' ! -name vmlinux.h)
 
 ifeq ($(V),1)
 Q :=

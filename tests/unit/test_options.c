@@ -177,6 +177,81 @@ static void takes_a_log(void **state)
 	}
 }
 
+static void takes_what_is_to_be_read(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("report", "a", "b", NULL), 0);
+	assert_int_equal(options.command, COMMAND_REPORT);
+	assert_string_equal(options.files[0], "a");
+	assert_string_equal(options.files[1], "b");
+	assert_null(options.files[2]);
+	assert_false(options.kinds_given);
+	assert_int_equal(parse("report", "--kinds", "make_fx", "--pid", "5", "--json", "--fail",
+			       "--host", "h", "--trace", "9", "--baseline", "old", "a", NULL),
+			 0);
+	assert_true(options.kinds_given);
+	assert_int_equal(options.report.trace, 9);
+	assert_string_equal(options.report.host, "h");
+	assert_string_equal(options.report.baseline, "old");
+	assert_int_equal(parse("report", "a", "--json", "b", NULL), 0);
+	assert_true(options.json);
+	assert_string_equal(options.files[1], "b");
+	assert_int_equal(parse("verify", "a", NULL), 0);
+	assert_int_equal(options.command, COMMAND_VERIFY);
+	assert_int_equal(parse("report", NULL), -EINVAL);
+	refuses("which log?");
+	assert_int_equal(parse("verify", "--json", "a", NULL), -EINVAL);
+	assert_int_equal(parse("report", "--all", "a", NULL), -EINVAL);
+	assert_int_equal(parse("report", "--pid", "1", "--pid", "2", "a", NULL), -EINVAL);
+	refuses("one --pid");
+	assert_int_equal(parse("report", "--trace", "x", "a", NULL), -EINVAL);
+	refuses("number of a trace");
+	assert_int_equal(parse("--trace", "1", "--all", NULL), -EINVAL);
+	refuses("are for report");
+	assert_int_equal(parse("record", "-o", "d", "--", "true", NULL), 0);
+	assert_int_equal(options.command, COMMAND_RECORD);
+	assert_int_equal(parse("record", "--", "true", NULL), -EINVAL);
+	refuses("-o DIR -- CMD");
+	assert_int_equal(parse("record", "-o", "d", "--json", "--", "true", NULL), -EINVAL);
+	refuses("a log of its own");
+}
+
+static void takes_times(void **state)
+{
+	static const char *const good[][2] = {
+		{"2026-01-02", "2026-01-02"},
+		{"2026-01-02T03", "2026-01-02T03"},
+		{"2026-01-02 03:04", "2026-01-02T03:04"},
+		{"2026-01-02T03:04:05Z", "2026-01-02T03:04:05"},
+		{"2026-01-02T03:04:05.678901234Z", "2026-01-02T03:04:05.678901234"},
+	};
+	static const char *const bad[] = {"",
+					  "2026",
+					  "2026-1-2",
+					  "yesterday",
+					  "2026-01-02T",
+					  "2026-01-02T03:0",
+					  "2026-01-02X03",
+					  "2026-01-02T03:04:05.",
+					  "03:04"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "%s", good[i][0]);
+		assert_int_equal(parse("report", "--since", text, "a", NULL), 0);
+		assert_string_equal(options.report.since, good[i][1]);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "%s", bad[i]);
+		assert_int_equal(parse("report", "--until", text, "a", NULL), -EINVAL);
+		refuses("--until wants a time in UTC");
+	}
+}
+
 /* Every line fits into a terminal, and every option that has a default names it. */
 static void help_fits(void **state)
 {
@@ -323,6 +398,8 @@ int main(void)
 		cmocka_unit_test(takes_pids),
 		cmocka_unit_test(takes_an_output),
 		cmocka_unit_test(takes_a_log),
+		cmocka_unit_test(takes_what_is_to_be_read),
+		cmocka_unit_test(takes_times),
 		cmocka_unit_test(help_fits),
 		cmocka_unit_test(takes_enforcement),
 		cmocka_unit_test(refuses_enforcement),

@@ -518,6 +518,7 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 {
 	struct option longs[ROWS + 1] = {0};
 	char shorts[2 * ROWS + 3] = "+:"; /* stop at the first word; report a missing value */
+	const char *known = shorts;
 	int follow = -1, id, code;
 
 	memset(options, 0, sizeof(*options));
@@ -531,8 +532,11 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 		argc--;
 		argv++;
 	}
-	optind = 1;
-	while ((id = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+	optind = 0; /* of the GNU kind: begins anew, in either order */
+	/* Where there is no command to be run, options may come behind files. */
+	if (options->command == COMMAND_REPORT || options->command == COMMAND_VERIFY)
+		known++;
+	while ((id = getopt_long(argc, argv, known, longs, NULL)) != -1) {
 		if (id == ':')
 			return err_set(err, -EINVAL, "%s needs a value (see --help)",
 				       argv[optind - 1]);

@@ -20,6 +20,9 @@ int report_options_time(const char *option, char *text, struct err *err)
 	for (size_t i = 0; i < length && i < sizeof(form) - 1; i++)
 		if (form[i] == '9' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
 			length = 0;
+	/* What records have: nanoseconds. */
+	if (length > 20 && text[19] == '.' && strspn(text + 20, "0123456789") == length - 20)
+		length = 19;
 	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 		if (length == ends[i])
 			return 0;

@@ -55,17 +55,14 @@ static void close_file(struct logs *logs)
 
 void logs_free(struct logs *logs)
 {
-	struct known *known, *following;
-
 	if (!logs)
 		return;
 	close_file(logs);
-	HASH_ITER(hh, logs->by_key, known, following)
-	{
-		HASH_DEL(logs->by_key, known);
-		numbers_free(&known->run.seen);
-		numbers_free(&known->run.told);
-		free(known);
+	HASH_CLEAR(hh, logs->by_key);
+	for (size_t i = 0; i < logs->runs; i++) {
+		numbers_free(&logs->run[i]->run.seen);
+		numbers_free(&logs->run[i]->run.told);
+		free(logs->run[i]);
 	}
 	for (size_t i = 0; i < logs->paths; i++)
 		free(logs->path[i]);
@@ -120,7 +117,7 @@ static int add_folder(struct logs *logs, const char *path, int depth)
 	char **names = folder < 0 ? NULL : folder_names(folder, "");
 	int code = names ? 0 : -errno;
 
-	for (size_t i = 0; !code && names[i]; i++) {
+	for (size_t i = 0; names && names[i] && !code; i++) {
 		struct stat file;
 		char *inner;
 
@@ -151,15 +148,19 @@ int logs_add(struct logs *logs, const char *path)
 	struct stat file;
 	int code;
 
-	if (strcmp(path, "-") != 0 && stat(path, &file))
+	if (!strcmp(path, "-"))
+		return add_path(logs, strdup(path));
+	if (stat(path, &file))
 		return -errno;
-	if (!strcmp(path, "-") || !S_ISDIR(file.st_mode))
+	if (!S_ISDIR(file.st_mode))
 		return add_path(logs, strdup(path));
 	code = add_folder(logs, path, 0);
 	if (code)
 		return code;
+	if (logs->paths == before)
+		return -ENOENT;
 	qsort(logs->path + before, logs->paths - before, sizeof(*logs->path), compare);
-	return logs->paths > before ? 0 : -ENOENT;
+	return 0;
 }
 
 static struct run *run_of_key(struct logs *logs, const char *key)

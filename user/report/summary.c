@@ -479,10 +479,8 @@ int summary_add(struct summary *summary, const struct run *run, const struct rec
 /* How often each group has occurred, and in how many runs. */
 static int count_groups(struct summary *summary)
 {
-	struct occurrence *occurrence, *next;
-
-	HASH_ITER(hh, summary->occurrences, occurrence, next)
-	{
+	for (struct occurrence *occurrence = summary->occurrences; occurrence;
+	     occurrence = occurrence->hh.next) {
 		struct event of_run = {0};
 		struct group *group = occurrence->group;
 		const struct run run = {.index = occurrence->key.run};
@@ -522,14 +520,12 @@ static int compare(const void *one, const void *other)
 
 static int sort(struct summary *summary)
 {
-	struct group *group, *next;
-
 	summary->sorted = calloc(HASH_COUNT(summary->groups) + 1, sizeof(struct group *));
 	if (!summary->sorted)
 		return -ENOMEM;
-	HASH_ITER(hh, summary->groups, group, next)
-	if (group->shown.count && group->kept)
-		summary->sorted[summary->count++] = group;
+	for (struct group *group = summary->groups; group; group = group->hh.next)
+		if (group->shown.count && group->kept)
+			summary->sorted[summary->count++] = group;
 	qsort(summary->sorted, summary->count, sizeof(struct group *), compare);
 	return 0;
 }
