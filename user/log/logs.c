@@ -247,13 +247,13 @@ static void note_run(struct logs *logs, const struct record *record)
 /* Texts of this form are in order of time. */
 static void note_time(struct run *run, const struct record *record)
 {
-	char time[RUN_TIME_SIZE];
+	const struct value *time = &record->field[FIELD_TIME];
+	const char *text = time->kind == VALUE_STRING ? time->text : "";
 
-	value_copy(&record->field[FIELD_TIME], time, sizeof(time));
-	if (*time && (!*run->first || strcmp(time, run->first) < 0))
-		memcpy(run->first, time, sizeof(time));
-	if (*time && strcmp(time, run->last) > 0)
-		memcpy(run->last, time, sizeof(time));
+	if (*text && (!*run->first || strcmp(text, run->first) < 0))
+		value_copy(time, run->first, sizeof(run->first));
+	if (*text && strcmp(text, run->last) > 0)
+		value_copy(time, run->last, sizeof(run->last));
 	if (!*run->host)
 		value_copy(&record->field[FIELD_HOST], run->host, sizeof(run->host));
 }

@@ -14,7 +14,7 @@ void numbers_free(struct numbers *numbers)
 /* The first range that does not end before the number. */
 static size_t find(const struct numbers *numbers, uint64_t number)
 {
-	size_t low = 0, high = numbers->count;
+	size_t low = 0, high = numbers->range ? numbers->count : 0;
 
 	/* Records come in order: mostly it is behind the last one. */
 	if (high && numbers->range[high - 1].last < number)
@@ -34,12 +34,12 @@ bool numbers_contain(const struct numbers *numbers, uint64_t number)
 {
 	size_t at = find(numbers, number);
 
-	return at < numbers->count && numbers->range[at].first <= number;
+	return numbers->range && at < numbers->count && numbers->range[at].first <= number;
 }
 
 static int insert(struct numbers *numbers, size_t at, struct numbers_range range)
 {
-	if (numbers->count == numbers->room) {
+	if (!numbers->range || numbers->count == numbers->room) {
 		size_t room = 2 * numbers->room + 8;
 		struct numbers_range *more = realloc(numbers->range, room * sizeof(*more));
 
@@ -61,9 +61,9 @@ int numbers_add_range(struct numbers *numbers, uint64_t first, uint64_t last)
 	size_t from = find(numbers, first ? first - 1 : 0), to = from;
 	struct numbers_range *range = numbers->range;
 
-	while (to < numbers->count && (last == UINT64_MAX || range[to].first <= last + 1))
+	while (range && to < numbers->count && (last == UINT64_MAX || range[to].first <= last + 1))
 		to++;
-	if (from == to)
+	if (!range || from == to)
 		return insert(numbers, from, (struct numbers_range){first, last});
 	if (range[from].first > first)
 		range[from].first = first;

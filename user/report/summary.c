@@ -150,19 +150,19 @@ static struct run_facts *facts_of(struct summary *summary, size_t index)
 static int put_mark(struct summary *summary, const void *of, const struct run *run,
 		    const struct event *event)
 {
-	struct mark *mark = calloc(1, sizeof(*mark)), *found;
+	struct mark wanted = {.key = {.of = of,
+				      .run = run->index,
+				      .pid = event->process.pid,
+				      .start = event->process.start_time}};
+	struct mark *mark;
 
+	HASH_FIND(hh, summary->marks, &wanted.key, sizeof(wanted.key), mark);
+	if (mark)
+		return 0;
+	mark = calloc(1, sizeof(*mark));
 	if (!mark)
 		return -ENOMEM;
-	mark->key.of = of;
-	mark->key.run = run->index;
-	mark->key.pid = event->process.pid;
-	mark->key.start = event->process.start_time;
-	HASH_FIND(hh, summary->marks, &mark->key, sizeof(mark->key), found);
-	if (found) {
-		free(mark);
-		return 0;
-	}
+	mark->key = wanted.key;
 	HASH_ADD(hh, summary->marks, key, sizeof(mark->key), mark);
 	if (mark->hh.tbl)
 		return 1;
@@ -173,17 +173,16 @@ static int put_mark(struct summary *summary, const void *of, const struct run *r
 static struct occurrence *occurrence_of(struct summary *summary, const struct run *run,
 					uint64_t number)
 {
-	struct occurrence *occurrence = calloc(1, sizeof(*occurrence)), *found;
+	struct occurrence wanted = {.key = {.run = run->index, .number = number}};
+	struct occurrence *occurrence;
 
+	HASH_FIND(hh, summary->occurrences, &wanted.key, sizeof(wanted.key), occurrence);
+	if (occurrence)
+		return occurrence;
+	occurrence = calloc(1, sizeof(*occurrence));
 	if (!occurrence)
 		return NULL;
-	occurrence->key.run = run->index;
-	occurrence->key.number = number;
-	HASH_FIND(hh, summary->occurrences, &occurrence->key, sizeof(occurrence->key), found);
-	if (found) {
-		free(occurrence);
-		return found;
-	}
+	occurrence->key = wanted.key;
 	HASH_ADD(hh, summary->occurrences, key, sizeof(occurrence->key), occurrence);
 	if (occurrence->hh.tbl)
 		return occurrence;
