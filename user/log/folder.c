@@ -157,7 +157,7 @@ char **folder_names(int folder, const char *end)
 		closedir(stream);
 	else if (copy >= 0)
 		close(copy);
-	if (code) {
+	if (code || !names.name) {
 		folder_free_names(names.name);
 		errno = -code;
 		return NULL;
