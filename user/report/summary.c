@@ -9,18 +9,20 @@
 #include "base/table.h"
 #include "report/decode.h"
 #include "report/keep.h"
+#include "report/run_facts.h"
 
 #define SKIPPED_MAX 1000 /* different ones; the others are only counted */
 
 /* All findings of one fingerprint. */
 struct group {
+	struct table_item item;
 	struct summary_finding shown;
 	struct kept *kept; /* what shown.event is in */
-	UT_hash_handle hh;
 };
 
 /* A finding of a run, by its number there. */
 struct occurrence {
+	struct table_item item;
 	struct {
 		uint64_t run, number;
 	} key;
@@ -29,33 +31,23 @@ struct occurrence {
 	bool unwanted;         /* its record was seen, and is not asked for */
 	uint64_t before, last; /* its count before what is asked for, and at the end of that */
 	char time[RUN_TIME_SIZE];
-	UT_hash_handle hh;
 };
 
 /* That something was seen: a process of a run, or of a finding. */
 struct mark {
+	struct table_item item;
 	struct {
 		const void *of;
 		uint64_t run, pid, start;
 	} key;
-	UT_hash_handle hh;
-};
-
-struct run_facts {
-	struct event_totals told, counted;
-	uint64_t told_at; /* ns, 0: nothing was told */
-	bool ended;
-	uint64_t agains, skipped, too_late;
 };
 
 struct summary {
 	struct summary_filter filter;
 	bool filtered;
-	struct group *groups;
+	struct table groups, occurrences, marks; /* by fingerprint; by key */
 	struct group **sorted;
 	size_t count;
-	struct occurrence *occurrences;
-	struct mark *marks;
 	struct run_facts *run;
 	size_t runs;
 	struct summary_skipped *skipped;
@@ -71,6 +63,9 @@ struct summary *summary_new(const struct summary_filter *filter)
 	if (!summary)
 		return NULL;
 	summary->filter = *filter;
+	/* As many as there are: findings, processes and runs are what memory is for. */
+	summary->groups.capacity = summary->occurrences.capacity = SIZE_MAX;
+	summary->marks.capacity = SIZE_MAX;
 	if (!summary->filter.kinds)
 		summary->filter.kinds = KINDS_ALL;
 	summary->filtered = filter->since || filter->until || filter->host || filter->pid ||
@@ -80,28 +75,18 @@ struct summary *summary_new(const struct summary_filter *filter)
 
 void summary_free(struct summary *summary)
 {
-	struct group *group, *next_group;
-	struct occurrence *occurrence, *next_occurrence;
-	struct mark *mark, *next_mark;
+	struct table_item *item;
 
 	if (!summary)
 		return;
-	HASH_ITER(hh, summary->groups, group, next_group)
-	{
-		HASH_DEL(summary->groups, group);
-		free(group->kept);
-		free(group);
+	while ((item = table_pop(&summary->groups))) {
+		free(((struct group *)item)->kept);
+		free(item);
 	}
-	HASH_ITER(hh, summary->occurrences, occurrence, next_occurrence)
-	{
-		HASH_DEL(summary->occurrences, occurrence);
-		free(occurrence);
-	}
-	HASH_ITER(hh, summary->marks, mark, next_mark)
-	{
-		HASH_DEL(summary->marks, mark);
-		free(mark);
-	}
+	while ((item = table_pop(&summary->occurrences)))
+		free(item);
+	while ((item = table_pop(&summary->marks)))
+		free(item);
 	free(summary->sorted);
 	free(summary->run);
 	free(summary->skipped);
@@ -156,15 +141,13 @@ static int put_mark(struct summary *summary, const void *of, const struct run *r
 				      .start = event->process.start_time}};
 	struct mark *mark;
 
-	HASH_FIND(hh, summary->marks, &wanted.key, sizeof(wanted.key), mark);
-	if (mark)
+	if (table_find(&summary->marks, &wanted.key, sizeof(wanted.key)))
 		return 0;
 	mark = calloc(1, sizeof(*mark));
 	if (!mark)
 		return -ENOMEM;
 	mark->key = wanted.key;
-	HASH_ADD(hh, summary->marks, key, sizeof(mark->key), mark);
-	if (mark->hh.tbl)
+	if (!table_add(&summary->marks, &mark->item, &mark->key, sizeof(mark->key)))
 		return 1;
 	free(mark);
 	return -ENOMEM;
@@ -174,17 +157,17 @@ static struct occurrence *occurrence_of(struct summary *summary, const struct ru
 					uint64_t number)
 {
 	struct occurrence wanted = {.key = {.run = run->index, .number = number}};
-	struct occurrence *occurrence;
+	struct occurrence *occurrence = (struct occurrence *)table_find(
+		&summary->occurrences, &wanted.key, sizeof(wanted.key));
 
-	HASH_FIND(hh, summary->occurrences, &wanted.key, sizeof(wanted.key), occurrence);
 	if (occurrence)
 		return occurrence;
 	occurrence = calloc(1, sizeof(*occurrence));
 	if (!occurrence)
 		return NULL;
 	occurrence->key = wanted.key;
-	HASH_ADD(hh, summary->occurrences, key, sizeof(occurrence->key), occurrence);
-	if (occurrence->hh.tbl)
+	if (!table_add(&summary->occurrences, &occurrence->item, &occurrence->key,
+		       sizeof(occurrence->key)))
 		return occurrence;
 	free(occurrence);
 	return NULL;
@@ -246,19 +229,23 @@ static bool is_worse(const struct event_finding *one, const struct event_finding
 	return one->restored != RESTORED_YES && other->restored == RESTORED_YES;
 }
 
+static struct group *find_group(const struct summary *summary, const char *fingerprint)
+{
+	return (struct group *)table_find(&summary->groups, fingerprint, strlen(fingerprint));
+}
+
 static struct group *group_of(struct summary *summary, const char *fingerprint)
 {
-	struct group *group;
+	struct group *group = find_group(summary, fingerprint);
 
-	HASH_FIND_STR(summary->groups, fingerprint, group);
 	if (group)
 		return group;
 	group = calloc(1, sizeof(*group));
 	if (!group)
 		return NULL;
 	str_format(group->shown.fingerprint, sizeof(group->shown.fingerprint), "%s", fingerprint);
-	HASH_ADD_STR(summary->groups, shown.fingerprint, group);
-	if (group->hh.tbl)
+	if (!table_add(&summary->groups, &group->item, group->shown.fingerprint,
+		       strlen(group->shown.fingerprint)))
 		return group;
 	free(group);
 	return NULL;
@@ -401,17 +388,6 @@ static void add_action(struct event_totals *totals, const struct record *record)
 		totals->actions[i] += !strcmp(text_of(record, FIELD_OUTCOME), outcome[i]);
 }
 
-static void take_totals(struct run_facts *facts, const struct record *record)
-{
-	uint64_t time = decode_number(record, FIELD_MONO_NS);
-
-	if (time < facts->told_at)
-		return;
-	facts->told_at = time;
-	facts->ended = record->type == LOG_TYPE_END;
-	decode_totals(record, &facts->told);
-}
-
 /* A record that counts. */
 static int take(struct summary *summary, const struct record *record, struct run_facts *facts)
 {
@@ -448,7 +424,7 @@ static int take(struct summary *summary, const struct record *record, struct run
 		return 0;
 	case LOG_TYPE_TOTALS:
 	case LOG_TYPE_END:
-		take_totals(facts, record);
+		run_facts_take(facts, record);
 		return 0;
 	default:
 		return 0;
@@ -478,8 +454,8 @@ int summary_add(struct summary *summary, const struct run *run, const struct rec
 /* How often each group has occurred, and in how many runs. */
 static int count_groups(struct summary *summary)
 {
-	for (struct occurrence *occurrence = summary->occurrences; occurrence;
-	     occurrence = occurrence->hh.next) {
+	for (struct table_item *item = summary->occurrences.oldest; item; item = item->next) {
+		const struct occurrence *occurrence = (struct occurrence *)item;
 		struct event of_run = {0};
 		struct group *group = occurrence->group;
 		const struct run run = {.index = occurrence->key.run};
@@ -519,109 +495,24 @@ static int compare(const void *one, const void *other)
 
 static int sort(struct summary *summary)
 {
-	summary->sorted = calloc(HASH_COUNT(summary->groups) + 1, sizeof(struct group *));
+	summary->sorted = calloc(table_count(&summary->groups) + 1, sizeof(struct group *));
 	if (!summary->sorted)
 		return -ENOMEM;
-	for (struct group *group = summary->groups; group; group = group->hh.next)
+	for (struct table_item *item = summary->groups.oldest; item; item = item->next) {
+		struct group *group = (struct group *)item;
+
 		if (group->shown.count && group->kept)
 			summary->sorted[summary->count++] = group;
+	}
 	qsort(summary->sorted, summary->count, sizeof(struct group *), compare);
 	return 0;
 }
 
-static uint64_t larger(uint64_t one, uint64_t other)
-{
-	return one > other ? one : other;
-}
-
-static void add_totals(struct event_totals *sum, const struct event_totals *totals)
-{
-	sum->processes += totals->processes;
-	sum->traces += totals->traces;
-	sum->violations += totals->violations;
-	sum->infos += totals->infos;
-	sum->findings += totals->findings;
-	sum->drifts += totals->drifts;
-	sum->notes += totals->notes;
-	sum->suppressed += totals->suppressed;
-	sum->findings_forgotten += totals->findings_forgotten;
-	sum->lost += totals->lost;
-	sum->lost_output += totals->lost_output;
-	for (int i = 0; i < ACTION_OUTCOME_MAX; i++)
-		sum->actions[i] += totals->actions[i];
-	for (int i = 0; i < GW_COUNTER_MAX; i++)
-		sum->counter[i] += totals->counter[i];
-	sum->coverage.probed += totals->coverage.probed;
-	sum->coverage.missed += totals->coverage.missed;
-	sum->coverage.mappings_lost += totals->coverage.mappings_lost;
-	sum->coverage.refused += totals->coverage.refused;
-	sum->coverage.bad_records += totals->coverage.bad_records;
-}
-
-/* Whether a whole run with all its changes says the same in both ways. */
-static bool contradicts(const struct run *run, const struct run_facts *facts)
-{
-	const struct event_totals *told = &facts->told, *counted = &facts->counted;
-	struct numbers missing = {0};
-	bool whole = facts->ended && !strcmp(run->level, "changes") && !run->told.count &&
-		     !told->lost_output && !run_missing(run, &missing) && !missing.count;
-
-	numbers_free(&missing);
-	return whole && (told->findings != counted->findings || told->notes != counted->notes ||
-			 told->traces != counted->traces ||
-			 told->violations + told->infos != counted->violations + counted->infos +
-								   told->counter[GW_THROTTLED]);
-}
-
-/*
- * A run that came to its end has told its totals. Of one that did not, the last totals are older
- * than its last records: what is counted from these is more.
- */
-static void add_run(struct summary *summary, const struct run *run, const struct run_facts *facts)
-{
-	struct event_totals totals = facts->told;
-	const struct event_totals *counted = &facts->counted;
-
-	summary->facts.skipped += facts->skipped;
-	summary->facts.too_late += facts->too_late;
-	if (summary->filtered || summary->filter.suppressions) {
-		struct event_totals only = *counted;
-
-		if (!summary->filtered) {
-			totals.findings = counted->findings;
-			totals.notes = counted->notes;
-			totals.suppressed = counted->suppressed;
-			only = totals;
-		}
-		only.drifts = counted->drifts;
-		memcpy(only.counter, facts->told.counter, sizeof(only.counter));
-		only.coverage = facts->told.coverage;
-		add_totals(&summary->facts.totals, &only);
-		summary->facts.runs_without_end += !facts->ended;
-		return;
-	}
-	if (contradicts(run, facts))
-		summary->facts.contradictions++;
-	if (!facts->ended) {
-		summary->facts.runs_without_end++;
-		totals.processes = larger(totals.processes, counted->processes);
-		totals.traces = larger(totals.traces, counted->traces);
-		totals.violations = larger(totals.violations, counted->violations);
-		totals.infos = larger(totals.infos, counted->infos);
-		totals.findings = larger(totals.findings, counted->findings);
-		totals.notes = larger(totals.notes, counted->notes);
-		totals.suppressed = larger(totals.suppressed, counted->suppressed);
-		totals.lost = larger(totals.lost, counted->lost);
-		totals.lost_output = larger(totals.lost_output, counted->lost_output);
-		for (int i = 0; i < ACTION_OUTCOME_MAX; i++)
-			totals.actions[i] = larger(totals.actions[i], counted->actions[i]);
-	}
-	totals.drifts = counted->drifts;
-	add_totals(&summary->facts.totals, &totals);
-}
-
 int summary_finish(struct summary *summary, const struct logs *logs)
 {
+	const enum run_facts_how how = summary->filtered              ? RUN_FACTS_COUNTED
+				       : summary->filter.suppressions ? RUN_FACTS_SUPPRESSED
+								      : RUN_FACTS_WHOLE;
 	int code = count_groups(summary);
 
 	for (size_t i = 0; i < logs_runs(logs) && !code; i++) {
@@ -629,7 +520,7 @@ int summary_finish(struct summary *summary, const struct logs *logs)
 
 		if (!facts)
 			return -ENOMEM;
-		add_run(summary, logs_run_at(logs, i), facts);
+		run_facts_sum(facts, logs_run_at(logs, i), how, &summary->facts);
 	}
 	return code ? code : sort(summary);
 }
@@ -646,9 +537,8 @@ const struct summary_finding *summary_finding(const struct summary *summary, siz
 
 const struct summary_finding *summary_find(const struct summary *summary, const char *fingerprint)
 {
-	struct group *group;
+	const struct group *group = find_group(summary, fingerprint);
 
-	HASH_FIND_STR(summary->groups, fingerprint, group);
 	return group && group->shown.count && group->kept ? &group->shown : NULL;
 }
 
