@@ -15,7 +15,7 @@ struct run_facts {
 enum run_facts_how {
 	RUN_FACTS_WHOLE,
 	RUN_FACTS_SUPPRESSED, /* findings are accepted that were not then */
-	RUN_FACTS_COUNTED,    /* not all records count: only what these say */
+	RUN_FACTS_COUNTED,    /* not all records count: only what these say, but for the ledger */
 };
 
 /* Takes a "totals" or "end" record. */

@@ -422,10 +422,6 @@ static int take(struct summary *summary, const struct record *record, struct run
 	case LOG_TYPE_LOST_OUTPUT:
 		totals->lost_output += decode_number(record, FIELD_COUNT);
 		return 0;
-	case LOG_TYPE_TOTALS:
-	case LOG_TYPE_END:
-		run_facts_take(facts, record);
-		return 0;
 	default:
 		return 0;
 	}
@@ -434,16 +430,16 @@ static int take(struct summary *summary, const struct record *record, struct run
 int summary_add(struct summary *summary, const struct run *run, const struct record *record)
 {
 	struct run_facts *facts = facts_of(summary, run->index);
-	int code;
+	int code = 0;
 
 	if (!facts)
 		return -ENOMEM;
 	if (record->type == LOG_TYPE_FINDING)
 		code = add_finding(summary, run, record, &facts->counted);
+	else if (record->type == LOG_TYPE_TOTALS || record->type == LOG_TYPE_END)
+		run_facts_take(facts, record); /* of the run, whenever that is */
 	else if (record->type == LOG_TYPE_AGAIN || record->type == LOG_TYPE_REPEATED)
 		code = add_count(summary, run, record);
-	else
-		code = 0;
 	if (code || !summary_wants(&summary->filter, record))
 		return code;
 	widen(summary->facts.first, summary->facts.last, text_of(record, FIELD_TIME));
@@ -520,6 +516,9 @@ int summary_finish(struct summary *summary, const struct logs *logs)
 
 		if (!facts)
 			return -ENOMEM;
+		if (summary->filter.host &&
+		    strcmp(summary->filter.host, logs_run_at(logs, i)->host) != 0)
+			continue;
 		run_facts_sum(facts, logs_run_at(logs, i), how, &summary->facts);
 	}
 	return code ? code : sort(summary);
