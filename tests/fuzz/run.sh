@@ -134,7 +134,7 @@ END
 fuzz_records() {
 	corpus=$build/corpus-records
 	compile records "$root"/user/model/*.c "$root"/user/base/*.c "$root"/user/output/*.c \
-		"$root"/user/log/[!plr]*.c -ljansson -lzstd -lxxhash
+		"$root"/user/log/[!ilpr]*.c -ljansson -lzstd -lxxhash
 	mkdir -p "$corpus"
 	record_seeds "$corpus"
 	run records "$corpus" -max_len=20000 -timeout=5
