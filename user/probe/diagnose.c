@@ -128,14 +128,41 @@ static bool is_old_kernel(char *release, size_t size)
 	return major < 5 || (major == 5 && minor < 10);
 }
 
+/*
+ * kernel.perf_event_paranoid. Values above 2 mean nothing upstream; Debian's and Ubuntu's kernels
+ * then keep perf_event_open for CAP_SYS_ADMIN, whatever CAP_PERFMON (Debian linux 6.12, debian/
+ * patches/features/all/security-perf-allow-further-restriction-of-perf_event_open.patch).
+ */
+static int perf_event_paranoid(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
+	int value = 0;
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%d", &value) != 1)
+		value = 0;
+	fclose(file);
+	return value;
+}
+
 void diagnose_bpf(struct err *err, int code, const char *what)
 {
 	char missing[128], lockdown[32], release[65];
+	int paranoid = perf_event_paranoid();
 
 	if (diagnose_capabilities(missing, sizeof(missing)) &&
 	    (code == -EPERM || code == -EACCES)) {
 		err_set(err, code, "%s: missing capability %s; run as root (sudo gradwatch ...)",
 			what, missing);
+		return;
+	}
+	if (code == -EACCES && paranoid > 2 && !has(effective_capabilities(), CAP_SYS_ADMIN)) {
+		err_set(err, code,
+			"%s: missing capability CAP_SYS_ADMIN, which this kernel asks for while "
+			"kernel.perf_event_paranoid is %d; set it to 2 (sysctl -w "
+			"kernel.perf_event_paranoid=2), or run as root (sudo gradwatch ...)",
+			what, paranoid);
 		return;
 	}
 	diagnose_lockdown(lockdown, sizeof(lockdown));
