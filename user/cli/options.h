@@ -47,7 +47,7 @@ struct options {
 	uint64_t idle_ns;
 	bool began_on;             /* only traces that began with grad on have violations */
 	unsigned int kinds;        /* set of model/kinds.h: others are only informed of */
-	uint32_t rate;             /* changes told per second and thread, 0: no limit */
+	uint32_t rate;             /* changes reported per second and thread, 0: no limit */
 	const char *output_path;   /* of events, "-": standard output; NULL: the default */
 	const char *log_path;      /* NULL: none */
 	const char *suppress_path; /* NULL: none */

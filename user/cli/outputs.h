@@ -11,7 +11,7 @@
 
 #define OUTPUTS_MAX 2
 
-/* A sink with its name for messages, and whether its troubles were told. */
+/* A sink with its name for messages, and whether its errors were reported. */
 struct outputs_sink {
 	struct sink *sink;
 	const char *name;

@@ -212,8 +212,8 @@ static bool is_argument(arm64_reg name)
 }
 
 /*
- * Saving registers, making room, and marks (bti, paciasp): the prologue. Probes read x0, x1 and the
- * link register, so it does not matter how much of the stack is taken.
+ * Saves of registers, stack allocation, and marks (bti, paciasp): the prologue. Probes read x0, x1
+ * and the link register, so it does not matter how much of the stack is taken.
  */
 static bool keeps_arguments(const cs_insn *insn, uint32_t *frame)
 {

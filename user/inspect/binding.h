@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The Python binding of the setter, torch._C._set_grad_enabled, in libtorch_python: where a call
- * can be made to raise, and by which return addresses the setter's callers are told apart. Pure,
- * like inspect/plan.h.
+ * can be made to raise, and which return addresses identify the setter's callers. Pure, like
+ * inspect/plan.h.
  */
 #ifndef GRADWATCH_INSPECT_BINDING_H
 #define GRADWATCH_INSPECT_BINDING_H

@@ -51,7 +51,7 @@ static bool is_looped(const struct body *body, uint64_t last)
 		if (body->machine->jump_target(body->capstone, body->insn, &target) &&
 		    target > body->entry && target <= last)
 			return true;
-	return size >= LONGEST_INSN; /* data among the code: who knows what comes behind it */
+	return size >= LONGEST_INSN; /* data among the code: what follows is unknown */
 }
 
 static void search(const struct body *body, struct inspect_site *site)

@@ -51,7 +51,7 @@ static void call(struct walker *walker, const cs_x86_op *op, struct flow *flow)
 		flow->target = (uint64_t)slot.address.constant;
 	} else if (op && op->type == X86_OP_MEM &&
 		   x86_register(walker, op->mem.base).kind == VALUE_ADDRESS) {
-		/* `call *(%rax)` after `lea slot(%rip),%rax` is how TLS descriptors are asked. */
+		/* `call *(%rax)` after `lea slot(%rip),%rax` is the call of a TLS descriptor. */
 		walker_doubt(walker, "thread-local state is reached through TLS descriptors");
 	}
 }

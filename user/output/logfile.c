@@ -47,8 +47,8 @@ static int check_file(int fd, const char *path, uid_t owner, struct err *err)
 
 /*
  * gradwatch runs as root and the path may be in a directory that others can write to: a symbolic
- * link there is not followed, and what others have put there is not written to. O_NONBLOCK keeps a
- * FIFO without a reader from stopping us before we can tell.
+ * link there is not followed, and a file of somebody else is not written to. O_NONBLOCK keeps
+ * open() from waiting for the reader of a FIFO.
  *
  * Returns the descriptor or negative errno.
  */

@@ -28,7 +28,7 @@ struct sink {
 	struct writer *writer;
 };
 
-/* What an output needs besides the event. It stays the caller's, who may change it. */
+/* What an output needs besides the event. The caller owns it and may change it. */
 struct sink_context {
 	char host[256];
 	int64_t utc_offset; /* ns, see base/clock.h */

@@ -39,7 +39,7 @@ int writer_put(struct writer *writer, const char *line, size_t length);
 
 /*
  * Queues a line that says how many lines were lost so far. It is not counted when it is lost
- * itself; told is lost when it is written.
+ * itself. When it is written, writer_status.told is lost.
  */
 int writer_notice(struct writer *writer, const char *line, size_t length, uint64_t lost);
 
@@ -53,8 +53,8 @@ void writer_lose(struct writer *writer);
 void writer_set_patience(struct writer *writer, uint64_t ns);
 
 /*
- * Each line that is put from now on begins with a newline: for a descriptor that others write to as
- * well, who may have left a line unfinished.
+ * Each line that is put from now on begins with a newline: for a descriptor that other processes
+ * write to as well, and may have left with an unfinished line.
  */
 void writer_begin_lines(struct writer *writer, bool begin);
 
