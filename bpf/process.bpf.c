@@ -64,14 +64,16 @@ static __always_inline void tell_process(struct task_struct *task, __u32 pid, __
 static __always_inline void forget_thread(__u32 tid, enum gw_end_reason reason)
 {
 	struct gw_thread *thread = thread_find(tid);
+	struct gw_nest *nest;
 
 	if (!thread)
 		return;
-	session_end_all(thread, reason);
+	nest = nest_get(thread);
+	session_end_all(thread, nest, reason);
 	tell_end(thread->pre_dispatch);
 	for (int i = 0; i < GW_MAX_NESTING; i++)
-		if (i < thread->depth)
-			tell_end(thread->trace[i].session);
+		if (nest && i < thread->depth)
+			tell_end(nest->trace[i].session);
 	thread_drop(tid);
 }
 

@@ -23,6 +23,7 @@
 
 #include "machine.bpf.h"
 #include "maps.bpf.h"
+#include "nest.bpf.h"
 #include "python.bpf.h"
 #include "session.bpf.h"
 
@@ -245,7 +246,7 @@ static __always_inline void track_grad(struct gw_thread *thread, __u8 grad)
 
 static __always_inline void track_key(struct gw_thread *thread, __u32 key, bool set)
 {
-	__u64 bit = 1ULL << (key & 63);
+	__u32 bit = 1u << (key & 31);
 
 	thread->modes = set ? thread->modes | bit : thread->modes & ~bit;
 }
@@ -253,7 +254,7 @@ static __always_inline void track_key(struct gw_thread *thread, __u32 key, bool 
 static __always_inline void track_pop_highest(struct gw_thread *thread)
 {
 	for (int key = 2; key >= 0; key--) {
-		if (thread->modes & (1ULL << key)) {
+		if (thread->modes & (1u << key)) {
 			track_key(thread, key, false);
 			return;
 		}
@@ -273,6 +274,8 @@ static __always_inline void track_stack_pop(struct gw_thread *thread)
 /* The tracked state, in the form of a read one. */
 static __always_inline void track_state(struct gw_thread *thread, struct tls_state *state)
 {
+	struct gw_nest *nest;
+
 	state->grad = plan.grad_default;
 	if (!thread)
 		return;
@@ -284,8 +287,9 @@ static __always_inline void track_state(struct gw_thread *thread, struct tls_sta
 		state->tracing = thread->modes != 0;
 	if (plan.mode_api == GW_MODES_STACK)
 		state->ref.above = !(thread->modes & 1);
-	if (state->tracing && thread->depth) {
-		const struct gw_open_trace *trace = trace_at(thread, thread->depth - 1);
+	nest = state->tracing ? nest_get(thread) : NULL;
+	if (nest) {
+		const struct gw_open_trace *trace = nest_trace(nest, thread->depth - 1);
 
 		state->ref.holder = trace->holder;
 		state->ref.mode = trace->mode;

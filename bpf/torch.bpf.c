@@ -142,8 +142,7 @@ PROBE(set_grad_enabled)
 
 	if (!process || thread_get(&thread) == WATCHED_NO || !thread || !plan.certain)
 		return 0;
-	if (thread->asked)
-		enforce_note_question(0);
+	enforce_note_past(thread);
 	state.file_id = cookie_file(ctx);
 	if (tls_read(thread, process->torch_base, &state) != TLS_READ || !state.tracing)
 		return 0;
@@ -182,10 +181,11 @@ static __always_inline void push(struct pt_regs *ctx, struct gw_thread *thread, 
 				 const struct mode_ref *ref)
 {
 	struct tls_state state = {.file_id = cookie_file(ctx)};
-	enum peek peek = trace_push_meaning(thread, ref);
+	struct gw_nest *nest = nest_get(thread);
+	enum peek peek = trace_push_meaning(thread, nest, ref);
 	bool certain;
 
-	if (!session_push(thread, ref->mode, peek, ends_operator(peek)))
+	if (!session_push(thread, nest, ref->mode, peek, ends_operator(peek)))
 		return;
 	certain = state_get(thread, base, &state);
 	state.ref = *ref;

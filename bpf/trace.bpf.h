@@ -171,34 +171,36 @@ static __noinline void trace_pop(struct gw_thread *thread, struct tls_state *sta
 {
 	enum peek peek = PEEK_OTHER;
 	struct gw_session *session;
+	struct gw_nest *nest;
 	int index;
 
 	if (!thread || !state || !state->tracing)
 		return;
 	tls_resolve(state);
-	session = session_get(thread, state->ref.mode, &index);
+	nest = nest_get(thread);
+	session = session_get(thread, nest, state->ref.mode, &index);
 	if (!session)
 		return;
 	if (by_guard)
-		trace_at(thread, index)->stash = state->ref.holder;
+		nest_trace(nest, index)->stash = state->ref.holder;
 	else
 		peek = peek_caller();
 	trace_operator(thread, session, state_bits(state), certain);
-	session_pop(thread, state->ref.mode, peek, by_guard, state_bits(state));
+	session_pop(thread, nest, session, peek, by_guard, state_bits(state));
 }
 
 /*
  * What a push means. The guard brings back the very holder that it took away, and has kept it
  * alive: then there is nothing to find out.
  */
-static __always_inline enum peek trace_push_meaning(struct gw_thread *thread,
+static __always_inline enum peek trace_push_meaning(struct gw_thread *thread, struct gw_nest *nest,
 						    const struct mode_ref *ref)
 {
-	int index = session_find(thread, ref->mode);
+	int index = session_find(thread, nest, ref->mode);
 	struct gw_open_trace *trace;
 
 	if (index >= 0) {
-		trace = trace_at(thread, index);
+		trace = nest_trace(nest, index);
 		if (trace->stash == ref->holder) {
 			trace->stash = 0;
 			return PEEK_OTHER;
@@ -339,8 +341,7 @@ static __noinline __u64 trace_ask(struct gw_thread *thread, struct tls_state *st
 	change_of_call(&change, state, to, ctx);
 	change.caller = GW_CALLER_BINDING;
 	change.asked = bpf_ktime_get_ns();
-	thread->asked = change.asked;
-	enforce_note_question(change.asked);
+	enforce_note_asked(thread, change.asked);
 	if (policy.dry_run) /* it is told at the setter what would have been done */
 		return 0;
 	told = emit(&change);
@@ -403,11 +404,14 @@ static __noinline enum gw_counter trace_pre_dispatch(struct gw_thread *thread,
 /* A call of the setter outside of any trace: a pre-dispatch one that was in progress is over. */
 static __always_inline void trace_none(struct gw_thread *thread)
 {
+	struct gw_nest *nest;
+
 	if (thread->pre_dispatch)
 		session_end(thread->pre_dispatch, GW_END_LEFT);
 	thread->pre_dispatch = 0;
-	if (thread->depth)
-		session_drop_dead(thread);
+	nest = nest_get(thread);
+	if (nest)
+		session_drop_dead(thread, nest);
 }
 
 #endif

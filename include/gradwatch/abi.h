@@ -16,24 +16,28 @@
 
 #define GW_ABI_VERSION 5
 
-/* Limits. A map that is full is counted (enum gw_counter), never silently ignored. */
+/*
+ * Limits. A map that is full is counted (enum gw_counter), never silently ignored. Some maps are
+ * smaller on old kernels: user/probe/map_sizes.c.
+ */
 #define GW_MAX_PROCESSES   16384 /* watched process ids */
 #define GW_MAX_THREADS     32768 /* threads that have called a probed function */
+#define GW_MAX_NESTS       16384 /* of these, threads that have been in a trace */
 #define GW_MAX_SESSIONS    16384 /* trace sessions not yet collected by user space */
 #define GW_MAX_NESTING     4     /* traces in progress on one thread */
 #define GW_MAX_STACK_MODES 16    /* entries of a dispatch-mode stack that are looked at */
 #define GW_SPAN_MAX        304   /* bytes of thread-local storage read in one go */
 #define GW_MAX_FRAMES      128   /* of a Python stack, innermost first */
-#define GW_MAX_WALKS       256   /* stacks being walked at one time */
+#define GW_MAX_WALKS       128   /* stacks being walked at one time */
 #define GW_CODE_CACHES     64    /* of these, so many keep code objects for the next stack */
 #define GW_CACHED_CODES    128   /* code objects that one of them keeps */
-#define GW_MAX_CODES       32768 /* code objects that user space has been told of */
+#define GW_MAX_CODES       16384 /* code objects that user space has been told of */
 #define GW_CODES_AGAIN     32768 /* after so many others, one that is used is told again */
 #define GW_NAME_BYTES      256   /* of a file name or qualified name, as stored by CPython */
 #define GW_LINES_SMALL     448   /* bytes of a line table, in the two sizes of its record */
 #define GW_LINES_LARGE     4000
 #define GW_COMM_LEN        16        /* TASK_COMM_LEN */
-#define GW_RING_BYTES      (4 << 20) /* ring buffer */
+#define GW_RING_BYTES      (2 << 20) /* ring buffer */
 #define GW_MAX_FILES       1024      /* files that are mapped at one time, of all roles */
 #define GW_MAX_HELD        4096      /* processes that are stopped at one time */
 #define GW_MAX_SIGNALS     32        /* the standard ones, by number */

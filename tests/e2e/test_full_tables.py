@@ -40,9 +40,9 @@ class Table:
             os.close(self.fd)
         raise AssertionError(f"no map {name}")
 
-    def update(self, key):
+    def update(self, key, value=b""):
         key = ctypes.create_string_buffer(key.to_bytes(self.key_size, "little"))
-        value = ctypes.create_string_buffer(self.value_size)
+        value = ctypes.create_string_buffer(value, self.value_size)
         addresses = ctypes.addressof(key), ctypes.addressof(value)
         bpf(MAP_UPDATE, struct.pack("IIQQQ", self.fd, 0, *addresses, 0))
 
@@ -53,6 +53,12 @@ class Table:
             except OSError as error:
                 assert error.errno == errno.E2BIG
                 return self
+        return self
+
+    def claim(self):
+        """Each slot of the array of threads, for a thread that there is not."""
+        for slot in range(self.limit):
+            self.update(slot, struct.pack("II", FIRST, 1))  # gw_thread.owner
         return self
 
     def close(self):
@@ -140,7 +146,7 @@ def test_threads(puppet, gradwatch):
     """A thread without an entry: its verdicts are right, and it is limited as others are."""
     process = puppet()
     monitor = gradwatch("--pid", process.pid, "--rate", RATE).armed()
-    table = Table(monitor, "thread_owners").fill()
+    table = Table(monitor, "threads").claim()
     process.run("@late trace", "@late set 0", "@late set 1")
     began = time.monotonic()
     process.tell(f"@late storm {STORM}")

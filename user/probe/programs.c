@@ -12,6 +12,7 @@
 #include "skel/process.skel.h"
 #include "probe/diagnose.h"
 #include "probe/kernel_btf.h"
+#include "probe/map_sizes.h"
 
 struct programs {
 	struct process_bpf *process;
@@ -69,7 +70,9 @@ int programs_open(struct programs **out, const struct programs_options *options,
 		goto fail;
 	}
 	bpf_program__set_autoload(programs->process->progs.on_signal, options->signals);
-	code = process_bpf__load(programs->process);
+	code = map_sizes_set(programs->process, options);
+	if (!code)
+		code = process_bpf__load(programs->process);
 	if (!code)
 		code = process_bpf__attach(programs->process);
 	if (code) {
@@ -101,10 +104,11 @@ int programs_watch(struct programs *programs, uint32_t pid, bool follow, struct 
 {
 	struct gw_process process = {.follow = follow};
 
-	if (bpf_map_update_elem(bpf_map__fd(programs->process->maps.processes), &pid, &process,
-				BPF_ANY))
-		return err_set(err, -errno, "cannot watch process %u: %s (at most %d processes)",
-			       pid, strerror(errno), GW_MAX_PROCESSES);
+	const struct bpf_map *map = programs->process->maps.processes;
+
+	if (bpf_map_update_elem(bpf_map__fd(map), &pid, &process, BPF_ANY))
+		return err_set(err, -errno, "cannot watch process %u: %s (at most %u processes)",
+			       pid, strerror(errno), bpf_map__max_entries(map));
 	return 0;
 }
 
