@@ -29,7 +29,7 @@
 #define GW_SPAN_MAX        304   /* bytes of thread-local storage read in one go */
 #define GW_MAX_FRAMES      128   /* of a Python stack, innermost first */
 #define GW_MAX_WALKS       128   /* stacks being walked at one time */
-#define GW_CODE_CACHES     64    /* of these, so many keep code objects for the next stack */
+#define GW_CODE_CACHES     32    /* of these, so many keep code objects for the next stack */
 #define GW_CACHED_CODES    128   /* code objects that one of them keeps */
 #define GW_MAX_CODES       16384 /* code objects that user space has been told of */
 #define GW_CODES_AGAIN     32768 /* after so many others, one that is used is told again */

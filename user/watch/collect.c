@@ -268,12 +268,14 @@ static void sweep_session(struct collect *collect, uint64_t id, uint64_t now, bo
 /*
  * Goes on where the sweep before it has stopped. The key after the present one is read before the
  * present one may be removed; a session that is not found any more makes the map start anew.
+ * Returns whether there was one.
  */
-static void sweep_sessions(struct collect *collect, bool last)
+static bool sweep_sessions(struct collect *collect, bool last)
 {
 	uint64_t began = clock_monotonic(), now = began, next;
 	uint64_t id = 0;
 	bool more = programs_next_session(collect->programs, last ? 0 : collect->swept, &id);
+	const bool any = more || collect->swept;
 
 	collect->swept = 0;
 	for (int n = 0; more && n < 2 * GW_MAX_SESSIONS; n++) {
@@ -282,20 +284,22 @@ static void sweep_sessions(struct collect *collect, bool last)
 		now = clock_monotonic();
 		if (more && !last && clock_between(began, now) > SWEEP_MAX_NS) {
 			collect->swept = id;
-			return;
+			return any;
 		}
 		id = next;
 	}
+	return any;
 }
 
-void collect_sweep(struct collect *collect, bool last)
+bool collect_sweep(struct collect *collect, bool last)
 {
 	uint64_t counter[GW_COUNTER_MAX];
+	bool any = sweep_sessions(collect, last);
 
-	sweep_sessions(collect, last);
 	/* A loss is reported where it is in the stream: not before the records that precede it. */
 	if (consumed(collect) < collect->until && !last)
-		return;
+		return true;
 	if (!programs_counters(collect->programs, counter))
 		model_counters(collect->model, counter, clock_monotonic());
+	return any;
 }

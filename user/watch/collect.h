@@ -36,8 +36,9 @@ bool collect_records(struct collect *collect, bool all);
 
 /*
  * Looks at the sessions and at the counters. Where that takes long, the next call goes on; last:
- * gradwatch ends, so do the sessions, and all are looked at.
+ * gradwatch ends, so do the sessions, and all are looked at. Returns whether there is more to look
+ * at; when there is not, the first record of a session is a sign that there is.
  */
-void collect_sweep(struct collect *collect, bool last);
+bool collect_sweep(struct collect *collect, bool last);
 
 #endif

@@ -30,6 +30,9 @@
 	250000000l /* how late a trace's begin or end is told, at most about twice this            \
 		    */
 
+/* The same while there is nothing to sweep: what has ended is forgotten then, and no more. */
+#define REST_NS 1000000000l
+
 /*
  * With many busy threads per CPU, gradwatch would otherwise get so little of it that neither
  * signals nor stopped processes are served in time. The end is short, and the probes slow the
@@ -69,6 +72,7 @@ struct watch {
 	int epoll_fd, signal_fd, timer_fd;
 	uint64_t gaps; /* records of new mappings that were lost */
 	bool acting;   /* the actor was started */
+	bool resting;  /* the timer's interval is REST_NS, not SWEEP_NS */
 	bool done;
 };
 
@@ -243,9 +247,23 @@ static int add_source(struct watch *watch, int fd, enum source source)
 	return epoll_ctl(watch->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
+static int set_timer(const struct watch *watch, long interval)
+{
+	const struct timespec time = {interval / 1000000000l, interval % 1000000000l};
+	const struct itimerspec times = {time, time};
+
+	return timerfd_settime(watch->timer_fd, 0, &times, NULL);
+}
+
+/* While no trace is open, and none was, gradwatch seldom wakes up. */
+static void rest(struct watch *watch, bool resting)
+{
+	if (watch->resting != resting && !set_timer(watch, resting ? REST_NS : SWEEP_NS))
+		watch->resting = resting;
+}
+
 static int open_loop(struct watch *watch, struct err *err)
 {
-	const struct itimerspec interval = {{0, SWEEP_NS}, {0, SWEEP_NS}};
 	sigset_t signals;
 	int code = 0;
 
@@ -259,7 +277,7 @@ static int open_loop(struct watch *watch, struct err *err)
 	watch->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	watch->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (watch->epoll_fd < 0 || watch->signal_fd < 0 || watch->timer_fd < 0 ||
-	    timerfd_settime(watch->timer_fd, 0, &interval, NULL))
+	    set_timer(watch, SWEEP_NS))
 		return err_set(err, -errno, "cannot set up the event loop: %s", strerror(errno));
 	code = add_source(watch, watch->signal_fd, SOURCE_SIGNAL);
 	if (!code)
@@ -354,7 +372,7 @@ static void on_timer(struct watch *watch)
 	take_records(watch, false);
 	if (watch->acting) /* a process that was ended is told of before its traces are */
 		watch->config->actor->tick(watch->config->actor->context, clock_monotonic());
-	collect_sweep(watch->collect, false);
+	rest(watch, !collect_sweep(watch->collect, false) && !watch->acting);
 	forget_the_ended(watch);
 	if (targets_gone(watch))
 		watch->done = true;
@@ -373,6 +391,7 @@ static void dispatch(struct watch *watch, enum source source)
 		on_timer(watch);
 		break;
 	case SOURCE_RING:
+		rest(watch, false);
 		take_records(watch, false);
 		break;
 	case SOURCE_MAPPINGS:
