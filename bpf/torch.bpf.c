@@ -207,7 +207,7 @@ PROBE(set_mode)
 	track_key(thread, key, true);
 	if (key != GW_MODE_KEY_PROXY)
 		return 0;
-	argument_mode(PT_REGS_PARM1(ctx), &ref);
+	argument_mode(register_value(ctx, plan.mode_register), &ref);
 	if (ref.mode)
 		push(ctx, thread, base, &ref);
 	return 0;
@@ -264,7 +264,7 @@ PROBE(push_onto_stack)
 
 	if (thread_get(&thread) == WATCHED_NO || !thread)
 		return 0;
-	argument_mode(PT_REGS_PARM1(ctx), &ref);
+	argument_mode(register_value(ctx, plan.mode_register), &ref);
 	proxy = mode_is_proxy(thread, ref.mode) != PYTHON_PROXY_NO;
 	track_stack_push(thread, proxy);
 	if (proxy)

@@ -105,7 +105,8 @@ struct gw_plan {
 			     */
 	__u32 hands_on_in_python; /* STACK: 1: Python code pops and pushes a mode for an operator */
 	__u32 setter_frame; /* x86: bytes from the stack pointer to the setter's return address */
-	__u32 pad;
+	__u8 mode_register; /* where set_mode's, push_onto_stack's first argument is at its probe */
+	__u8 pad[3];
 };
 _Static_assert(sizeof(struct gw_plan) == 8 * GW_SITE_MAX + 8 + 16 * 4, "plan layout");
 

@@ -255,11 +255,14 @@ static int set_timer(const struct watch *watch, long interval)
 	return timerfd_settime(watch->timer_fd, 0, &times, NULL);
 }
 
-/* While no trace is open, and none was, gradwatch seldom wakes up. */
+/* While no trace is open, gradwatch seldom wakes up, and has given back what a storm took. */
 static void rest(struct watch *watch, bool resting)
 {
-	if (watch->resting != resting && !set_timer(watch, resting ? REST_NS : SWEEP_NS))
-		watch->resting = resting;
+	if (watch->resting == resting || set_timer(watch, resting ? REST_NS : SWEEP_NS))
+		return;
+	watch->resting = resting;
+	if (resting)
+		malloc_trim(0);
 }
 
 static int open_loop(struct watch *watch, struct err *err)
