@@ -61,20 +61,28 @@ static __always_inline void tell_process(struct task_struct *task, __u32 pid, __
 	bpf_ringbuf_output(&ring, &record, sizeof(record), 0);
 }
 
-static __always_inline void forget_thread(__u32 tid, enum gw_end_reason reason)
+/*
+ * Ends the sessions of a thread that is going away, and tells so. Global: the verifier checks it
+ * once, not at each call. reason: enum gw_end_reason.
+ */
+__noinline int forget_thread(__u32 tid, __u32 reason)
 {
 	struct gw_thread *thread = thread_find(tid);
 	struct gw_nest *nest;
 
 	if (!thread)
-		return;
+		return 0;
 	nest = nest_get(thread);
-	session_end_all(thread, nest, reason);
+	if (thread->pre_dispatch)
+		session_end(thread->pre_dispatch, reason);
+	for (int i = 0; i < GW_MAX_NESTING; i++)
+		if (nest && i < thread->depth)
+			session_end(nest->trace[i].session, reason);
 	tell_end(thread->pre_dispatch);
 	for (int i = 0; i < GW_MAX_NESTING; i++)
 		if (nest && i < thread->depth)
 			tell_end(nest->trace[i].session);
-	thread_drop(tid);
+	return thread_drop(tid);
 }
 
 /* A forked child has its parent's memory, so its Python is where the parent's is. */

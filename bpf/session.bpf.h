@@ -60,17 +60,6 @@ static __always_inline void session_end(__u64 id, enum gw_end_reason reason)
 	session->end_reason = reason;
 }
 
-/* Ends every open trace of a thread that is going away. */
-static __always_inline void session_end_all(const struct gw_thread *thread,
-					    const struct gw_nest *nest, enum gw_end_reason reason)
-{
-	if (thread->pre_dispatch)
-		session_end(thread->pre_dispatch, reason);
-	for (int i = 0; i < GW_MAX_NESTING; i++)
-		if (nest && i < thread->depth)
-			session_end(nest->trace[i].session, reason);
-}
-
 /* What a session begins with. */
 struct session_start {
 	struct mode_ref ref;
