@@ -8,6 +8,8 @@ import platform
 import struct
 import time
 
+import pytest
+
 BPF = {"x86_64": 321, "aarch64": 280}[platform.machine()]  # the system call
 MAP_UPDATE, MAP_FROM_ID, INFO = 2, 14, 15
 FIRST = 1 << 30  # no pid is so high, and no trace has so small an id
@@ -162,3 +164,21 @@ def test_threads(puppet, gradwatch):
     # At the begin as many as come in a second.
     assert monitor.ledger["reported"] <= RATE * (seconds + 2) + 2
     assert monitor.end_event["counters"]["threads_full"] > STORM
+
+
+@pytest.mark.parametrize(
+    ("name", "counter"), [("nests", "threads_full"), ("sessions", "sessions_full")]
+)
+def test_traces(puppet, gradwatch, name, counter):
+    """A trace that cannot be kept: its changes are told all the same."""
+    process = puppet()
+    monitor = gradwatch("--pid", process.pid).armed()
+    table = Table(monitor, name).fill()
+    process.run("@late trace", "@late set 0", "@late set 1", "@late end", "@late end")
+    process.end()
+    monitor.finish()
+    table.close()
+    assert [event["to"] for event in monitor.violations] == [False, True]
+    assert all(event["trace"] is None for event in monitor.violations)
+    assert monitor.end_event["counters"][counter] >= 2
+    assert monitor.ledger["reported"] == 2 and monitor.end_event["lost"] == 0
