@@ -255,7 +255,7 @@ static int set_timer(const struct watch *watch, long interval)
 	return timerfd_settime(watch->timer_fd, 0, &times, NULL);
 }
 
-/* While no trace is open, gradwatch seldom wakes up, and has given back what a storm took. */
+/* While there is nothing to do, gradwatch seldom wakes up, and has given back what a storm took. */
 static void rest(struct watch *watch, bool resting)
 {
 	if (watch->resting == resting || set_timer(watch, resting ? REST_NS : SWEEP_NS))
@@ -375,7 +375,8 @@ static void on_timer(struct watch *watch)
 	take_records(watch, false);
 	if (watch->acting) /* a process that was ended is told of before its traces are */
 		watch->config->actor->tick(watch->config->actor->context, clock_monotonic());
-	rest(watch, !collect_sweep(watch->collect, false) && !watch->acting);
+	rest(watch, !collect_sweep(watch->collect, false) && !watch->acting &&
+			    !watch->arrivals.count && !watch->arrivals.lost);
 	forget_the_ended(watch);
 	if (targets_gone(watch))
 		watch->done = true;
