@@ -278,8 +278,11 @@ static bool settle(void *context)
 	struct act *act = context;
 
 	if (act->still < act->stopped_count) {
+		uint64_t end = clock_monotonic() + STOP_NS; /* for all of them */
+
 		for (; act->still < act->stopped_count; act->still++)
-			target_wait_stopped(&act->stopped[act->still], 0, STOP_NS);
+			target_wait_stopped(&act->stopped[act->still], 0,
+					    clock_between(clock_monotonic(), end));
 		return true;
 	}
 	for (size_t i = 0; i < act->stopped_count; i++) {

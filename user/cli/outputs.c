@@ -130,9 +130,6 @@ int outputs_open(struct outputs *outputs, const struct options *options, struct 
 		code = open_events(outputs, err);
 	if (code)
 		return code;
-	/* Where processes are stopped for an answer, no reader is waited for. */
-	for (size_t i = 0; i < outputs->count && options->act.bpf.action == GW_ACTION_REPORT; i++)
-		writer_set_patience(outputs->sink[i].sink->writer, PATIENCE_NS);
 	pthread_atfork(NULL, NULL, in_child);
 	log_set_writer(put_message, outputs->errors);
 	return 0;
@@ -234,6 +231,16 @@ void outputs_event(void *context, const struct event *event)
 		writer_begin_lines(outputs->errors, true);
 		writer_begin_lines(outputs->events, outputs->shared);
 	}
+}
+
+bool outputs_are_full(void *context)
+{
+	const struct outputs *outputs = context;
+
+	for (size_t i = 0; i < outputs->count; i++)
+		if (writer_is_full(outputs->sink[i].sink->writer, PATIENCE_NS))
+			return true;
+	return false;
 }
 
 void outputs_reopen(void *context)

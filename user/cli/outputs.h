@@ -37,6 +37,9 @@ int outputs_open(struct outputs *outputs, const struct options *options, struct 
 /* An event_handler, with the outputs as context. */
 void outputs_event(void *context, const struct event *event);
 
+/* Whether a reader is so slow that events had better wait (watch_config.is_full). */
+bool outputs_are_full(void *context);
+
 /* SIGHUP. */
 void outputs_reopen(void *context);
 

@@ -170,15 +170,16 @@ int command_watch(const struct options *options)
 		.pid_count = options->pid_count,
 		.all = options->all,
 		.follow = options->follow,
-		.command = options->child,
 		.model = {.idle_ns = options->idle_ns,
 			  .kinds = options->kinds,
 			  .began_on = options->began_on},
 		.rate = options->rate,
 		.handler = outputs_event,
 		.reopen = options->log_path ? outputs_reopen : NULL,
+		.is_full = outputs_are_full,
 		.context = &outputs,
 	};
+	struct spawn command = {0};
 	struct watch_actor actor;
 	struct watch_result result;
 	struct err err;
@@ -193,6 +194,7 @@ int command_watch(const struct options *options)
 		config.policy.registers = config.policy.action == GW_ACTION_RAISE &&
 					  !selftest_registers(&err);
 		config.actor = &actor;
+		config.is_full = NULL; /* processes wait for their answers */
 		policy = options->act;
 		policy.bpf = config.policy;
 		act = act_new(&policy);
@@ -205,6 +207,10 @@ int command_watch(const struct options *options)
 		code = enforcement_environment(&policy, &err);
 	if (!code)
 		code = check_environment(options, &err);
+	if (!code && options->child) {
+		code = spawn_prepare(&command, options->child, &err);
+		config.command = &command;
+	}
 	if (!code)
 		code = outputs_open(&outputs, options, &err);
 	if (!code)
@@ -218,6 +224,7 @@ int command_watch(const struct options *options)
 		code = status_of_result(options, &result, &outputs);
 	}
 	outputs_close(&outputs);
+	spawn_close(&command);
 	act_free(act);
 	suppressions_free(config.model.suppressions);
 	return code;

@@ -35,8 +35,8 @@ struct writer {
 	size_t bytes, limit;
 	bool owned, begin_lines;
 	struct writer_status status;
-	uint64_t patience_ns;
-	bool stalled; /* nothing was written while it was waited for */
+	uint64_t full_since; /* ns, when it was first seen to be, with nothing written since; 0: not
+			      */
 	atomic_bool closing;
 	int fd;    /* the thread's */
 	bool torn; /* the thread's: what was written last ends in a part of a line */
@@ -106,7 +106,7 @@ static void note(struct writer *writer, const struct entry *entry, int error)
 	struct writer_status *status = &writer->status;
 
 	writer->bytes -= entry->length;
-	writer->stalled = false;
+	writer->full_since = 0;
 	if (entry->told) {
 		status->notice = false;
 		if (!error)
@@ -216,22 +216,6 @@ static int wait_until(struct writer *writer, uint64_t ns)
 	return pthread_cond_timedwait(&writer->written, &writer->lock, &time);
 }
 
-/* Waits once for a reader that stalls, and not again until it has read something. */
-static bool wait_for_space(struct writer *writer, size_t length)
-{
-	uint64_t deadline;
-
-	if (length <= writer->limit - writer->bytes)
-		return true;
-	if (length > writer->limit || !writer->patience_ns)
-		return false;
-	deadline = clock_monotonic() + writer->patience_ns;
-	while (!writer->stalled && length > writer->limit - writer->bytes)
-		if (wait_until(writer, deadline) == ETIMEDOUT)
-			writer->stalled = true;
-	return length <= writer->limit - writer->bytes;
-}
-
 /* With the lock. */
 static int put(struct writer *writer, const char *line, size_t length, uint64_t told)
 {
@@ -240,7 +224,7 @@ static int put(struct writer *writer, const char *line, size_t length, uint64_t 
 
 	if (writer->status.gone)
 		return -EPIPE;
-	if (!wait_for_space(writer, newline + length)) {
+	if (newline + length > writer->limit - writer->bytes) {
 		writer->status.full = true;
 		return -ENOBUFS;
 	}
@@ -288,11 +272,20 @@ void writer_lose(struct writer *writer)
 	pthread_mutex_unlock(&writer->lock);
 }
 
-void writer_set_patience(struct writer *writer, uint64_t ns)
+bool writer_is_full(struct writer *writer, uint64_t patience_ns)
 {
+	uint64_t now = clock_monotonic();
+	bool full;
+
 	pthread_mutex_lock(&writer->lock);
-	writer->patience_ns = ns;
+	full = !writer->status.gone && writer->bytes > writer->limit / 2;
+	if (!full)
+		writer->full_since = 0;
+	else if (!writer->full_since)
+		writer->full_since = now;
+	full = full && clock_between(writer->full_since, now) < patience_ns;
 	pthread_mutex_unlock(&writer->lock);
+	return full;
 }
 
 void writer_begin_lines(struct writer *writer, bool begin)

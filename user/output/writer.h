@@ -47,10 +47,10 @@ int writer_notice(struct writer *writer, const char *line, size_t length, uint64
 void writer_lose(struct writer *writer);
 
 /*
- * When a line does not fit, wait so long that some are written. After a wait in vain there is no
- * other until the reader has read something. Default: 0.
+ * Whether the queue is half full, so that the caller had better not make lines that can wait. No
+ * more so after patience_ns in which the reader has read nothing, until it reads something again.
  */
-void writer_set_patience(struct writer *writer, uint64_t ns);
+bool writer_is_full(struct writer *writer, uint64_t patience_ns);
 
 /*
  * Each line that is put from now on begins with a newline: for a descriptor that other processes

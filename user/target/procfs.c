@@ -246,6 +246,18 @@ int procfs_identity(pid_t pid, char comm[17], uint32_t *uid, uint32_t *ns_pid)
 	return 0;
 }
 
+int procfs_owner(pid_t pid, uint32_t *uid)
+{
+	struct stat folder;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	if (stat(path, &folder))
+		return errno == ENOENT ? -ESRCH : -errno;
+	*uid = folder.st_uid;
+	return 0;
+}
+
 static bool has_ended(pid_t tid)
 {
 	char state;

@@ -55,6 +55,9 @@ struct procfs_signals {
 
 int procfs_signals(pid_t tid, struct procfs_signals *signals);
 
+/* Whose process it is: its effective user; root where others may not look into it. */
+int procfs_owner(pid_t pid, uint32_t *uid);
+
 /* The program file. */
 int procfs_exe(pid_t pid, char *path, size_t size);
 

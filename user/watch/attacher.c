@@ -11,7 +11,9 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/clock.h"
 #include "inspect/libc.h"
+#include "watch/fair.h"
 #include "watch/inherited.h"
 
 #define MAX_REMOVALS 256 /* that wait; further ones are done by the caller */
@@ -27,8 +29,9 @@ struct attacher {
 	struct plans *plans;
 	pthread_mutex_t lock; /* of all that follows */
 	struct worker attaching, removing;
-	struct attach_job *waiting, *done;
-	bool is_attaching;
+	struct attach_job *waiting, *done; /* in the order in which they came */
+	uint32_t last_uid;                 /* of the job that was begun last */
+	uint64_t began; /* when the job that is under way was added; UINT64_MAX: there is none */
 	struct probes *removal[MAX_REMOVALS];
 	size_t removals;
 	bool ends;
@@ -95,6 +98,7 @@ struct attacher *attacher_new(struct plans *plans)
 	if (!attacher)
 		return NULL;
 	attacher->plans = plans;
+	attacher->began = UINT64_MAX;
 	attacher->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (attacher->fd < 0) {
 		free(attacher);
@@ -156,6 +160,22 @@ static void finish(struct attacher *attacher, struct attach_job *job)
 		return; /* it has its greatest value: it is readable */
 }
 
+/* Takes the job whose user's turn it is; NULL: none waits. Called with the lock. */
+static struct attach_job *take_waiting(struct attacher *attacher)
+{
+	struct attach_job *job, *next = NULL;
+
+	LL_FOREACH(attacher->waiting, job)
+	if (!next || fair_distance(job->uid, attacher->last_uid) <
+			     fair_distance(next->uid, attacher->last_uid))
+		next = job;
+	if (!next)
+		return NULL;
+	LL_DELETE(attacher->waiting, next);
+	attacher->last_uid = next->uid;
+	return next;
+}
+
 static void *run_attaching(void *context)
 {
 	struct attacher *attacher = context;
@@ -163,17 +183,16 @@ static void *run_attaching(void *context)
 
 	pthread_mutex_lock(&attacher->lock);
 	while (!attacher->ends) {
-		job = attacher->waiting;
+		job = take_waiting(attacher);
 		if (!job) {
 			pthread_cond_wait(&attacher->attaching.wake, &attacher->lock);
 			continue;
 		}
-		LL_DELETE(attacher->waiting, job);
-		attacher->is_attaching = true;
+		attacher->began = job->added;
 		pthread_mutex_unlock(&attacher->lock);
 		attach_now(attacher->plans, job);
 		pthread_mutex_lock(&attacher->lock);
-		attacher->is_attaching = false;
+		attacher->began = UINT64_MAX;
 		finish(attacher, job);
 	}
 	pthread_mutex_unlock(&attacher->lock);
@@ -184,8 +203,9 @@ void attacher_add(struct attacher *attacher, struct attach_job *job)
 {
 	bool started;
 
-	pthread_mutex_lock(&attacher->lock);
 	job->next = NULL;
+	job->added = clock_monotonic();
+	pthread_mutex_lock(&attacher->lock);
 	started = start(attacher, &attacher->attaching, run_attaching);
 	if (started)
 		LL_APPEND(attacher->waiting, job);
@@ -218,12 +238,23 @@ struct attach_job *attacher_next(struct attacher *attacher)
 	return job;
 }
 
-bool attacher_is_busy(struct attacher *attacher)
+static bool has_older(const struct attach_job *jobs, uint64_t time)
+{
+	const struct attach_job *job;
+
+	LL_FOREACH(jobs, job)
+	if (job->added < time)
+		return true;
+	return false;
+}
+
+bool attacher_is_busy(struct attacher *attacher, uint64_t time)
 {
 	bool is_busy;
 
 	pthread_mutex_lock(&attacher->lock);
-	is_busy = attacher->waiting || attacher->is_attaching;
+	is_busy = has_older(attacher->waiting, time) || has_older(attacher->done, time) ||
+		  attacher->began < time;
 	pthread_mutex_unlock(&attacher->lock);
 	return is_busy;
 }

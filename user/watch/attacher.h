@@ -16,7 +16,9 @@
 /* A file to be probed, and what came of it. */
 struct attach_job {
 	uint32_t file_id;
-	int fd; /* the job's own */
+	uint32_t uid;   /* whose process has shown the file */
+	int fd;         /* the job's own */
+	uint64_t added; /* ns, the attacher's */
 	char *path;
 	char libc[64]; /* see mapped.h */
 	bool inspected;
@@ -45,7 +47,7 @@ struct attacher *attacher_new(struct plans *plans);
 /* Waits for what is under way; jobs that were not begun are dropped. NULL-safe. */
 void attacher_free(struct attacher *attacher);
 
-/* Takes a job; done at once where no thread can be made. */
+/* Takes a job, done round robin by user; at once where no thread can be made. */
 void attacher_add(struct attacher *attacher, struct attach_job *job);
 
 /* Readable when attacher_next() has something. */
@@ -54,8 +56,8 @@ int attacher_fd(const struct attacher *attacher);
 /* A job that is done, the caller's then; NULL: none. */
 struct attach_job *attacher_next(struct attacher *attacher);
 
-/* Whether jobs are waiting or under way. */
-bool attacher_is_busy(struct attacher *attacher);
+/* Whether jobs that were added before `time` wait, are under way, or wait to be taken. */
+bool attacher_is_busy(struct attacher *attacher, uint64_t time);
 
 /* Has probes removed; they are the attacher's from here on. NULL-safe. */
 void attacher_remove(struct attacher *attacher, struct probes *probes);

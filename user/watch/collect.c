@@ -3,6 +3,7 @@
 
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,19 @@
 /* A mode is popped and pushed within microseconds: younger pops need no look at the process. */
 #define POPPED_FOR_NS 50000000ull
 
-/* How long one sweep takes at most, about: signals and new mappings wait for it. */
-#define SWEEP_MAX_NS 200000000ull
-#define TAKE_MAX_NS  50000000ull /* the same, of taking records */
+/* How long a sweep and the taking of records go on at most, about, in a turn of the loop. */
+#define SWEEP_MAX_NS 20000000ull
+#define TAKE_MAX_NS  20000000ull
+
+#define MAX_ENDINGS  256
+
+/* A session that was taken out of its map, and is told to be over when it is its turn. */
+struct ending {
+	struct gw_session session;
+	enum model_mode_state mode;
+	unsigned long after; /* the position in the ring behind its last record */
+	uint64_t time;       /* when it was taken out */
+};
 
 struct collect {
 	struct ring_buffer *ring;
@@ -32,9 +43,31 @@ struct collect {
 	const struct watch_actor *actor;
 	void (*gone)(void *context, const struct gw_process_record *record);
 	void *gone_context;
+	struct ending ending[MAX_ENDINGS]; /* a ring, ordered by position */
+	unsigned int first_ending, endings;
+	uint64_t removed;               /* sessions that sweeps have taken out of the map */
 	struct model_decision decision; /* of the last record */
 	struct gw_session last;         /* the session of the last record: records come in bursts */
 };
+
+static struct ending *ending_at(struct collect *collect, unsigned int n)
+{
+	return &collect->ending[(collect->first_ending + n) % MAX_ENDINGS];
+}
+
+/* The session of this id; false: there is none any more. */
+static bool find_session(struct collect *collect, uint64_t id, struct gw_session *session)
+{
+	if (programs_session(collect->programs, id, session))
+		return true;
+	for (unsigned int n = 0; n < collect->endings; n++) {
+		if (ending_at(collect, n)->session.id != id)
+			continue;
+		*session = ending_at(collect, n)->session;
+		return true;
+	}
+	return false;
+}
 
 static const struct gw_session *session_of(struct collect *collect, const void *data, size_t size)
 {
@@ -44,7 +77,7 @@ static const struct gw_session *session_of(struct collect *collect, const void *
 	    !violation->session)
 		return NULL;
 	if (violation->session != collect->last.id &&
-	    !programs_session(collect->programs, violation->session, &collect->last)) {
+	    !find_session(collect, violation->session, &collect->last)) {
 		collect->last.id = 0;
 		return NULL;
 	}
@@ -123,6 +156,18 @@ static unsigned long end_of_record(const struct collect *collect, size_t size)
 	return consumed(collect) + ((BPF_RINGBUF_HDR_SZ + size + 7) & ~7ul);
 }
 
+/* Tells of the sessions whose records end before a position in the ring. */
+static void tell_endings(struct collect *collect, unsigned long position)
+{
+	while (collect->endings && ending_at(collect, 0)->after <= position) {
+		const struct ending *ending = ending_at(collect, 0);
+
+		tell_session(collect, &ending->session, ending->mode, ending->time);
+		collect->first_ending = (collect->first_ending + 1) % MAX_ENDINGS;
+		collect->endings--;
+	}
+}
+
 /* The record's events first, then what is done about it. */
 static void tell_record(struct collect *collect, const void *data, size_t size)
 {
@@ -144,6 +189,7 @@ static int on_record(void *context, void *data, size_t size)
 	bool last = end_of_record(collect, size) >= collect->until ||
 		    clock_monotonic() >= collect->deadline;
 
+	tell_endings(collect, consumed(collect));
 	if (!take_end(collect, data, size) && !take_process(collect, data, size))
 		tell_record(collect, data, size);
 	return last ? -ECANCELED : 0;
@@ -219,6 +265,7 @@ bool collect_records(struct collect *collect, bool all)
 	if (all || before >= collect->until)
 		collect->until = __atomic_load_n(collect->producer, __ATOMIC_ACQUIRE);
 	ring_buffer__consume(collect->ring);
+	tell_endings(collect, consumed(collect));
 	return consumed(collect) >= collect->until || clock_monotonic() < collect->deadline;
 }
 
@@ -244,62 +291,87 @@ static enum model_mode_state mode_state(const struct gw_session *session, uint64
 								  : MODEL_MODE_GONE;
 }
 
-/* Tells of a session, and of its end, when it is taken out of the map. */
-static void sweep_session(struct collect *collect, uint64_t id, uint64_t now, bool last)
+/*
+ * A session that is over is taken out of the map first: what comes after that is another session's,
+ * and what came before is told before its end. False: too many are waiting for that.
+ */
+static bool end_session(struct collect *collect, const struct gw_session *session,
+			enum model_mode_state mode, uint64_t now)
+{
+	struct ending *ending = ending_at(collect, collect->endings);
+
+	if (collect->endings == MAX_ENDINGS)
+		return false;
+	programs_forget_session(collect->programs, session->id);
+	*ending = (struct ending){*session, mode,
+				  __atomic_load_n(collect->producer, __ATOMIC_ACQUIRE), now};
+	collect->endings++;
+	tell_endings(collect, consumed(collect));
+	return true;
+}
+
+/* Tells of a session. False: that has to wait until more records have been taken. */
+static bool sweep_session(struct collect *collect, uint64_t id, uint64_t now, bool last)
 {
 	enum model_mode_state mode = MODEL_MODE_UNKNOWN;
 	struct gw_session session;
 
 	if (!programs_session(collect->programs, id, &session) ||
 	    (!last && is_undecided(collect, &session)))
-		return;
+		return true;
 	if (!session.end_reason)
 		mode = mode_state(&session, now);
-	if (model_session_is_over(collect->model, &session, mode, now)) {
-		/* In this order: what comes after the end is another session's, what came before
-		 * it is told before it. */
-		programs_forget_session(collect->programs, id);
-		collect_records(collect, true);
-	}
+	if (model_session_is_over(collect->model, &session, mode, now))
+		return end_session(collect, &session, mode, now);
 	if (!tell_session(collect, &session, mode, now) && last)
 		model_session_detach(collect->model, &session, now);
+	return true;
 }
 
 /*
  * Goes on where the sweep before it has stopped. The key after the present one is read before the
  * present one may be removed; a session that is not found any more makes the map start anew.
- * Returns whether there was one.
  */
-static bool sweep_sessions(struct collect *collect, bool last)
+static enum sweep sweep_sessions(struct collect *collect, bool last)
 {
 	uint64_t began = clock_monotonic(), now = began, next;
-	uint64_t id = 0;
-	bool more = programs_next_session(collect->programs, last ? 0 : collect->swept, &id);
-	const bool any = more || collect->swept;
+	uint64_t id = 0, before = last ? 0 : collect->swept;
+	bool more = programs_next_session(collect->programs, before, &id);
+	const bool any = more || before || collect->endings;
 
 	collect->swept = 0;
 	for (int n = 0; more && n < 2 * GW_MAX_SESSIONS; n++) {
+		bool stop = !last && clock_between(began, now) > SWEEP_MAX_NS;
+		uint64_t removed = collect->removed;
+
 		more = programs_next_session(collect->programs, id, &next);
-		sweep_session(collect, id, now, last);
-		now = clock_monotonic();
-		if (more && !last && clock_between(began, now) > SWEEP_MAX_NS) {
-			collect->swept = id;
-			return any;
+		if (last && collect->endings == MAX_ENDINGS)
+			collect_records(collect, true);
+		if (stop || !sweep_session(collect, id, now, last)) {
+			collect->swept = before;
+			return SWEEP_STOPPED;
 		}
+		now = clock_monotonic();
+		if (collect->removed == removed)
+			before = id;
 		id = next;
 	}
-	return any;
+	if (last) {
+		collect_records(collect, true);
+		tell_endings(collect, ULONG_MAX);
+	}
+	return any ? SWEEP_DONE : SWEEP_EMPTY;
 }
 
-bool collect_sweep(struct collect *collect, bool last)
+enum sweep collect_sweep(struct collect *collect, bool last)
 {
 	uint64_t counter[GW_COUNTER_MAX];
-	bool any = sweep_sessions(collect, last);
+	enum sweep swept = sweep_sessions(collect, last);
 
 	/* A loss is reported where it is in the stream: not before the records that precede it. */
 	if (consumed(collect) < collect->until && !last)
-		return true;
+		return swept == SWEEP_EMPTY ? SWEEP_DONE : swept;
 	if (!programs_counters(collect->programs, counter))
 		model_counters(collect->model, counter, clock_monotonic());
-	return any;
+	return swept;
 }

@@ -34,11 +34,16 @@ int collect_fd(const struct collect *collect);
  */
 bool collect_records(struct collect *collect, bool all);
 
+enum sweep {
+	SWEEP_EMPTY,   /* there was no session: the first record of the next one is a sign of it */
+	SWEEP_DONE,    /* all sessions were looked at */
+	SWEEP_STOPPED, /* it took long: the next call goes on */
+};
+
 /*
- * Looks at the sessions and at the counters. Where that takes long, the next call goes on; last:
- * gradwatch ends, so do the sessions, and all are looked at. Returns whether there is more to look
- * at; when there is not, the first record of a session is a sign that there is.
+ * Looks at the sessions and at the counters. The end of a session is reported when the records
+ * before it have been taken. last: gradwatch ends, so do the sessions, and all are looked at.
  */
-bool collect_sweep(struct collect *collect, bool last);
+enum sweep collect_sweep(struct collect *collect, bool last);
 
 #endif

@@ -363,7 +363,7 @@ int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at
 struct armed {
 	struct discover *discover;
 	struct library *library;
-	void (*again)(void *context, uint32_t pid, uint64_t mapped_at);
+	void (*again)(void *context, const struct process *process);
 	void *context;
 };
 
@@ -373,7 +373,7 @@ static void on_waiting(void *context, struct process *process)
 	struct armed *armed = context;
 
 	if (!process->ended) {
-		armed->again(armed->context, process->pid, process->mapped_at);
+		armed->again(armed->context, process);
 		return;
 	}
 	for (unsigned int i = 0; i < process->files; i++)
@@ -382,13 +382,12 @@ static void on_waiting(void *context, struct process *process)
 			tell(armed->discover, process, armed->library, &process->file[i]);
 }
 
-void discover_armed(struct discover *discover,
-		    void (*again)(void *context, uint32_t pid, uint64_t mapped_at), void *context)
+bool discover_armed(struct discover *discover,
+		    void (*again)(void *context, const struct process *process), void *context)
 {
-	struct armed armed = {discover, NULL, again, context};
+	struct armed armed = {discover, libraries_take(discover->libraries), again, context};
 
-	while ((armed.library = libraries_take(discover->libraries)))
-		if (armed.library->state != LIBRARY_NOT_TORCH)
-			processes_with_file(discover->processes, armed.library->id, on_waiting,
-					    &armed);
+	if (armed.library && armed.library->state != LIBRARY_NOT_TORCH)
+		processes_with_file(discover->processes, armed.library->id, on_waiting, &armed);
+	return armed.library != NULL;
 }

@@ -61,11 +61,11 @@ int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at
 void discover_failed(struct discover *discover, uint32_t pid, int code);
 
 /*
- * Libraries whose probing has come to its end: the processes that wait for that are told of. again:
- * called for a process that is to be looked at (again), with the time when it mapped the library.
+ * Takes a library whose probing has come to its end; false: there is none. again: called for each
+ * process that maps it, and is to be looked at again.
  */
-void discover_armed(struct discover *discover,
-		    void (*again)(void *context, uint32_t pid, uint64_t mapped_at), void *context);
+bool discover_armed(struct discover *discover,
+		    void (*again)(void *context, const struct process *process), void *context);
 
 /* What a process and a library are in events; both may be NULL. */
 void discover_describe_process(struct event_process *event, const struct process *process);

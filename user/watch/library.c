@@ -169,6 +169,7 @@ static struct attach_job *make_job(struct libraries *libraries, const struct fil
 	if (!job)
 		return NULL;
 	job->file_id = file->id;
+	job->uid = file->uid;
 	memcpy(job->libc, mapped->libc, sizeof(job->libc));
 	job->path = strdup(file->path);
 	job->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -251,9 +252,9 @@ int libraries_fd(const struct libraries *libraries)
 	return attacher_fd(libraries->attacher);
 }
 
-bool libraries_are_arming(struct libraries *libraries)
+bool libraries_are_arming(struct libraries *libraries, uint64_t time)
 {
-	return attacher_is_busy(libraries->attacher);
+	return attacher_is_busy(libraries->attacher, time);
 }
 
 struct library *libraries_take(struct libraries *libraries)

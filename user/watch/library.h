@@ -81,8 +81,8 @@ int libraries_fd(const struct libraries *libraries);
 /* A library that is ARMING no more; NULL: none. */
 struct library *libraries_take(struct libraries *libraries);
 
-/* Whether some are ARMING. */
-bool libraries_are_arming(struct libraries *libraries);
+/* Whether some are ARMING since before `time`. */
+bool libraries_are_arming(struct libraries *libraries, uint64_t time);
 
 /*
  * Whether a process that maps the library has its probes: what the path of a mapping leads to can
