@@ -36,6 +36,13 @@ static struct event make_violation(void)
 
 #define SECONDS(n) (clock_monotonic() + (n)*1000000000ull)
 
+static struct sink *open_log(const char *path, uid_t owner, struct err *err)
+{
+	int fd = sink_log_open(path, owner, err);
+
+	return fd < 0 ? NULL : sink_log(&context, fd, path, owner);
+}
+
 static void drain(struct writer *writer)
 {
 	assert_true(writer_drain(writer, SECONDS(60), NULL));
@@ -388,7 +395,7 @@ static void test_log_append(void **state)
 
 	(void)state;
 	for (unsigned int run = 1; run <= 2; run++) {
-		sink = sink_log(&context, "log", geteuid(), &err);
+		sink = open_log("log", geteuid(), &err);
 		assert_non_null(sink);
 		assert_int_equal(write_event(sink, &event), 0);
 		sink_free(sink);
@@ -403,7 +410,7 @@ static void test_log_reopen(void **state)
 {
 	struct event event = make_violation();
 	struct err err;
-	struct sink *sink = sink_log(&context, "log", geteuid(), &err);
+	struct sink *sink = open_log("log", geteuid(), &err);
 
 	(void)state;
 	assert_non_null(sink);
@@ -431,7 +438,7 @@ static void check_refused(const char *path, int expected)
 {
 	struct err err = {0};
 
-	assert_null(sink_log(&context, path, geteuid(), &err));
+	assert_null(open_log(path, geteuid(), &err));
 	assert_int_equal(err.code, expected);
 	assert_non_null(strstr(err.text, path));
 }
@@ -478,7 +485,7 @@ static void test_log_of_others(void **state)
 	struct err err;
 
 	(void)state;
-	sink = sink_log(&context, "own", geteuid(), &err);
+	sink = open_log("own", geteuid(), &err);
 	assert_non_null(sink);
 	make_file("log", 0666);
 	check_refused("log", -EPERM);
@@ -504,7 +511,7 @@ static void test_log_of_others(void **state)
 	assert_int_equal(stat("own", &file), 0);
 	assert_int_equal(file.st_size, 0);
 	/* Of the user who called sudo. */
-	sink = sink_log(&context, "own", file.st_uid, &err);
+	sink = open_log("own", file.st_uid, &err);
 	assert_non_null(sink);
 	sink_free(sink);
 	unlink("own");
@@ -524,7 +531,7 @@ static void test_log_torn(void **state)
 
 	(void)state;
 	assert_non_null(line);
-	sink = sink_log(&context, "log", geteuid(), &err);
+	sink = open_log("log", geteuid(), &err);
 	assert_non_null(sink);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
 	limit = old;

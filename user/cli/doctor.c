@@ -17,8 +17,10 @@
 #include "target/interpreters.h"
 #include "target/roles.h"
 #include "probe/diagnose.h"
+#include "probe/probes.h"
 #include "target/procfs.h"
 #include "probe/kernel_btf.h"
+#include "watch/rights.h"
 #include "watch/selftest.h"
 #include "target/torch_version.h"
 
@@ -46,10 +48,13 @@ static enum outcome check_kernel(struct err *text)
 
 static enum outcome check_capabilities(struct err *text)
 {
-	char missing[128];
+	const struct gw_policy policy = {0};
+	const struct rights_needs needs = {.perf_uprobes = !plans_can_use_multi(&policy)};
+	char missing[128], kept[160];
 
 	if (!diagnose_capabilities(missing, sizeof(missing))) {
-		err_set(text, 0, "all that is needed");
+		rights_names(&needs, kept, sizeof(kept));
+		err_set(text, 0, "all that is needed; while it reports it has %s only", kept);
 		return OUTCOME_OK;
 	}
 	err_set(text, 0, "missing %s; run as root (sudo gradwatch ...)", missing);

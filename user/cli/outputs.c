@@ -72,20 +72,18 @@ static const char *name_of_output(const struct options *options)
 	return options->child && !options->output_path ? "standard error" : "standard output";
 }
 
-static int open_events(struct outputs *outputs, struct err *err)
+static int start_events(struct outputs *outputs, struct err *err)
 {
 	const struct options *options = outputs->options;
 	struct outputs_sink *sink = &outputs->sink[outputs->count++];
-	int fd = open_output(options);
+	int fd = outputs->events_fd;
 
-	if (fd < 0)
-		return err_set(err, fd, "cannot write to '%s': %s", options->output_path,
-			       strerror(-fd));
 	outputs->shared = options->child && is_inherited(fd);
 	outputs->events = fd == STDERR_FILENO ? outputs->errors
 					      : writer_new(fd, fd > STDERR_FILENO, WRITER_LIMIT);
 	if (!outputs->events)
 		return err_set(err, -ENOMEM, "out of memory, or no thread can be made");
+	outputs->events_fd = -1;
 	sink->name = name_of_output(options);
 	if (options->json)
 		sink->sink = sink_json(&outputs->context, outputs->events);
@@ -97,37 +95,52 @@ static int open_events(struct outputs *outputs, struct err *err)
 	return sink->sink ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
 
-static int open_log(struct outputs *outputs, struct err *err)
+static int start_log(struct outputs *outputs, struct err *err)
 {
-	const char *path = outputs->options->log_path;
 	struct outputs_sink *sink = &outputs->sink[outputs->count];
-	uid_t owner = geteuid();
-	gid_t group;
 
-	if (!path)
+	if (outputs->log_fd < 0)
 		return 0;
-	invoking_user_ids(&owner, &group);
-	sink->name = path;
-	sink->sink = sink_log(&outputs->context, path, owner, err);
+	sink->name = outputs->options->log_path;
+	sink->sink = sink_log(&outputs->context, outputs->log_fd, sink->name, outputs->log_owner);
 	if (!sink->sink)
-		return err->code;
+		return err_set(err, -ENOMEM, "out of memory, or no thread can be made");
+	outputs->log_fd = -1;
 	outputs->count++;
 	return 0;
 }
 
 int outputs_open(struct outputs *outputs, const struct options *options, struct err *err)
 {
+	gid_t group;
+
+	*outputs = (struct outputs){.options = options, .events_fd = -1, .log_fd = -1};
+	outputs->log_owner = geteuid();
+	invoking_user_ids(&outputs->log_owner, &group);
+	if (options->log_path) {
+		outputs->log_fd = sink_log_open(options->log_path, outputs->log_owner, err);
+		if (outputs->log_fd < 0)
+			return outputs->log_fd;
+	}
+	outputs->events_fd = open_output(options);
+	if (outputs->events_fd < 0)
+		return err_set(err, outputs->events_fd, "cannot write to '%s': %s",
+			       options->output_path, strerror(-outputs->events_fd));
+	return 0;
+}
+
+int outputs_start(struct outputs *outputs, struct err *err)
+{
 	int code;
 
-	*outputs = (struct outputs){.options = options};
 	gethostname(outputs->context.host, sizeof(outputs->context.host) - 1);
 	outputs->context.utc_offset = clock_utc_offset();
 	outputs->errors = writer_new(STDERR_FILENO, false, WRITER_LIMIT);
 	if (!outputs->errors)
 		return err_set(err, -ENOMEM, "out of memory, or no thread can be made");
-	code = open_log(outputs, err);
+	code = start_log(outputs, err);
 	if (!code)
-		code = open_events(outputs, err);
+		code = start_events(outputs, err);
 	if (code)
 		return code;
 	pthread_atfork(NULL, NULL, in_child);
@@ -317,6 +330,10 @@ void outputs_totals(struct outputs *outputs, struct event_totals *totals)
 
 void outputs_close(struct outputs *outputs)
 {
+	if (outputs->log_fd > STDERR_FILENO)
+		close(outputs->log_fd);
+	if (outputs->events_fd > STDERR_FILENO)
+		close(outputs->events_fd);
 	if (!outputs->errors)
 		return;
 	writer_drain(outputs->errors, clock_monotonic() + DRAIN_NS, is_interrupted);

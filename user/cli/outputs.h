@@ -23,6 +23,8 @@ struct outputs {
 	struct sink_context context;
 	struct outputs_sink sink[OUTPUTS_MAX];
 	size_t count;
+	int events_fd, log_fd; /* until a writer has them; negative: none */
+	uid_t log_owner;
 	struct writer *errors; /* standard error: messages, and events with `-- CMD` */
 	struct writer *events; /* the same as errors, or another */
 	bool not_enforced;     /* it was said that some violations are not acted on */
@@ -32,7 +34,11 @@ struct outputs {
 	uint64_t too_late;     /* processes that had ended when their probes were in place */
 };
 
+/* Opens the descriptors, which may take rights that are dropped after that. */
 int outputs_open(struct outputs *outputs, const struct options *options, struct err *err);
+
+/* Makes the writers, which are threads, and the sinks. */
+int outputs_start(struct outputs *outputs, struct err *err);
 
 /* An event_handler, with the outputs as context. */
 void outputs_event(void *context, const struct event *event);
@@ -52,7 +58,7 @@ void outputs_finish(struct outputs *outputs, bool ran);
 /* Totals and suppressions, to standard error. */
 void outputs_totals(struct outputs *outputs, struct event_totals *totals);
 
-/* Waits for standard error. Messages are written directly again. */
+/* Waits for standard error. Messages are written directly again. Nothing if it was not opened. */
 void outputs_close(struct outputs *outputs);
 
 #endif

@@ -11,7 +11,9 @@
 #include "cli/unknown.h"
 #include "model/suppressions.h"
 #include "probe/diagnose.h"
+#include "probe/probes.h"
 #include "target/procfs.h"
+#include "watch/rights.h"
 #include "watch/selftest.h"
 #include "watch/watch.h"
 
@@ -160,6 +162,18 @@ static int status_of_result(const struct options *options, const struct watch_re
 	return !result->probed && options->pid_count ? EXIT_BAD_USE : EXIT_OK;
 }
 
+static int drop_rights(const struct watch_config *config, struct err *err)
+{
+	const struct rights_needs needs = {
+		.perf_uprobes = !plans_can_use_multi(&config->policy),
+		.acts = config->actor != NULL,
+		.signals = config->command != NULL,
+		.reopens = config->reopen != NULL,
+	};
+
+	return rights_drop(&needs, err);
+}
+
 int command_watch(const struct options *options)
 {
 	struct outputs outputs = {0};
@@ -213,6 +227,10 @@ int command_watch(const struct options *options)
 	}
 	if (!code)
 		code = outputs_open(&outputs, options, &err);
+	if (!code)
+		code = drop_rights(&config, &err);
+	if (!code)
+		code = outputs_start(&outputs, &err);
 	if (!code)
 		code = watch_run(&config, &result, &err);
 	outputs_finish(&outputs, !code);

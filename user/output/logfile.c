@@ -49,10 +49,8 @@ static int check_file(int fd, const char *path, uid_t owner, struct err *err)
  * gradwatch runs as root and the path may be in a directory that others can write to: a symbolic
  * link there is not followed, and a file of somebody else is not written to. O_NONBLOCK keeps
  * open() from waiting for the reader of a FIFO.
- *
- * Returns the descriptor or negative errno.
  */
-static int open_log(const char *path, uid_t owner, struct err *err)
+int sink_log_open(const char *path, uid_t owner, struct err *err)
 {
 	int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 	int fd = open(path, flags, 0600);
@@ -82,7 +80,7 @@ static int log_format(struct sink *sink, const struct event *event, char **text,
 static int log_reopen(struct sink *sink, struct err *err)
 {
 	struct log_sink *log = (struct log_sink *)sink;
-	int fd = open_log(log->path, log->owner, err);
+	int fd = sink_log_open(log->path, log->owner, err);
 
 	if (fd < 0)
 		return fd;
@@ -99,32 +97,25 @@ static void log_free(struct sink *sink)
 	free(log);
 }
 
-struct sink *sink_log(const struct sink_context *context, const char *path, uid_t owner,
-		      struct err *err)
+struct sink *sink_log(const struct sink_context *context, int fd, const char *path, uid_t owner)
 {
 	static const struct sink_ops ops = {
 		.format = log_format,
 		.reopen = log_reopen,
 		.free = log_free,
 	};
-	int fd = open_log(path, owner, err);
-	struct log_sink *log;
+	struct log_sink *log = calloc(1, sizeof(*log));
 
-	if (fd < 0)
+	if (!log)
 		return NULL;
-	log = calloc(1, sizeof(*log));
-	if (log) {
-		log->sink.ops = &ops;
-		log->context = context;
-		log->owner = owner;
-		log->path = strdup(path);
-		log->sink.writer = log->path ? writer_new(fd, true, WRITER_LIMIT) : NULL;
-		if (log->sink.writer)
-			return &log->sink;
-		free(log->path);
-	}
-	close(fd);
+	log->sink.ops = &ops;
+	log->context = context;
+	log->owner = owner;
+	log->path = strdup(path);
+	log->sink.writer = log->path ? writer_new(fd, true, WRITER_LIMIT) : NULL;
+	if (log->sink.writer)
+		return &log->sink;
+	free(log->path);
 	free(log);
-	err_set(err, -ENOMEM, "out of memory, or no thread can be made");
 	return NULL;
 }

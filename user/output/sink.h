@@ -48,12 +48,18 @@ struct sink *sink_json(const struct sink_context *context, struct writer *writer
 struct sink *sink_suppression_lines(struct writer *writer);
 
 /*
- * The same JSON Lines appended to a file, by a writer of its own: created 0600, O_APPEND, reopened
- * by path on reopen(). A file that is there already must have one name, belong to our own user or
- * to `owner`, and be writable by nobody else. NULL with *err when it cannot be opened.
+ * Opens a file to which JSON Lines are appended: created 0600. A file that is there already must
+ * have one name, belong to our own user or to `owner`, and be writable by nobody else. Returns the
+ * descriptor, or negative errno with the cause.
  */
-struct sink *sink_log(const struct sink_context *context, const char *path, uid_t owner,
-		      struct err *err);
+int sink_log_open(const char *path, uid_t owner, struct err *err);
+
+/*
+ * The same JSON Lines for such a file, by a writer of its own, which has the descriptor from then
+ * on; the path is opened again on reopen(). NULL: out of memory, or no thread can be made; the
+ * descriptor stays the caller's.
+ */
+struct sink *sink_log(const struct sink_context *context, int fd, const char *path, uid_t owner);
 
 /*
  * The event as one line of JSON (docs: README, "JSON schema"), with a final newline. The text is

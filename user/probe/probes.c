@@ -54,6 +54,12 @@ struct probes {
 	size_t bindings;
 };
 
+/* Programs that write registers have been tried as those of perf events only. */
+bool plans_can_use_multi(const struct gw_policy *policy)
+{
+	return !policy->registers && uprobes_have_multi();
+}
+
 struct plans *plans_new(struct programs *programs)
 {
 	struct plans *plans = calloc(1, sizeof(*plans));
@@ -61,8 +67,7 @@ struct plans *plans_new(struct programs *programs)
 	if (!plans)
 		return NULL;
 	plans->programs = programs;
-	/* Programs that write registers have been tried as those of perf events only. */
-	plans->multi = !programs_options(programs)->policy.registers && uprobes_have_multi();
+	plans->multi = plans_can_use_multi(&programs_options(programs)->policy);
 	plans->cookies = uprobes_have_cookies();
 	plans->loaded.capacity = GW_MAX_FILES + MAX_IDLE;
 	pthread_mutex_init(&plans->lock, NULL);

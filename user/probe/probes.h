@@ -30,6 +30,9 @@ void plans_free(struct plans *plans);
 /* Whether probes_open() would have nothing to load, so that it takes a millisecond only. */
 bool plans_are_loaded(struct plans *plans, const struct inspect_plan *plan);
 
+/* Whether programs of this policy would be attached as uprobe_multi on this kernel. */
+bool plans_can_use_multi(const struct gw_policy *policy);
+
 /* How uprobes are attached on this kernel: "uprobe_multi" or "perf events". A constant. */
 const char *plans_attach_type(const struct plans *plans);
 

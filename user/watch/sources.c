@@ -35,7 +35,8 @@ enum order {
 	ORDER_LOOK,
 };
 
-#define TICK_NS 250000000ull  /* how late a trace's begin or end is told, at most about twice this \
+#define TICK_NS                                                                                    \
+	250000000ull          /* how late a trace's begin or end is told, at most about twice this \
 			       */
 #define REST_NS   1000000000ull /* between ticks while there is no trace: what has ended is forgotten */
 #define ANSWER_NS 20000000ull /* for answers to stopped processes, per turn */
