@@ -23,7 +23,7 @@ static bool is_unknown(const struct watch_result *result, uint64_t skipped, uint
 static int reset(void **state)
 {
 	(void)state;
-	clean = (struct watch_result){.probed = 1};
+	clean = (struct watch_result){.probed = 1, .armed = true};
 	clean.totals.counter[GW_HITS] = 10;
 	clean.totals.counter[GW_OUTSIDE] = 7;
 	clean.totals.counter[GW_FILTERED] = 2;
@@ -48,6 +48,10 @@ static void test_clean(void **state)
 static void test_each_fact(void **state)
 {
 	(void)state;
+	clean.armed = false;
+	assert_true(is_unknown(&clean, 0, 0, 0));
+	assert_non_null(strstr(reason, "before all that was mapped at the start was probed"));
+	reset(state);
 	assert_true(is_unknown(&clean, 2, 0, 0));
 	assert_string_equal(reason, "libtorch files skipped: 2");
 	assert_true(is_unknown(&clean, 0, 1, 0));

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/str.h"
 
@@ -24,6 +25,17 @@ static void add(struct reasons *reasons, const char *cause, uint64_t count)
 	else
 		reasons->length += (size_t)snprintf(NULL, 0, "%s%s: %" PRIu64, separator, cause,
 						    count);
+}
+
+static void add_text(struct reasons *reasons, const char *cause)
+{
+	char *at = reasons->text + reasons->length;
+	size_t left = reasons->size - reasons->length;
+
+	if (str_format(at, left, "%s%s", reasons->length ? "; " : "", cause))
+		reasons->length = reasons->size - 1;
+	else
+		reasons->length += strlen(at);
 }
 
 static void add_counters(struct reasons *reasons, const uint64_t *counter)
@@ -61,7 +73,9 @@ bool unknown_reason(const struct unknown_facts *facts, char *reason, size_t size
 
 	reason[0] = '\0';
 	if (!facts->result->probed)
-		reasons.length = (size_t)snprintf(reason, size, "no libtorch was watched");
+		add_text(&reasons, "no libtorch was watched");
+	if (!facts->result->armed)
+		add_text(&reasons, "it ended before all that was mapped at the start was probed");
 	if (!model_ledger_balances(totals->counter))
 		add(&reasons, "the ledger does not balance; hits", totals->counter[GW_HITS]);
 	add(&reasons, "libtorch files skipped", facts->skipped);

@@ -34,6 +34,7 @@ struct attacher {
 	uint64_t began; /* when the job that is under way was added; UINT64_MAX: there is none */
 	struct probes *removal[MAX_REMOVALS];
 	size_t removals;
+	bool stopped; /* no job is begun any more */
 	bool ends;
 	int fd; /* counts the jobs that are done */
 };
@@ -126,6 +127,40 @@ static bool start(struct attacher *attacher, struct worker *worker, void *(*run)
 	return worker->started;
 }
 
+void attacher_stop(struct attacher *attacher)
+{
+	struct attach_job *waiting;
+
+	pthread_mutex_lock(&attacher->lock);
+	attacher->stopped = true;
+	waiting = attacher->waiting;
+	attacher->waiting = NULL;
+	pthread_mutex_unlock(&attacher->lock);
+	free_jobs(waiting);
+}
+
+/* Removes the probes of all jobs at once: one after the other that takes 0.1 s each. */
+static void close_probes(struct attach_job *jobs)
+{
+	struct attach_job *job;
+	struct probes **probes;
+	size_t count = 0;
+
+	LL_COUNT(jobs, job, count);
+	probes = calloc(count + 1, sizeof(*probes));
+	if (!probes)
+		return;
+	count = 0;
+	LL_FOREACH(jobs, job)
+	{
+		if (job->probes)
+			probes[count++] = job->probes;
+		job->probes = NULL;
+	}
+	probes_close_all(probes, count);
+	free(probes);
+}
+
 static void end(struct attacher *attacher, struct worker *worker)
 {
 	pthread_mutex_lock(&attacher->lock);
@@ -141,9 +176,10 @@ void attacher_free(struct attacher *attacher)
 {
 	if (!attacher)
 		return;
+	attacher_stop(attacher);
 	end(attacher, &attacher->attaching);
 	end(attacher, &attacher->removing);
-	free_jobs(attacher->waiting);
+	close_probes(attacher->done);
 	free_jobs(attacher->done);
 	pthread_mutex_destroy(&attacher->lock);
 	close(attacher->fd);
@@ -201,16 +237,19 @@ static void *run_attaching(void *context)
 
 void attacher_add(struct attacher *attacher, struct attach_job *job)
 {
-	bool started;
+	bool started, stopped;
 
 	job->next = NULL;
 	job->added = clock_monotonic();
 	pthread_mutex_lock(&attacher->lock);
-	started = start(attacher, &attacher->attaching, run_attaching);
+	stopped = attacher->stopped;
+	started = !stopped && start(attacher, &attacher->attaching, run_attaching);
 	if (started)
 		LL_APPEND(attacher->waiting, job);
 	pthread_mutex_unlock(&attacher->lock);
-	if (started)
+	if (stopped)
+		attach_job_free(job);
+	if (started || stopped)
 		return;
 	attach_now(attacher->plans, job);
 	pthread_mutex_lock(&attacher->lock);

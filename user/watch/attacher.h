@@ -44,8 +44,11 @@ struct attacher;
 /* NULL: out of memory. */
 struct attacher *attacher_new(struct plans *plans);
 
-/* Waits for what is under way; jobs that were not begun are dropped. NULL-safe. */
+/* Stops it and waits for what is under way. NULL-safe. */
 void attacher_free(struct attacher *attacher);
+
+/* Drops the jobs that were not begun, and takes no more. */
+void attacher_stop(struct attacher *attacher);
 
 /* Takes a job, done round robin by user; at once where no thread can be made. */
 void attacher_add(struct attacher *attacher, struct attach_job *job);

@@ -106,6 +106,9 @@ static void take_probes(void *context, struct file *file)
 void libraries_take_probes(struct libraries *libraries, struct library_probes *probes)
 {
 	probes->count = 0;
+	attacher_stop(libraries->attacher);
+	while (libraries_take(libraries))
+		; /* they have their probes, though nobody was told */
 	files_each(libraries->files, FILE_SETTER, take_probes, probes);
 }
 

@@ -49,7 +49,7 @@ struct libraries *libraries_new(struct programs *programs, struct files *files,
 /* After the files were freed. NULL-safe. */
 void libraries_free(struct libraries *libraries);
 
-/* The probes of all libraries, which have none any more. */
+/* The probes of all libraries, which have none any more, and get none: what is ARMING stays so. */
 struct library_probes {
 	struct probes *probes[GW_MAX_FILES];
 	size_t count;
