@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The ends of gradwatch, and of the files that it watches."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -52,7 +53,7 @@ def probes_of(pid):
     """The ids of the BPF programs and links that the process holds."""
     ids = set()
     for entry in os.scandir(f"/proc/{pid}/fdinfo"):
-        with open(entry.path, encoding="ascii") as file:
+        with contextlib.suppress(FileNotFoundError), open(entry.path, encoding="ascii") as file:
             for line in file:
                 name, _, value = line.partition(":")
                 if name in ("prog_id", "link_id"):
