@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #endif
 
-#define GW_ABI_VERSION 5
+#define GW_ABI_VERSION 6
 
 /* Limits. A map that is full is counted (enum gw_counter), never silently ignored. */
 #define GW_MAX_PROCESSES   16384 /* watched process ids */
@@ -131,6 +131,7 @@ enum gw_counter {
 	GW_INTERPRETERS_FULL, /* a process's Python was not noted: no stacks, kinds unknown */
 	GW_ENFORCED_FULL,     /* a process was not noted in which one should act */
 	GW_DECISIONS_FULL,    /* of a trace: each change in it is asked about */
+	GW_FORKS_LOST,        /* fork of a watched process, not sent: the ring buffer was full */
 	GW_COUNTER_MAX,
 };
 
@@ -314,6 +315,7 @@ enum gw_record_type {
 	GW_RECORD_ASK,
 	GW_RECORD_END,     /* struct gw_end_record: a session whose thread has ended */
 	GW_RECORD_PROCESS, /* struct gw_process_record: a process's memory is gone */
+	GW_RECORD_FORK,    /* struct gw_fork_record: a watched process has forked */
 };
 
 struct gw_record_header {
@@ -379,6 +381,20 @@ struct gw_process_record {
 	__u32 reason; /* GW_END_EXIT or GW_END_EXEC */
 };
 _Static_assert(sizeof(struct gw_process_record) == 24 + 16, "process record layout");
+
+/*
+ * A watched process has forked a child that is watched, too. Before any record of the child, of its
+ * children and of its end.
+ */
+struct gw_fork_record {
+	struct gw_record_header header;
+	__u64 start_time;  /* of the child, ns since boot */
+	__u32 pid, ns_pid; /* of the child */
+	__u32 parent;      /* its pid */
+	__u8 is_in_kernel; /* the child has an entry in the map of interpreters */
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct gw_fork_record) == 24 + 24, "fork record layout");
 
 /* A code object. Strings are raw: `kind` bytes per character, as CPython stores them. */
 struct gw_code_record {

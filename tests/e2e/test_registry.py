@@ -22,6 +22,7 @@ LIBRARY = STANDIN / "keyed" / "libc10.so"
 # Whatever this test starts, and nothing else of the machine: each call is to be counted.
 OURS = ("--pid", os.getpid(), "--follow")
 LINGER = 10  # seconds that a file's probes stay after the last process that maps it
+FILL_THE_RING = 50000  # forks, with the ends of the children, while nobody reads
 
 
 @pytest.fixture(scope="session")
@@ -272,6 +273,26 @@ print("called", flush=True)
     assert parent.line() == "called", parent.stderr
     monitor.stop()
     assert monitor.ledger["hits"] == 10
+
+
+@pytest.mark.parametrize("children", [0, FILL_THE_RING])
+def test_grandchild_outlives_all(gradwatch, tmp_path, children):
+    """Known also where its parent had ended before its fork was read, or the fork was not told."""
+    library, program = tmp_path / "libc10.so", tmp_path / "forks"
+    shutil.copyfile(LIBRARY, library)
+    subprocess.run(["gcc", "-O1", PROGRAMS / "forks.c", "-o", program, "-ldl"], check=True)
+    monitor = gradwatch(*OURS).armed()
+    process = Process([program, library, str(children), str(LINGER + 6)])
+    assert process.line() == "mapped", process.stderr
+    attached(monitor, process)
+    monitor.signal(signal.SIGSTOP)
+    process.send("")
+    assert process.line() == "forked", process.stderr
+    monitor.signal(signal.SIGCONT)
+    assert process.line() == "called", process.stderr
+    monitor.stop()
+    assert monitor.ledger["hits"] == 10
+    assert (monitor.end_event["counters"]["forks_lost"] > 0) is (children > 0)
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -19,7 +19,8 @@
 #include "target/inspections.h"
 #include "target/processes.h"
 
-#define LONG (FILES_LINGER_NS + 1)
+#define LONG        (FILES_LINGER_NS + 1)
+#define NO_SUCH_PID (1u << 30)
 
 static unsigned int forgotten, told_of_end;
 
@@ -211,7 +212,7 @@ static void test_process_holds_files(void **state)
 	bool is_new;
 
 	(void)state;
-	process = processes_note(processes, (uint32_t)pid, &is_new);
+	process = processes_note(processes, (uint32_t)pid, now, &is_new);
 	assert_true(process && is_new && process->exe);
 	start_time = process->start_time;
 	assert_non_null(process_add_file(process, file, 4096, 7));
@@ -232,6 +233,27 @@ static void test_process_holds_files(void **state)
 	unlink(path);
 }
 
+static struct process *note(struct processes *processes, pid_t pid, uint64_t now)
+{
+	bool is_new;
+	struct process *process = processes_note(processes, (uint32_t)pid, now, &is_new);
+
+	assert_non_null(process);
+	return process;
+}
+
+/* As BPF tells it, in nanoseconds. */
+static struct gw_fork_record fork_of(const struct process *parent, uint32_t child)
+{
+	return (struct gw_fork_record){
+		.header.time = clock_monotonic(),
+		.start_time = parent->start_time + 12345,
+		.parent = parent->pid,
+		.pid = child,
+		.ns_pid = 5,
+	};
+}
+
 /* A child holds what its parent does; who replaces its program lets go, and may map anew. */
 static void test_fork_and_exec(void **state)
 {
@@ -240,25 +262,96 @@ static void test_fork_and_exec(void **state)
 	struct files *files = make_files();
 	struct processes *processes = processes_new(files, on_ended, NULL);
 	struct file *file = learn(files, fd, path, 0);
-	pid_t parent = start_child(), child = start_child();
-	struct process *process;
-	bool is_new;
+	pid_t parent = start_child();
+	struct process *process = note(processes, parent, 0);
+	const struct process *child, *grandchild;
+	struct gw_fork_record fork = fork_of(process, NO_SUCH_PID);
 
 	(void)state;
-	process = processes_note(processes, (uint32_t)parent, &is_new);
 	process_add_file(process, file, 4096, 7);
-	assert_non_null(processes_fork(processes, (uint32_t)parent, (uint32_t)child));
-	assert_int_equal(file->held, 2);
+	/* Both have ended before it is read that they were forked. */
+	assert_int_equal(processes_fork(processes, &fork, &child), 0);
+	fork = fork_of(child, NO_SUCH_PID + 1);
+	assert_int_equal(processes_fork(processes, &fork, &grandchild), 0);
+	assert_string_equal(grandchild->exe, process->exe);
+	assert_int_equal(grandchild->ns_pid, 5);
+	assert_int_equal(file->held, 3);
+	processes_end(processes, child->pid, child->start_time + 1, false, clock_monotonic());
 	processes_end(processes, process->pid, process->start_time, true, clock_monotonic());
 	assert_int_equal(file->held, 1);
-	assert_int_equal(told_of_end, 0);
-	assert_ptr_equal(processes_note(processes, (uint32_t)parent, &is_new), process);
-	assert_true(!is_new && !process->ended && !process->files);
+	assert_int_equal(told_of_end, 1);
+	assert_ptr_equal(note(processes, parent, 0), process);
+	assert_true(!process->ended && !process->files);
 	processes_free(processes);
 	assert_int_equal(file->held, 0);
 	files_free(files);
 	end_child(parent);
-	end_child(child);
+	close(fd);
+	unlink(path);
+}
+
+/* A fork of a process that is another's by now, or before the parent mapped anything. */
+static void test_forks_of_others(void **state)
+{
+	struct files *files = make_files();
+	struct processes *processes = processes_new(files, on_ended, NULL);
+	pid_t pid = start_child();
+	struct process *process = note(processes, pid, 0);
+	struct gw_fork_record fork = fork_of(process, NO_SUCH_PID);
+	const struct process *child;
+
+	(void)state;
+	fork.parent = NO_SUCH_PID;
+	assert_int_equal(processes_fork(processes, &fork, &child), -ESRCH);
+	fork = fork_of(process, NO_SUCH_PID);
+	fork.start_time = process->start_time - 1;
+	assert_int_equal(processes_fork(processes, &fork, &child), -ESRCH);
+	fork = fork_of(process, NO_SUCH_PID);
+	process->mapped_at = fork.header.time + 1;
+	assert_int_equal(processes_fork(processes, &fork, &child), -ESRCH);
+	process->mapped_at = fork.header.time;
+	assert_int_equal(processes_fork(processes, &fork, &child), 0);
+	process->ended = 1;
+	fork = fork_of(process, NO_SUCH_PID + 1);
+	assert_int_equal(processes_fork(processes, &fork, &child), -ESRCH);
+	processes_free(processes);
+	files_free(files);
+	end_child(pid);
+}
+
+/* The end of an earlier process of the pid was missed: it is told, and its files are kept a while.
+ */
+static void test_pid_is_used_again(void **state)
+{
+	char path[32];
+	int fd = make_file(path, "a");
+	struct files *files = make_files();
+	struct processes *processes = processes_new(files, on_ended, NULL);
+	struct file *file = learn(files, fd, path, 0);
+	pid_t pid = start_child();
+	struct process *process = note(processes, pid, LONG);
+	struct gw_fork_record fork;
+	const struct process *child;
+
+	(void)state;
+	process_add_file(process, file, 4096, 7);
+	process->start_time -= 1000000000;
+	process = note(processes, pid, 2 * LONG);
+	assert_int_equal(process->files, 0);
+	assert_int_equal(told_of_end, 1);
+	assert_int_equal(file->held, 0);
+	assert_int_equal(files_expire(files, 2 * LONG + 1), 0);
+	/* The same where the new one is known by its fork. */
+	process_add_file(process, file, 4096, 7);
+	process->start_time -= 1000000000;
+	fork = fork_of(note(processes, getpid(), 0), process->pid);
+	fork.start_time = process->start_time + 2000000000;
+	assert_int_equal(processes_fork(processes, &fork, &child), 0);
+	assert_int_equal(told_of_end, 2);
+	assert_int_equal(file->held, 0);
+	processes_free(processes);
+	files_free(files);
+	end_child(pid);
 	close(fd);
 	unlink(path);
 }
@@ -307,6 +400,8 @@ int main(void)
 		cmocka_unit_test(test_rewritten_file),
 		cmocka_unit_test(test_process_holds_files),
 		cmocka_unit_test(test_fork_and_exec),
+		cmocka_unit_test(test_forks_of_others),
+		cmocka_unit_test(test_pid_is_used_again),
 		cmocka_unit_test(test_same_content),
 	};
 

@@ -29,8 +29,8 @@ static void add(struct reasons *reasons, const char *cause, uint64_t count)
 static void add_counters(struct reasons *reasons, const uint64_t *counter)
 {
 	/*
-	 * Not GW_NAMES_LOST: a name that is missing accepts no finding. Nor GW_DECISIONS_FULL: it
-	 * only takes longer.
+	 * Not GW_NAMES_LOST: a name that is missing accepts no finding. Nor GW_DECISIONS_FULL and
+	 * GW_FORKS_LOST: it only takes longer, to act and to find the children.
 	 */
 	static const struct {
 		enum gw_counter counter;

@@ -68,6 +68,7 @@ int programs_open(struct programs **out, const struct programs_options *options,
 		code = err_set(err, -errno, "cannot read the BPF programs: %s", strerror(errno));
 		goto fail;
 	}
+	programs->process->rodata->watch_all = options->watch_all;
 	bpf_program__set_autoload(programs->process->progs.on_signal, options->signals);
 	code = process_bpf__load(programs->process);
 	if (!code)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "target/procfs.h"
 
 #define LOOKS_PER_TICK 4 /* at processes whose end may have been missed */
@@ -84,22 +85,23 @@ static char *read_exe(uint32_t pid)
 	return procfs_exe((pid_t)pid, path, sizeof(path)) ? NULL : strdup(path);
 }
 
-static struct process *add(struct processes *processes, const struct process *process)
+/* Takes the process's strings. 0, -ENOSPC (counted) or -ENOMEM. */
+static int add(struct processes *processes, const struct process *process, struct process **added)
 {
 	struct process *copy = malloc(sizeof(*copy));
 	int code;
 
 	if (!copy)
-		return NULL;
+		return -ENOMEM;
 	*copy = *process;
 	code = table_add(&processes->by_pid, &copy->item, &copy->pid, sizeof(copy->pid));
 	if (code) {
-		processes->refused++;
+		processes->refused += code == -ENOSPC;
 		free(copy);
-		return NULL;
+		return code;
 	}
-	copy->exe = read_exe(process->pid);
-	return copy;
+	*added = copy;
+	return 0;
 }
 
 /* exec may have changed what it is called. */
@@ -109,12 +111,33 @@ static void refresh(struct process *known, const struct process *process)
 	known->exe = read_exe(known->pid);
 	memcpy(known->comm, process->comm, sizeof(known->comm));
 	known->uid = process->uid;
-	if (known->ended)
-		known->files = 0;
+	if (known->ended) /* and is another program now */
+		known->mapped_at = known->files = 0;
 	known->ended = 0;
 }
 
-struct process *processes_note(struct processes *processes, uint32_t pid, bool *is_new)
+/* Its memory is gone. */
+static void end(struct processes *processes, struct process *process, uint64_t now)
+{
+	if (process->ended)
+		return;
+	release_files(processes, process, now);
+	process->ended = now;
+}
+
+/* An earlier process of a pid that is another's now: that it has ended was missed. */
+static void replace(struct processes *processes, struct process *known, uint64_t now)
+{
+	bool was_missed = !known->ended;
+
+	end(processes, known, now);
+	if (was_missed)
+		processes->ended(processes->context, known);
+	drop(processes, known, now);
+}
+
+struct process *processes_note(struct processes *processes, uint32_t pid, uint64_t now,
+			       bool *is_new)
 {
 	struct process *known = processes_get(processes, pid);
 	struct process process;
@@ -127,31 +150,67 @@ struct process *processes_note(struct processes *processes, uint32_t pid, bool *
 		return known;
 	}
 	*is_new = true;
-	if (known) /* an earlier one of that number */
-		drop(processes, known, 0);
-	return add(processes, &process);
+	if (known)
+		replace(processes, known, now);
+	process.exe = read_exe(pid);
+	if (!add(processes, &process, &known))
+		return known;
+	free(process.exe);
+	return NULL;
 }
 
-struct process *processes_fork(struct processes *processes, uint32_t parent, uint32_t child)
+/* The parent as it was at the fork. What it has mapped since, its child has not. */
+static struct process *find_parent(const struct processes *processes,
+				   const struct gw_fork_record *record)
 {
-	struct process *from = processes_get(processes, parent), *to;
-	bool is_new;
+	struct process *parent = processes_get(processes, record->parent);
 
-	if (!from || from->ended)
+	if (!parent || parent->ended || parent->start_time > record->start_time ||
+	    parent->mapped_at > record->header.time)
 		return NULL;
-	to = processes_note(processes, child, &is_new);
-	if (!to || !is_new)
-		return to;
-	to->files = from->files;
-	memcpy(to->file, from->file, sizeof(to->file));
-	for (unsigned int i = 0; i < to->files; i++) {
-		struct file *file = files_get(processes->files, to->file[i].id);
+	return parent;
+}
 
-		to->file[i].told = FILE_TOLD_ATTACHED; /* what is told of the parent is enough */
+/* What is told of the parent's files is enough. */
+static void hold_files(const struct processes *processes, struct process *process)
+{
+	for (unsigned int i = 0; i < process->files; i++) {
+		struct file *file = files_get(processes->files, process->file[i].id);
+
+		process->file[i].told = FILE_TOLD_ATTACHED;
 		if (file)
 			files_hold(file);
 	}
-	return to;
+}
+
+int processes_fork(struct processes *processes, const struct gw_fork_record *record,
+		   const struct process **child)
+{
+	const struct process *parent = find_parent(processes, record);
+	struct process *known = processes_get(processes, record->pid), copy;
+	int code;
+
+	if (!parent)
+		return -ESRCH;
+	*child = known;
+	if (known && procfs_same_start(known->start_time, record->start_time))
+		return 0;
+	if (known && known->start_time > record->start_time)
+		return -ESRCH;
+	if (known)
+		replace(processes, known, record->header.time);
+	copy = *parent;
+	copy.pid = record->pid;
+	copy.ns_pid = record->ns_pid;
+	copy.start_time = record->start_time - record->start_time % CLOCK_TICK_NS;
+	copy.exe = parent->exe ? strdup(parent->exe) : NULL;
+	code = add(processes, &copy, &known);
+	if (!code)
+		hold_files(processes, known);
+	else
+		free(copy.exe);
+	*child = known;
+	return code;
 }
 
 struct process *processes_find(const struct processes *processes, uint32_t pid, uint64_t start_time)
@@ -159,15 +218,6 @@ struct process *processes_find(const struct processes *processes, uint32_t pid, 
 	struct process *known = processes_get(processes, pid);
 
 	return known && procfs_same_start(known->start_time, start_time) ? known : NULL;
-}
-
-/* Its memory is gone. */
-static void end(struct processes *processes, struct process *process, uint64_t now)
-{
-	if (process->ended)
-		return;
-	release_files(processes, process, now);
-	process->ended = now;
 }
 
 void processes_end(struct processes *processes, uint32_t pid, uint64_t start_time, bool exec,

@@ -62,7 +62,8 @@ void processes_free(struct processes *processes);
  * The process that has this pid now: read from /proc, and added when it was not known (*is_new).
  * NULL when it is gone, memory is short, or there are too many (counted: processes_refused()).
  */
-struct process *processes_note(struct processes *processes, uint32_t pid, bool *is_new);
+struct process *processes_note(struct processes *processes, uint32_t pid, uint64_t now,
+			       bool *is_new);
 
 /* The one that is known by this pid, alive or ended; NULL: none. */
 struct process *processes_get(const struct processes *processes, uint32_t pid);
@@ -71,8 +72,13 @@ struct process *processes_get(const struct processes *processes, uint32_t pid);
 struct process *processes_find(const struct processes *processes, uint32_t pid,
 			       uint64_t start_time);
 
-/* A child was forked: it has what its parent has, so it is known at once if the parent is. */
-struct process *processes_fork(struct processes *processes, uint32_t parent, uint32_t child);
+/*
+ * A child was forked: it has what its parent has, so it is known if the parent is, also when it has
+ * ended since. 0; -ESRCH: the parent is not known, or another process has its pid by now; -ENOMEM;
+ * -ENOSPC: there are too many (counted).
+ */
+int processes_fork(struct processes *processes, const struct gw_fork_record *record,
+		   const struct process **child);
 
 /*
  * A process's memory is gone since `time`: it has ended, or (exec) has replaced its program. One

@@ -30,8 +30,8 @@ struct collect {
 	struct programs *programs;
 	struct model *model;
 	const struct watch_actor *actor;
-	void (*gone)(void *context, const struct gw_process_record *record);
-	void *gone_context;
+	struct collect_processes processes;
+	uint64_t forks_lost;            /* so many were told of */
 	struct model_decision decision; /* of the last record */
 	struct gw_session last;         /* the session of the last record: records come in bursts */
 };
@@ -71,6 +71,17 @@ static bool tell_session(struct collect *collect, const struct gw_session *sessi
 	return over;
 }
 
+/* Whether it is a record of this type, of which `wanted` bytes are read. */
+static bool is_record(const void *data, size_t size, enum gw_record_type type, size_t wanted)
+{
+	struct gw_record_header header;
+
+	if (size < wanted)
+		return false;
+	memcpy(&header, data, sizeof(header));
+	return header.type == type && header.version == GW_ABI_VERSION;
+}
+
 /*
  * Takes a session whose thread has ended out of the map: no record of it follows this one. Returns
  * false for other records.
@@ -80,11 +91,9 @@ static bool take_end(struct collect *collect, const void *data, size_t size)
 	struct gw_end_record record;
 	struct gw_session session;
 
-	if (size < sizeof(record))
+	if (!is_record(data, size, GW_RECORD_END, sizeof(record)))
 		return false;
 	memcpy(&record, data, sizeof(record));
-	if (record.header.type != GW_RECORD_END || record.header.version != GW_ABI_VERSION)
-		return false;
 	if (!programs_session(collect->programs, record.session, &session) ||
 	    is_undecided(collect, &session))
 		return true;
@@ -94,19 +103,24 @@ static bool take_end(struct collect *collect, const void *data, size_t size)
 	return true;
 }
 
-/* Tells of a process whose memory is gone. Returns false for other records. */
+/* Tells of the life of a process. Returns false for other records. */
 static bool take_process(const struct collect *collect, const void *data, size_t size)
 {
-	struct gw_process_record record;
+	const struct collect_processes *handler = &collect->processes;
+	struct gw_process_record gone;
+	struct gw_fork_record fork;
 
-	if (size < sizeof(record))
-		return false;
-	memcpy(&record, data, sizeof(record));
-	if (record.header.type != GW_RECORD_PROCESS || record.header.version != GW_ABI_VERSION)
-		return false;
-	if (collect->gone)
-		collect->gone(collect->gone_context, &record);
-	return true;
+	if (is_record(data, size, GW_RECORD_PROCESS, sizeof(gone))) {
+		memcpy(&gone, data, sizeof(gone));
+		handler->gone(handler->context, &gone);
+		return true;
+	}
+	if (is_record(data, size, GW_RECORD_FORK, sizeof(fork))) {
+		memcpy(&fork, data, sizeof(fork));
+		handler->forked(handler->context, &fork);
+		return true;
+	}
+	return false;
 }
 
 static unsigned long consumed(const struct collect *collect)
@@ -188,12 +202,9 @@ int collect_open(struct collect **out, struct programs *programs, struct model *
 	return 0;
 }
 
-void collect_on_process(struct collect *collect,
-			void (*gone)(void *context, const struct gw_process_record *record),
-			void *context)
+void collect_on_process(struct collect *collect, const struct collect_processes *handler)
 {
-	collect->gone = gone;
-	collect->gone_context = context;
+	collect->processes = *handler;
 }
 
 void collect_close(struct collect *collect)
@@ -296,6 +307,11 @@ void collect_sweep(struct collect *collect, bool last)
 	/* A loss is reported where it is in the stream: not before the records that precede it. */
 	if (consumed(collect) < collect->until && !last)
 		return;
-	if (!programs_counters(collect->programs, counter))
-		model_counters(collect->model, counter, clock_monotonic());
+	if (programs_counters(collect->programs, counter))
+		return;
+	model_counters(collect->model, counter, clock_monotonic());
+	if (counter[GW_FORKS_LOST] == collect->forks_lost)
+		return;
+	collect->forks_lost = counter[GW_FORKS_LOST];
+	collect->processes.forks_lost(collect->processes.context);
 }

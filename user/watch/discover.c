@@ -284,7 +284,8 @@ static struct library *known_library(struct discover *discover, struct process *
 static struct process *note(struct visit *visit)
 {
 	bool is_new;
-	struct process *process = processes_note(visit->discover->processes, visit->pid, &is_new);
+	struct process *process = processes_note(visit->discover->processes, visit->pid,
+						 clock_monotonic(), &is_new);
 
 	if (process && visit->mapped_at && !process->mapped_at)
 		process->mapped_at = visit->mapped_at;
@@ -358,6 +359,17 @@ int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at
 	if (process)
 		tell_interpreter(discover, process);
 	return visit.code;
+}
+
+bool discover_forked(struct discover *discover, const struct gw_fork_record *record)
+{
+	const struct process *process;
+	int code = processes_fork(discover->processes, record, &process);
+
+	if (code)
+		return code != -ESRCH;
+	model_process(discover->model, process->pid, process->start_time);
+	return process->files && !record->is_in_kernel;
 }
 
 struct armed {

@@ -57,6 +57,12 @@ void discover_close(struct discover *discover);
  */
 int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at);
 
+/*
+ * A watched process has forked: what it has, its child has. Returns whether the child is to be
+ * looked at: something of it is not known.
+ */
+bool discover_forked(struct discover *discover, const struct gw_fork_record *record);
+
 /* Reports a process that cannot be watched because of code. */
 void discover_failed(struct discover *discover, uint32_t pid, int code);
 

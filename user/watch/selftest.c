@@ -68,13 +68,6 @@ static void on_mapped(void *context, uint32_t pid, uint64_t time)
 	((struct seen *)context)->self |= pid == (uint32_t)getpid();
 }
 
-static void on_forked(void *context, uint32_t parent, uint32_t child)
-{
-	(void)context;
-	(void)parent;
-	(void)child;
-}
-
 static void on_lost(void *context, uint64_t count)
 {
 	(void)context;
@@ -106,7 +99,7 @@ static int map_candidate(void)
 int selftest_mappings(struct err *err)
 {
 	struct seen seen = {false};
-	const struct mappings_handler handler = {on_mapped, on_forked, on_lost, &seen};
+	const struct mappings_handler handler = {on_mapped, on_lost, &seen};
 	struct mappings *mappings;
 	int code = mappings_open(&mappings, &handler, err);
 

@@ -94,17 +94,20 @@ static void on_mapped(void *context, uint32_t pid, uint64_t time)
 	arrivals_add(&((struct watch *)context)->arrivals, pid, time);
 }
 
-static void on_forked(void *context, uint32_t parent, uint32_t child)
+/* What the parent has mapped is read first: it may be as recent as the fork. */
+static void on_forked(void *context, const struct gw_fork_record *record)
 {
 	struct watch *watch = context;
-	const struct process *process;
 
-	if (!programs_is_watched(watch->programs, child))
-		return;
-	arrivals_fork(&watch->arrivals, parent, child);
-	process = processes_fork(watch->discover.processes, parent, child);
-	if (process)
-		model_process(watch->discover.model, process->pid, process->start_time);
+	mappings_read(watch->mappings);
+	arrivals_fork(&watch->arrivals, record->parent, record->pid);
+	if (discover_forked(&watch->discover, record))
+		arrivals_add(&watch->arrivals, record->pid, 0);
+}
+
+static void on_forks_lost(void *context)
+{
+	arrivals_lost(&((struct watch *)context)->arrivals);
 }
 
 static void on_memory_gone(void *context, const struct gw_process_record *record)
@@ -169,7 +172,8 @@ static int open_rooms(struct watch *watch, struct err *err)
 		.policy = config->policy,
 		.signals = config->command,
 	};
-	const struct mappings_handler handler = {on_mapped, on_forked, on_mappings_lost, watch};
+	const struct mappings_handler handler = {on_mapped, on_mappings_lost, watch};
+	const struct collect_processes life = {on_forked, on_memory_gone, on_forks_lost, watch};
 	struct discover *discover = &watch->discover;
 	int code = programs_open(&watch->programs, &options, err);
 
@@ -191,7 +195,7 @@ static int open_rooms(struct watch *watch, struct err *err)
 				    watch->acting ? config->actor : NULL, err);
 	if (code)
 		return code;
-	collect_on_process(watch->collect, on_memory_gone, watch);
+	collect_on_process(watch->collect, &life);
 	return mappings_open(&watch->mappings, &handler, err);
 }
 
