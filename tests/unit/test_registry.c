@@ -216,8 +216,8 @@ static void test_process_holds_files(void **state)
 	assert_true(process && is_new && process->exe);
 	start_time = process->start_time;
 	assert_non_null(process_add_file(process, file, 4096, 7));
-	assert_int_equal(process_file_at(process, 4096, 7)->id, file->id);
-	assert_null(process_file_at(process, 4096, 8));
+	assert_int_equal(process_file_at(process, FILE_SETTER, 4096, 7)->id, file->id);
+	assert_null(process_file_at(process, FILE_SETTER, 4096, 8));
 	processes_tick(processes, now);
 	assert_int_equal(file->held, 1);
 	end_child(pid);

@@ -35,15 +35,19 @@ struct processes *processes_new(struct files *files,
 	return processes;
 }
 
+static void release(struct files *files, const struct process_file *held, uint64_t now)
+{
+	struct file *file = files_get(files, held->id);
+
+	if (file)
+		files_release(file, now);
+}
+
 /* All files of a process, and what hangs on them, are let go of. */
 static void release_files(struct processes *processes, struct process *process, uint64_t now)
 {
-	for (unsigned int i = 0; i < process->files; i++) {
-		struct file *file = files_get(processes->files, process->file[i].id);
-
-		if (file)
-			files_release(file, now);
-	}
+	for (unsigned int i = 0; i < process->files; i++)
+		release(processes->files, &process->file[i], now);
 }
 
 static void drop(struct processes *processes, struct process *process, uint64_t now)
@@ -111,8 +115,10 @@ static void refresh(struct process *known, const struct process *process)
 	known->exe = read_exe(known->pid);
 	memcpy(known->comm, process->comm, sizeof(known->comm));
 	known->uid = process->uid;
-	if (known->ended) /* and is another program now */
+	if (known->ended) { /* and is another program now */
 		known->mapped_at = known->files = 0;
+		known->cut = false;
+	}
 	known->ended = 0;
 }
 
@@ -276,10 +282,12 @@ void processes_tick(struct processes *processes, uint64_t now)
 	expire(processes, now);
 }
 
-struct process_file *process_file_at(struct process *process, uint64_t start, uint64_t inode)
+struct process_file *process_file_at(struct process *process, enum file_role role, uint64_t start,
+				     uint64_t inode)
 {
 	for (unsigned int i = 0; !process->ended && i < process->files; i++)
-		if (process->file[i].start == start && process->file[i].inode == inode)
+		if (process->file[i].role == role && process->file[i].start == start &&
+		    process->file[i].inode == inode)
 			return &process->file[i];
 	return NULL;
 }
@@ -289,18 +297,19 @@ struct process_file *process_add_file(struct process *process, struct file *file
 {
 	struct process_file *added;
 
-	if (process->ended)
+	if (process->ended || process->files == PROCESS_FILES_MAX)
 		return NULL;
 	files_hold(file);
-	if (process->files == PROCESS_FILES_MAX)
-		return NULL;
 	added = &process->file[process->files++];
-	*added = (struct process_file){.id = file->id, .start = start, .inode = inode};
+	*added = (struct process_file){
+		.id = file->id, .role = (uint8_t)file->role, .start = start, .inode = inode};
 	return added;
 }
 
-void process_forget_file(struct process *process, struct process_file *file)
+void process_forget_file(struct files *files, struct process *process, struct process_file *file,
+			 uint64_t now)
 {
+	release(files, file, now);
 	*file = process->file[--process->files];
 }
 

@@ -33,6 +33,7 @@ struct process_file {
 	uint64_t bias; /* added to link-time addresses */
 	bool unplaced; /* FILE_SETTER: the process's memory does not have its probes */
 	uint8_t told;  /* FILE_SETTER: enum process_file_told */
+	uint8_t role;  /* enum file_role */
 };
 
 struct process {
@@ -48,6 +49,7 @@ struct process {
 	unsigned int files;
 	uint64_t mapped_at; /* ns, when it mapped libtorch; 0: before it was watched */
 	uint64_t ended;     /* ns, 0: it lives */
+	bool cut;           /* it was told that not all of its files are looked at */
 };
 
 struct processes;
@@ -93,18 +95,17 @@ void processes_end(struct processes *processes, uint32_t pid, uint64_t start_tim
  */
 void processes_tick(struct processes *processes, uint64_t now);
 
-/* The file that a process has at a mapping, if it is known; NULL: not yet. */
-struct process_file *process_file_at(struct process *process, uint64_t start, uint64_t inode);
+/* The file of a role that a process has at a mapping, if it is known; NULL: not yet. */
+struct process_file *process_file_at(struct process *process, enum file_role role, uint64_t start,
+				     uint64_t inode);
 
-/*
- * The process maps a file, and holds it. NULL: it has ended, or has too many; then the file then
- * stays for ever, as nobody can tell when it is not needed any more.
- */
+/* The process maps a file, and holds it. NULL: it has ended, or has too many, and does not. */
 struct process_file *process_add_file(struct process *process, struct file *file, uint64_t start,
 				      uint64_t inode);
 
-/* The process maps a file no more. `file` is one of the process's. */
-void process_forget_file(struct process *process, struct process_file *file);
+/* The process maps a file no more, and lets go of it. `file` is one of the process's. */
+void process_forget_file(struct files *files, struct process *process, struct process_file *file,
+			 uint64_t now);
 
 /* Calls visit for each process that maps a file, also for those that have ended just now. */
 void processes_with_file(const struct processes *processes, uint32_t file_id,

@@ -65,10 +65,11 @@ struct file *roles_learn(const struct role_search *search, const struct procfs_m
 	int fd;
 
 	if (search->process)
-		known = process_file_at(search->process, mapping->start, mapping->inode);
+		known = process_file_at(search->process, search->role, mapping->start,
+					mapping->inode);
 	if (known)
 		file = files_get(search->files, known->id);
-	if (file && file->role == search->role)
+	if (file)
 		return file;
 	fd = procfs_open_mapping(search->pid, mapping);
 	if (fd < 0) {

@@ -272,10 +272,11 @@ static struct library *known_library(struct discover *discover, struct process *
 {
 	struct library *library;
 
-	*file = process ? process_file_at(process, mapping->start, mapping->inode) : NULL;
+	*file = process ? process_file_at(process, FILE_SETTER, mapping->start, mapping->inode)
+			: NULL;
 	library = *file ? libraries_get(discover->libraries, (*file)->id) : NULL;
 	if (*file && !library) {
-		process_forget_file(process, *file);
+		process_forget_file(discover->files, process, *file, clock_monotonic());
 		*file = NULL;
 	}
 	return library;
@@ -326,6 +327,26 @@ static void visit_setter(struct visit *visit, struct process **process,
 		on_library(visit, *process, library, file, mapping);
 }
 
+/* Of which files a process maps too many, so that one of them may be a libtorch. Told once. */
+static void tell_cut(struct visit *visit, struct process *process)
+{
+	struct discover *discover = visit->discover;
+	struct event event = {.type = EVENT_SKIPPED, .time = clock_monotonic()};
+
+	if (!process)
+		process = note(visit);
+	if (!process || process->cut)
+		return;
+	process->cut = true;
+	discover_describe_process(&event.process, process);
+	str_format(event.torch.file, sizeof(event.torch.file), "/proc/%u/maps", visit->pid);
+	str_format(event.attached.doubt, sizeof(event.attached.doubt),
+		   "it maps more than %d files that have names like those of libtorch and Python; "
+		   "the others are not looked at",
+		   MAPPED_MAX);
+	discover->handler(discover->context, &event);
+}
+
 /* The process that is known by this pid, if it is still the same. */
 static struct process *known_process(struct discover *discover, uint32_t pid)
 {
@@ -353,9 +374,13 @@ int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at
 	if (code < 0)
 		return code == -ESRCH ? 0 : code;
 	process = known_process(discover, pid);
+	if (process)
+		mapped_release_others(mapped, discover->files, process, clock_monotonic());
 	for (unsigned int i = 0; i < mapped->count; i++)
 		if (mapped->role[i] == FILE_SETTER)
 			visit_setter(&visit, &process, &mapped->mapping[i]);
+	if (mapped->cut)
+		tell_cut(&visit, process);
 	if (process)
 		tell_interpreter(discover, process);
 	return visit.code;
