@@ -79,18 +79,18 @@ static __always_inline void forget_thread(__u32 tid, enum gw_end_reason reason)
 }
 
 /* A forked child has its parent's memory, so its Python is where the parent's is. */
-static __always_inline bool inherit_interpreter(__u32 pid, __u32 child_pid)
+static __always_inline enum gw_inherited inherit_interpreter(__u32 pid, __u32 child_pid)
 {
 	struct gw_interpreter *interpreter = bpf_map_lookup_elem(&interpreters, &pid);
 	struct gw_interpreter copy;
 
 	if (!interpreter)
-		return false;
+		return GW_INHERITED_NONE;
 	copy = *interpreter;
 	if (!bpf_map_update_elem(&interpreters, &child_pid, &copy, BPF_ANY))
-		return true;
+		return GW_INHERITED_ENTRY;
 	count(GW_INTERPRETERS_FULL);
-	return false;
+	return GW_INHERITED_FULL;
 }
 
 /* It has its parent's libraries as well. */
@@ -125,7 +125,8 @@ static __always_inline bool inherit_watching(__u32 pid, __u32 child_pid)
 }
 
 /* Where one does not fit, user space has to look at all processes. */
-static __always_inline void tell_fork(struct task_struct *child, __u32 parent, bool is_in_kernel)
+static __always_inline void tell_fork(struct task_struct *child, __u32 parent,
+				      enum gw_inherited interpreter)
 {
 	struct pid *pid = BPF_CORE_READ(child, thread_pid);
 	unsigned int level = BPF_CORE_READ(pid, level);
@@ -136,7 +137,7 @@ static __always_inline void tell_fork(struct task_struct *child, __u32 parent, b
 			   .version = GW_ABI_VERSION,
 			   .size = sizeof(record)},
 		.parent = parent,
-		.is_in_kernel = is_in_kernel,
+		.interpreter = interpreter,
 	};
 
 	if (!numbers)

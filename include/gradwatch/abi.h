@@ -382,6 +382,13 @@ struct gw_process_record {
 };
 _Static_assert(sizeof(struct gw_process_record) == 24 + 16, "process record layout");
 
+/* Whether a forked child has its parent's entry in the map of interpreters. */
+enum gw_inherited {
+	GW_INHERITED_NONE, /* the parent has none */
+	GW_INHERITED_ENTRY,
+	GW_INHERITED_FULL, /* it has not: the map is full, which is counted */
+};
+
 /*
  * A watched process has forked a child that is watched, too. Before any record of the child, of its
  * children and of its end.
@@ -391,8 +398,7 @@ struct gw_fork_record {
 	__u64 start_time;  /* of the child, ns since boot */
 	__u32 pid, ns_pid; /* of the child */
 	__u32 parent;      /* its pid */
-	__u8 is_in_kernel; /* the child has an entry in the map of interpreters */
-	__u8 pad[3];
+	__u32 interpreter; /* enum gw_inherited */
 };
 _Static_assert(sizeof(struct gw_fork_record) == 24 + 24, "fork record layout");
 

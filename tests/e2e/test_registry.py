@@ -13,52 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
+from mapping import LIBRARY, LINGER, OURS, STANDIN, attached, call, descriptors, end
 from processes import Process, Puppet
 from targets import PROGRAMS, Target
 from watching import links, wait_until
 
-STANDIN = Path(os.environ.get("GRADWATCH_STANDIN", "/nonexistent"))
-LIBRARY = STANDIN / "keyed" / "libc10.so"
-# Whatever this test starts, and nothing else of the machine: each call is to be counted.
-OURS = ("--pid", os.getpid(), "--follow")
-LINGER = 10  # seconds that a file's probes stay after the last process that maps it
 FILL_THE_RING = 50000  # forks, with the ends of the children, while nobody reads
-
-
-@pytest.fixture(scope="session")
-def mapper(tmp_path_factory):
-    """Starts a process that maps a library and calls its setter when it is told to."""
-    binary = tmp_path_factory.mktemp("mapper") / "mapper"
-    command = ["gcc", "-O1", PROGRAMS / "mapper.c", "-o", binary, "-ldl", "-lpthread"]
-    subprocess.run(command, check=True)
-
-    def start(library, calls=10, threads=1, pause=None):
-        argv = [str(binary), str(threads), str(calls), str(library)]
-        process = Process(argv + ([] if pause is None else [str(pause)]))
-        assert process.line() == "mapped", process.stderr
-        return process
-
-    return start
-
-
-def call(process):
-    process.send("")
-    assert process.line() == "called", process.stderr
-
-
-def end(*processes):
-    for process in processes:
-        process.close_stdin()
-        assert process.wait() == 0, process.stderr
-
-
-def attached(monitor, *processes):
-    pids = {process.pid for process in processes}
-    monitor.wait_for(lambda event: event["type"] == "attached" and event["pid"] in pids, len(pids))
-
-
-def descriptors(monitor):
-    return len(os.listdir(f"/proc/{monitor.pid}/fd"))
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@
 #define LONG        (FILES_LINGER_NS + 1)
 #define NO_SUCH_PID (1u << 30)
 
-static unsigned int forgotten, told_of_end;
+static unsigned int forgotten, told_of_end, missed_ends;
 
 static void forget(void *context, struct file *file)
 {
@@ -31,11 +31,12 @@ static void forget(void *context, struct file *file)
 	forgotten++;
 }
 
-static void on_ended(void *context, const struct process *process)
+static void on_ended(void *context, const struct process *process, bool missed)
 {
 	(void)context;
 	(void)process;
 	told_of_end++;
+	missed_ends += missed;
 }
 
 static int make_file(char *path, const char *text)
@@ -56,7 +57,7 @@ static struct files *make_files(void)
 
 	assert_non_null(files);
 	files_set_handler(files, FILE_SETTER, &handler);
-	forgotten = told_of_end = 0;
+	forgotten = told_of_end = missed_ends = 0;
 	return files;
 }
 
@@ -224,6 +225,7 @@ static void test_process_holds_files(void **state)
 	processes_tick(processes, now + 1); /* nobody has told of its end */
 	assert_int_equal(file->held, 0);
 	assert_int_equal(told_of_end, 1);
+	assert_int_equal(missed_ends, 1);
 	assert_ptr_equal(processes_find(processes, (uint32_t)pid, start_time), process);
 	processes_tick(processes, now + 1 + PROCESSES_LINGER_NS);
 	assert_int_equal(processes_count(processes), 0);
@@ -348,12 +350,41 @@ static void test_pid_is_used_again(void **state)
 	fork.start_time = process->start_time + 2000000000;
 	assert_int_equal(processes_fork(processes, &fork, &child), 0);
 	assert_int_equal(told_of_end, 2);
+	assert_int_equal(missed_ends, 1); /* BPF has the child's entry by now */
 	assert_int_equal(file->held, 0);
 	processes_free(processes);
 	files_free(files);
 	end_child(pid);
 	close(fd);
 	unlink(path);
+}
+
+/* What is refused is so for a while: it is tried again as long as it lives. */
+static void test_refused_for_now(void **state)
+{
+	struct files *files = make_files();
+	struct processes *processes = processes_new(files, on_ended, NULL);
+	pid_t pid = start_child();
+	struct process *process = note(processes, pid, 0);
+	const struct process *child;
+	struct gw_fork_record fork;
+
+	(void)state;
+	for (uint32_t i = 1; i < PROCESSES_MAX; i++) {
+		fork = fork_of(process, NO_SUCH_PID + i);
+		assert_int_equal(processes_fork(processes, &fork, &child), 0);
+	}
+	assert_false(processes_are_refused(processes, LONG));
+	fork = fork_of(process, NO_SUCH_PID);
+	fork.header.time = LONG;
+	assert_int_equal(processes_fork(processes, &fork, &child), -ENOSPC);
+	assert_int_equal(processes_refused(processes), 1);
+	assert_true(processes_are_refused(processes, LONG + 1));
+	assert_false(processes_are_refused(processes, LONG + PROCESSES_RETRY_NS));
+	assert_int_equal(processes_refused(processes), 1);
+	processes_free(processes);
+	files_free(files);
+	end_child(pid);
 }
 
 /* Copies are inspected once. The name counts where the result depends on it. */
@@ -402,6 +433,7 @@ int main(void)
 		cmocka_unit_test(test_fork_and_exec),
 		cmocka_unit_test(test_forks_of_others),
 		cmocka_unit_test(test_pid_is_used_again),
+		cmocka_unit_test(test_refused_for_now),
 		cmocka_unit_test(test_same_content),
 	};
 

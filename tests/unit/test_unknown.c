@@ -70,7 +70,11 @@ static void test_each_fact(void **state)
 	reset(state);
 	clean.refused = 6;
 	assert_true(is_unknown(&clean, 0, 0, 0));
-	assert_string_equal(reason, "processes that did not fit into the registry: 6");
+	assert_string_equal(reason, "times that a process did not fit into the registry: 6");
+	reset(state);
+	clean.files_refused = 7;
+	assert_true(is_unknown(&clean, 0, 0, 0));
+	assert_string_equal(reason, "times that a file did not fit into the registry: 7");
 	reset(state);
 	clean.probed = 0;
 	assert_true(is_unknown(&clean, 1, 0, 0));

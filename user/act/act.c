@@ -407,10 +407,10 @@ static void on_trace_ended(void *context, uint64_t trace)
 /* --- the loop's --------------------------------------------------------------------------------
  */
 
-static void on_process(void *context, struct process *process, struct library *library,
-		       const struct process_file *file, const struct mapped *mapped)
+static int on_process(void *context, struct process *process, struct library *library,
+		      const struct process_file *file, const struct mapped *mapped)
 {
-	arming_process(((struct act *)context)->arming, process, library, file, mapped);
+	return arming_process(((struct act *)context)->arming, process, library, file, mapped);
 }
 
 static void check_watchdog(struct act *act)

@@ -41,21 +41,35 @@ void arming_free(struct arming *arming)
 	free(arming);
 }
 
+/* Not once more what was said last. */
+static void warn(struct arming *arming, const char *why)
+{
+	if (!strncmp(arming->warned, why, sizeof(arming->warned) - 1))
+		return;
+	str_format(arming->warned, sizeof(arming->warned), "%s", why);
+	log_warn("calls cannot be made to raise by way of %s", why);
+}
+
 /*
  * Places the probe in the binding of a library's setter, once. It stays while gradwatch runs: to
  * place one for a trace that begins, its process would have to be stopped.
  */
-static void bind(uint32_t pid, const struct binding_found *found, struct library *library)
+static int bind(struct arming *arming, uint32_t pid, const struct binding_found *found,
+		struct library *library)
 {
+	int fd = procfs_open_mapping((pid_t)pid, found->mapping), code;
+	char why[sizeof(arming->warned)];
 	struct err err;
-	int fd = procfs_open_mapping((pid_t)pid, found->mapping);
 
 	if (fd < 0)
-		return; /* it has ended */
-	if (library_bind(library, found->file_id, fd, found->inspect.file_offset, &err))
-		log_warn("calls cannot be made to raise by way of %s: %s", found->mapping->path,
-			 err.text);
+		return fd;
+	code = library_bind(library, found->file_id, fd, found->inspect.file_offset, &err);
 	close(fd);
+	if (code) {
+		str_format(why, sizeof(why), "%s: %s", found->mapping->path, err.text);
+		warn(arming, why);
+	}
+	return code;
 }
 
 /* After an exec a process has another memory, but is the same. */
@@ -67,35 +81,43 @@ static void forget_places(struct arming *arming, uint32_t pid)
 }
 
 /* How the binding of a process takes its arguments; its probe is placed. */
-static void prepare_binding(struct arming *arming, struct process *process, struct library *library,
-			    const struct mapped *mapped, struct gw_enforced *enforced)
+static int prepare_binding(struct arming *arming, struct process *process, struct library *library,
+			   const struct mapped *mapped, struct gw_enforced *enforced)
 {
 	struct discover *discover = arming->discover;
 	struct binding_found binding = {0};
-	char reason[sizeof(arming->warned)];
+	char reason[256];
 	int code = bindings_find(discover->files, discover->inspections, (pid_t)process->pid,
 				 process, mapped, &binding, reason, sizeof(reason));
 
 	if (!code) {
 		enforced->method_o = binding.inspect.method_o;
-		bind(process->pid, &binding, library);
-	} else if (code == -ENOTSUP && strcmp(arming->warned, reason) != 0) {
-		memcpy(arming->warned, reason, sizeof(reason));
-		log_warn("calls cannot be made to raise by way of %s", reason);
+		code = bind(arming, process->pid, &binding, library);
+	} else if (code == -ENOTSUP) {
+		warn(arming, reason);
 	}
+	return code;
 }
 
-void arming_process(struct arming *arming, struct process *process, struct library *library,
-		    const struct process_file *file, const struct mapped *mapped)
+int arming_process(struct arming *arming, struct process *process, struct library *library,
+		   const struct process_file *file, const struct mapped *mapped)
 {
 	struct gw_enforced enforced = {.torch_base = file->bias};
+	struct programs *programs = arming->discover->programs;
+	int code = 0;
 
 	forget_places(arming, process->pid);
 	if (!act_policy_allows(arming->policy, (pid_t)process->pid))
-		return;
+		return 0;
 	if (arming->policy->bpf.action == GW_ACTION_RAISE)
-		prepare_binding(arming, process, library, mapped, &enforced);
-	programs_enforce(arming->discover->programs, process->pid, &enforced);
+		code = prepare_binding(arming, process, library, mapped, &enforced);
+	if (programs_enforce(programs, process->pid, &enforced)) {
+		if (!process->unenforced)
+			programs_count_full(programs, GW_ENFORCED_FULL);
+		process->unenforced = true;
+		return -EAGAIN;
+	}
+	return library_is_short(code) ? code : 0;
 }
 
 static int find_place(struct arming *arming, uint32_t pid, struct raise_place *place, char *reason,

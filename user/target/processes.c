@@ -13,16 +13,15 @@
 
 struct processes {
 	struct files *files;
-	void (*ended)(void *context, const struct process *process);
+	processes_ended ended;
 	void *context;
 	struct table by_pid; /* in the order of arrival */
 	uint32_t looked_at;  /* the pid after which the next look goes on */
 	uint64_t refused;
+	uint64_t refused_at; /* ns, the last time; 0: never */
 };
 
-struct processes *processes_new(struct files *files,
-				void (*ended)(void *context, const struct process *process),
-				void *context)
+struct processes *processes_new(struct files *files, processes_ended ended, void *context)
 {
 	struct processes *processes = calloc(1, sizeof(*processes));
 
@@ -90,7 +89,8 @@ static char *read_exe(uint32_t pid)
 }
 
 /* Takes the process's strings. 0, -ENOSPC (counted) or -ENOMEM. */
-static int add(struct processes *processes, const struct process *process, struct process **added)
+static int add(struct processes *processes, const struct process *process, uint64_t now,
+	       struct process **added)
 {
 	struct process *copy = malloc(sizeof(*copy));
 	int code;
@@ -100,8 +100,11 @@ static int add(struct processes *processes, const struct process *process, struc
 	*copy = *process;
 	code = table_add(&processes->by_pid, &copy->item, &copy->pid, sizeof(copy->pid));
 	if (code) {
-		processes->refused += code == -ENOSPC;
 		free(copy);
+		if (code != -ENOSPC)
+			return code;
+		processes->refused++;
+		processes->refused_at = now;
 		return code;
 	}
 	*added = copy;
@@ -131,14 +134,14 @@ static void end(struct processes *processes, struct process *process, uint64_t n
 	process->ended = now;
 }
 
-/* An earlier process of a pid that is another's now: that it has ended was missed. */
-static void replace(struct processes *processes, struct process *known, uint64_t now)
+/* An earlier process of a pid that is another's now. */
+static void replace(struct processes *processes, struct process *known, bool missed, uint64_t now)
 {
-	bool was_missed = !known->ended;
+	bool lived = !known->ended;
 
 	end(processes, known, now);
-	if (was_missed)
-		processes->ended(processes->context, known);
+	if (lived)
+		processes->ended(processes->context, known, missed);
 	drop(processes, known, now);
 }
 
@@ -157,9 +160,9 @@ struct process *processes_note(struct processes *processes, uint32_t pid, uint64
 	}
 	*is_new = true;
 	if (known)
-		replace(processes, known, now);
+		replace(processes, known, true, now);
 	process.exe = read_exe(pid);
-	if (!add(processes, &process, &known))
+	if (!add(processes, &process, now, &known))
 		return known;
 	free(process.exe);
 	return NULL;
@@ -203,14 +206,15 @@ int processes_fork(struct processes *processes, const struct gw_fork_record *rec
 		return 0;
 	if (known && known->start_time > record->start_time)
 		return -ESRCH;
-	if (known)
-		replace(processes, known, record->header.time);
+	if (known) /* what BPF knows of the pid is the child's by now */
+		replace(processes, known, false, record->header.time);
 	copy = *parent;
 	copy.pid = record->pid;
 	copy.ns_pid = record->ns_pid;
 	copy.start_time = record->start_time - record->start_time % CLOCK_TICK_NS;
 	copy.exe = parent->exe ? strdup(parent->exe) : NULL;
-	code = add(processes, &copy, &known);
+	copy.stackless = record->interpreter == GW_INHERITED_FULL;
+	code = add(processes, &copy, record->header.time, &known);
 	if (!code)
 		hold_files(processes, known);
 	else
@@ -235,7 +239,7 @@ void processes_end(struct processes *processes, uint32_t pid, uint64_t start_tim
 		return;
 	end(processes, process, time);
 	if (!exec)
-		processes->ended(processes->context, process);
+		processes->ended(processes->context, process, false);
 }
 
 static void look_at(struct processes *processes, struct process *process, uint64_t now)
@@ -245,9 +249,11 @@ static void look_at(struct processes *processes, struct process *process, uint64
 	int code = procfs_start_time((pid_t)process->pid, &start_time);
 
 	/* A zombie has no memory. Another error, as of too many descriptors, says nothing. */
-	if (code == -ESRCH || procfs_tgid((pid_t)process->pid, &tgid) == -ESRCH ||
-	    (!code && !procfs_same_start(start_time, process->start_time)))
-		processes_end(processes, process->pid, process->start_time, false, now);
+	if (code != -ESRCH && procfs_tgid((pid_t)process->pid, &tgid) != -ESRCH &&
+	    (code || procfs_same_start(start_time, process->start_time)))
+		return;
+	end(processes, process, now);
+	processes->ended(processes->context, process, true);
 }
 
 static struct process *next_of(const struct process *process)
@@ -336,4 +342,9 @@ unsigned int processes_count(const struct processes *processes)
 uint64_t processes_refused(const struct processes *processes)
 {
 	return processes->refused;
+}
+
+bool processes_are_refused(const struct processes *processes, uint64_t now)
+{
+	return processes->refused_at && now < processes->refused_at + PROCESSES_RETRY_NS;
 }

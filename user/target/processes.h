@@ -20,7 +20,8 @@
 
 #define PROCESSES_MAX       16384
 #define PROCESSES_LINGER_NS 5000000000ull
-#define PROCESS_FILES_MAX   16 /* of a process, all roles */
+#define PROCESSES_RETRY_NS  40000000000ull /* one that was refused is noted again within it */
+#define PROCESS_FILES_MAX   16             /* of a process, all roles */
 
 /* What an event has said of a file. */
 enum process_file_told { FILE_TOLD_NOTHING, FILE_TOLD_SKIPPED, FILE_TOLD_ATTACHED };
@@ -50,14 +51,17 @@ struct process {
 	uint64_t mapped_at; /* ns, when it mapped libtorch; 0: before it was watched */
 	uint64_t ended;     /* ns, 0: it lives */
 	bool cut;           /* it was told that not all of its files are looked at */
+	bool stackless;     /* counted: it found no room in BPF's map of interpreters */
+	bool unenforced;    /* counted: the same of enforced ones */
 };
 
 struct processes;
 
-/* NULL: out of memory. The files stay the caller's. ended: called for each that has ended. */
-struct processes *processes_new(struct files *files,
-				void (*ended)(void *context, const struct process *process),
-				void *context);
+/* Called for each process that has ended. missed: BPF did not tell of it, or that was lost. */
+typedef void (*processes_ended)(void *context, const struct process *process, bool missed);
+
+/* NULL: out of memory. The files stay the caller's. */
+struct processes *processes_new(struct files *files, processes_ended ended, void *context);
 void processes_free(struct processes *processes);
 
 /*
@@ -112,6 +116,11 @@ void processes_with_file(const struct processes *processes, uint32_t file_id,
 			 void (*visit)(void *context, struct process *process), void *context);
 
 unsigned int processes_count(const struct processes *processes);
+
+/* How often there was no room for one. */
 uint64_t processes_refused(const struct processes *processes);
+
+/* Whether there are processes, it may be, that there was no room for. */
+bool processes_are_refused(const struct processes *processes, uint64_t now);
 
 #endif

@@ -49,6 +49,8 @@ static int next_due(const struct arrivals *arrivals, uint64_t now)
 	return -1;
 }
 
+_Static_assert((RETRY_AFTER_NS << MAX_DOUBLINGS) < PROCESSES_RETRY_NS, "refused ones are noted");
+
 static uint64_t retry_after(unsigned int tries)
 {
 	return RETRY_AFTER_NS << (tries > MAX_DOUBLINGS ? MAX_DOUBLINGS : tries - 1);

@@ -2,7 +2,6 @@
 #include "watch/attacher.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,8 +12,6 @@
 
 #include "inspect/libc.h"
 #include "watch/inherited.h"
-
-#define MAX_REMOVALS 256 /* that wait; further ones are done by the caller */
 
 /* A thread with a queue; it is started when there is something to do. */
 struct worker {
@@ -29,8 +26,7 @@ struct attacher {
 	struct worker attaching, removing;
 	struct attach_job *waiting, *done;
 	bool is_attaching;
-	struct probes *removal[MAX_REMOVALS];
-	size_t removals;
+	struct probes_queue removals;
 	bool ends;
 	int fd; /* counts the jobs that are done */
 };
@@ -64,18 +60,22 @@ void attach_now(struct plans *plans, struct attach_job *job)
 			 &job->err))
 		job->err.code = 0;
 	inherited_hurry(false);
-	malloc_trim(0); /* libbpf has had the kernel's types in memory, some 12 MB */
 }
 
-void attach_job_free(struct attach_job *job)
+static void free_job(struct attach_job *job)
 {
-	if (!job)
-		return;
-	probes_close(job->probes);
 	if (job->fd >= 0)
 		close(job->fd);
 	free(job->path);
 	free(job);
+}
+
+void attacher_drop(struct attacher *attacher, struct attach_job *job)
+{
+	if (!job)
+		return;
+	attacher_remove(attacher, job->probes);
+	free_job(job);
 }
 
 static void free_jobs(struct attach_job *jobs)
@@ -83,7 +83,8 @@ static void free_jobs(struct attach_job *jobs)
 	while (jobs) {
 		struct attach_job *next = jobs->next;
 
-		attach_job_free(jobs);
+		probes_close(jobs->probes);
+		free_job(jobs);
 		jobs = next;
 	}
 }
@@ -175,6 +176,7 @@ static void *run_attaching(void *context)
 		pthread_mutex_lock(&attacher->lock);
 		attacher->is_attaching = false;
 		finish(attacher, job);
+		pthread_cond_signal(&attacher->removing.wake);
 	}
 	pthread_mutex_unlock(&attacher->lock);
 	return NULL;
@@ -228,27 +230,43 @@ bool attacher_is_busy(struct attacher *attacher)
 	return is_busy;
 }
 
+/* Removes one file's perf events, each when nobody wants to place any: both take the same lock. */
+static void remove_in_steps(struct attacher *attacher, struct probes *probes)
+{
+	bool more = true;
+
+	while (more) {
+		while ((attacher->waiting || attacher->is_attaching) && !attacher->ends)
+			pthread_cond_wait(&attacher->removing.wake, &attacher->lock);
+		pthread_mutex_unlock(&attacher->lock);
+		more = probes_close_next(probes);
+		pthread_mutex_lock(&attacher->lock);
+	}
+}
+
+static void remove_all(struct attacher *attacher)
+{
+	struct probes_queue queue = attacher->removals;
+
+	attacher->removals = (struct probes_queue){0};
+	pthread_mutex_unlock(&attacher->lock);
+	probes_close_all(&queue);
+	pthread_mutex_lock(&attacher->lock);
+}
+
 /* Also at the end: what was given to it is removed. */
 static void *run_removing(void *context)
 {
 	struct attacher *attacher = context;
 
 	pthread_mutex_lock(&attacher->lock);
-	for (;;) {
-		struct probes *probes[MAX_REMOVALS];
-		size_t count = attacher->removals;
-
-		if (!count && attacher->ends)
-			break;
-		if (!count) {
+	while (attacher->removals.count || !attacher->ends) {
+		if (!attacher->removals.count)
 			pthread_cond_wait(&attacher->removing.wake, &attacher->lock);
-			continue;
-		}
-		memcpy(probes, attacher->removal, count * sizeof(*probes));
-		attacher->removals = 0;
-		pthread_mutex_unlock(&attacher->lock);
-		probes_close_all(probes, count);
-		pthread_mutex_lock(&attacher->lock);
+		else if (plans_use_perf_events(attacher->plans))
+			remove_in_steps(attacher, probes_queue_take(&attacher->removals));
+		else
+			remove_all(attacher);
 	}
 	pthread_mutex_unlock(&attacher->lock);
 	return NULL;
@@ -256,16 +274,15 @@ static void *run_removing(void *context)
 
 void attacher_remove(struct attacher *attacher, struct probes *probes)
 {
-	bool queued;
+	bool started;
 
 	if (!probes)
 		return;
 	pthread_mutex_lock(&attacher->lock);
-	queued = attacher->removals < MAX_REMOVALS &&
-		 start(attacher, &attacher->removing, run_removing);
-	if (queued)
-		attacher->removal[attacher->removals++] = probes;
+	started = start(attacher, &attacher->removing, run_removing);
+	if (started)
+		probes_queue_add(&attacher->removals, probes);
 	pthread_mutex_unlock(&attacher->lock);
-	if (!queued)
+	if (!started)
 		probes_close(probes);
 }

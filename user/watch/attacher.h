@@ -25,7 +25,7 @@ struct attach_job {
 	struct inspection_key key; /* of what was inspected; its size is 0: of nothing */
 	/* What came of it. */
 	struct inspect_plan plan; /* of the inspection, with the doubts that the process adds */
-	struct probes *probes;    /* NULL: code says why */
+	struct probes *probes;    /* where err says why not all are placed, those that are */
 	unsigned int placed;
 	struct err err;
 	struct attach_job *next;
@@ -33,9 +33,6 @@ struct attach_job {
 
 /* Does a job on the calling thread. */
 void attach_now(struct plans *plans, struct attach_job *job);
-
-/* NULL-safe. Probes that nobody took are removed. */
-void attach_job_free(struct attach_job *job);
 
 struct attacher;
 
@@ -56,6 +53,9 @@ struct attach_job *attacher_next(struct attacher *attacher);
 
 /* Whether jobs are waiting or under way. */
 bool attacher_is_busy(struct attacher *attacher);
+
+/* Frees a job; NULL-safe. Has the probes removed that nobody took. */
+void attacher_drop(struct attacher *attacher, struct attach_job *job);
 
 /* Has probes removed; they are the attacher's from here on. NULL-safe. */
 void attacher_remove(struct attacher *attacher, struct probes *probes);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "watch/actor.h"
 #include "target/procfs.h"
 
@@ -26,6 +27,7 @@ struct collect {
 	const unsigned long *producer;
 	unsigned long until; /* collect_records() takes the records before this position */
 	uint64_t deadline;   /* but none after this time */
+	unsigned int warned; /* bit n: of the n-th table in warn_full() */
 	uint64_t swept;      /* the session after which the next sweep goes on, 0: the first */
 	struct programs *programs;
 	struct model *model;
@@ -299,6 +301,29 @@ static void sweep_sessions(struct collect *collect, bool last)
 	}
 }
 
+/* That something found no room in one of the kernel's tables is said once. */
+static void warn_full(struct collect *collect, const uint64_t *counter)
+{
+	static const struct {
+		enum gw_counter counter;
+		const char *table;
+		unsigned int limit;
+	} tables[] = {
+		{GW_INTERPRETERS_FULL, "interpreters", GW_MAX_PROCESSES},
+		{GW_ENFORCED_FULL, "enforced processes", GW_MAX_PROCESSES},
+		{GW_DECISIONS_FULL, "decisions", GW_MAX_SESSIONS},
+	};
+
+	for (unsigned int i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		if (!counter[tables[i].counter] || collect->warned & 1u << i)
+			continue;
+		collect->warned |= 1u << i;
+		log_warn("no room in the kernel's table of %s (at most %u); what does not fit is "
+			 "counted",
+			 tables[i].table, tables[i].limit);
+	}
+}
+
 void collect_sweep(struct collect *collect, bool last)
 {
 	uint64_t counter[GW_COUNTER_MAX];
@@ -309,6 +334,7 @@ void collect_sweep(struct collect *collect, bool last)
 		return;
 	if (programs_counters(collect->programs, counter))
 		return;
+	warn_full(collect, counter);
 	model_counters(collect->model, counter, clock_monotonic());
 	if (counter[GW_FORKS_LOST] == collect->forks_lost)
 		return;

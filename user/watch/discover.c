@@ -24,10 +24,12 @@ struct visit {
 
 static void on_rewritten(void *context, const struct library *library);
 
-static void on_ended(void *context, const struct process *process)
+static void on_ended(void *context, const struct process *process, bool missed)
 {
 	const struct discover *discover = context;
 
+	if (missed)
+		programs_forget(discover->programs, process->pid);
 	model_process_ended(discover->model, process->pid, process->start_time, clock_monotonic());
 }
 
@@ -169,25 +171,48 @@ static struct gw_range moved(const struct gw_range *range, uint64_t bias)
 	return range->end ? (struct gw_range){range->start + bias, range->end + bias} : *range;
 }
 
+/* What goes wrong for lack of something says nothing about the process: it is tried again. */
+static void note_shortage(struct visit *visit, int code)
+{
+	if (library_is_short(code) || code == -EAGAIN || code == -EBUSY)
+		visit->code = code;
+}
+
 /*
  * Tells BPF of a process that has a libtorch: of its Python, and of the code in it that calls the
  * setter. What is not mapped yet is told when it is: each mapping is looked at.
  */
-static void tell_interpreter(struct discover *discover, struct process *process)
+static void tell_interpreter(struct visit *visit, struct process *process)
 {
+	struct discover *discover = visit->discover;
 	struct interpreter_found python;
 	struct binding_found binding = {0};
 	pid_t pid = (pid_t)process->pid;
 	char reason[256];
 
-	interpreters_find(discover->files, discover->inspections, pid, process, &discover->mapped,
-			  &python);
-	if (!bindings_find(discover->files, discover->inspections, pid, process, &discover->mapped,
-			   &binding, reason, sizeof(reason))) {
+	note_shortage(visit, interpreters_find(discover->files, discover->inspections, pid, process,
+					       &discover->mapped, &python));
+	note_shortage(visit, bindings_find(discover->files, discover->inspections, pid, process,
+					   &discover->mapped, &binding, reason, sizeof(reason)));
+	if (binding.mapping) {
 		python.interpreter.binding = moved(&binding.inspect.range, binding.bias);
 		python.interpreter.apply = moved(&binding.inspect.apply, binding.bias);
 	}
-	programs_set_interpreter(discover->programs, process->pid, &python.interpreter);
+	if (!programs_set_interpreter(discover->programs, process->pid, &python.interpreter))
+		return;
+	if (!process->stackless)
+		programs_count_full(discover->programs, GW_INTERPRETERS_FULL);
+	process->stackless = true;
+	visit->code = -EAGAIN; /* there may be room later */
+}
+
+/* BPF forgets a process at its end, but not what it is told of one that has ended before. */
+static void forget_if_ended(const struct discover *discover, const struct process *process)
+{
+	pid_t tgid;
+
+	if (procfs_tgid((pid_t)process->pid, &tgid) == -ESRCH)
+		programs_forget(discover->programs, process->pid);
 }
 
 /* The load address of the library with the setter. */
@@ -244,8 +269,9 @@ static void on_library(struct visit *visit, struct process *process, struct libr
 		file->unplaced = !library_is_placed(library, (pid_t)visit->pid, mapping);
 	if (is_news(library, file))
 		tell(discover, process, library, file);
-	if (discover->found && !file->unplaced && library->state == LIBRARY_PROBED)
-		discover->found(discover->found_context, process, library, file, &discover->mapped);
+	if (discover->found && !file->unplaced && library->state == LIBRARY_PROBED &&
+	    discover->found(discover->found_context, process, library, file, &discover->mapped))
+		visit->code = -EAGAIN;
 	if (library->again)
 		visit->code = -EAGAIN;
 }
@@ -382,7 +408,9 @@ int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at
 	if (mapped->cut)
 		tell_cut(&visit, process);
 	if (process)
-		tell_interpreter(discover, process);
+		tell_interpreter(&visit, process);
+	if (process)
+		forget_if_ended(discover, process);
 	return visit.code;
 }
 
@@ -394,7 +422,7 @@ bool discover_forked(struct discover *discover, const struct gw_fork_record *rec
 	if (code)
 		return code != -ESRCH;
 	model_process(discover->model, process->pid, process->start_time);
-	return process->files && !record->is_in_kernel;
+	return process->files && record->interpreter != GW_INHERITED_ENTRY;
 }
 
 struct armed {

@@ -38,9 +38,9 @@ struct discover {
 	unsigned int probed;  /* mappings of probed libraries seen so far */
 	uint64_t missed;      /* processes that had ended before their mappings could be read */
 	struct mapped mapped; /* of the process that is being looked at */
-	/* Called for each probed library of each process, NULL: nobody wants to know. */
-	void (*found)(void *context, struct process *process, struct library *library,
-		      const struct process_file *file, const struct mapped *mapped);
+	/* As struct watch_actor's process(); NULL: nobody wants to know. */
+	int (*found)(void *context, struct process *process, struct library *library,
+		     const struct process_file *file, const struct mapped *mapped);
 	void *found_context;
 };
 

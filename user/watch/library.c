@@ -47,7 +47,7 @@ static void rewritten(void *context, struct file *file)
 	library->again = false;
 	if (library->state != LIBRARY_PROBED && library->state != LIBRARY_ARMING)
 		return;
-	probes_close(library->probes);
+	attacher_remove(libraries->attacher, library->probes);
 	library->probes = NULL;
 	library->state = LIBRARY_SKIPPED;
 	str_format(library->reason, sizeof(library->reason),
@@ -94,25 +94,17 @@ void libraries_on_rewrite(struct libraries *libraries,
 
 static void take_probes(void *context, struct file *file)
 {
-	struct library_probes *all = context;
 	struct library *library = file->content;
 
-	if (library && library->probes)
-		all->probes[all->count++] = library->probes;
-	if (library)
-		library->probes = NULL;
+	if (!library || !library->probes)
+		return;
+	probes_queue_add(context, library->probes);
+	library->probes = NULL;
 }
 
-void libraries_take_probes(struct libraries *libraries, struct library_probes *probes)
+void libraries_take_probes(struct libraries *libraries, struct probes_queue *queue)
 {
-	probes->count = 0;
-	files_each(libraries->files, FILE_SETTER, take_probes, probes);
-}
-
-void library_probes_close(struct library_probes *probes)
-{
-	probes_close_all(probes->probes, probes->count);
-	probes->count = 0;
+	files_each(libraries->files, FILE_SETTER, take_probes, queue);
 }
 
 struct library *libraries_get(const struct libraries *libraries, uint32_t id)
@@ -135,8 +127,7 @@ bool library_is_placed(const struct library *library, pid_t pid,
 	       !memcmp(code, breakpoint, sizeof(code));
 }
 
-/* What goes wrong for lack of something says nothing about the file. */
-static bool is_shortage(int code)
+bool library_is_short(int code)
 {
 	return code == -ENOMEM || code == -EMFILE || code == -ENFILE || code == -ENOSPC;
 }
@@ -150,9 +141,11 @@ static void settle(struct libraries *libraries, struct library *library, struct 
 	library->placed = job->placed;
 	if (library->state != LIBRARY_ARMING) /* it was rewritten meanwhile */
 		return;
-	library->probes = job->probes;
-	job->probes = NULL;
-	library->again = is_shortage(job->err.code);
+	if (!job->err.code) {
+		library->probes = job->probes;
+		job->probes = NULL;
+	}
+	library->again = library_is_short(job->err.code);
 	str_format(library->reason, sizeof(library->reason), "%s",
 		   job->err.code ? job->err.text : "");
 	library->state = library->probes            ? LIBRARY_PROBED
@@ -194,7 +187,7 @@ static bool is_quick(struct libraries *libraries, const struct attach_job *job)
 	plan = job->inspection.plan;
 	if (job->libc[0])
 		libc_doubt(&plan, job->libc);
-	return job->inspection.code || plans_are_loaded(libraries->plans, &plan);
+	return job->inspection.code || plans_open_quickly(libraries->plans, &plan);
 }
 
 static void begin(struct libraries *libraries, struct library *library, struct attach_job *job)
@@ -207,7 +200,7 @@ static void begin(struct libraries *libraries, struct library *library, struct a
 	if (!job->err.code)
 		attach_now(libraries->plans, job);
 	settle(libraries, library, job);
-	attach_job_free(job);
+	attacher_drop(libraries->attacher, job);
 }
 
 struct library *libraries_arm(struct libraries *libraries, struct file *file, int fd, pid_t pid,
@@ -265,7 +258,7 @@ struct library *libraries_take(struct libraries *libraries)
 		library = libraries_get(libraries, job->file_id);
 		if (library)
 			settle(libraries, library, job);
-		attach_job_free(job);
+		attacher_drop(libraries->attacher, job);
 		if (library)
 			return library;
 	}
@@ -276,6 +269,7 @@ int library_bind(struct library *library, uint32_t binding_id, int fd, uint64_t 
 		 struct err *err)
 {
 	uint32_t *bound;
+	int code;
 
 	for (size_t i = 0; i < library->bound_count; i++)
 		if (library->bound[i] == binding_id)
@@ -286,7 +280,8 @@ int library_bind(struct library *library, uint32_t binding_id, int fd, uint64_t 
 	if (!bound)
 		return err_set(err, -ENOMEM, "out of memory");
 	library->bound = bound;
-	/* Also when it fails: to say so once is enough. */
-	library->bound[library->bound_count++] = binding_id;
-	return probes_bind(library->probes, fd, file_offset, err);
+	code = probes_bind(library->probes, fd, file_offset, err);
+	if (!library_is_short(code))
+		library->bound[library->bound_count++] = binding_id;
+	return code;
 }

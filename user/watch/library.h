@@ -49,16 +49,8 @@ struct libraries *libraries_new(struct programs *programs, struct files *files,
 /* After the files were freed. NULL-safe. */
 void libraries_free(struct libraries *libraries);
 
-/* The probes of all libraries, which have none any more. */
-struct library_probes {
-	struct probes *probes[GW_MAX_FILES];
-	size_t count;
-};
-
-void libraries_take_probes(struct libraries *libraries, struct library_probes *probes);
-
-/* Removes them; any thread may. Waits until none of them runs any more. */
-void library_probes_close(struct library_probes *probes);
+/* Adds the probes of all libraries, which have none any more: to be closed, by any thread. */
+void libraries_take_probes(struct libraries *libraries, struct probes_queue *queue);
 
 /*
  * The library of a file's entry. Where the entry is new, its inspection and probing begin; fd: the
@@ -91,9 +83,12 @@ bool libraries_are_arming(struct libraries *libraries);
 bool library_is_placed(const struct library *library, pid_t pid,
 		       const struct procfs_mapping *mapping);
 
+/* Whether a code says nothing about a file: memory, descriptors or room were short. */
+bool library_is_short(int code);
+
 /*
  * Probes the Python binding of a library's setter, in the file behind fd, once. 0 or negative errno
- * with the cause.
+ * with the cause; what failed is not tried again, unless something was short.
  */
 int library_bind(struct library *library, uint32_t binding_id, int fd, uint64_t file_offset,
 		 struct err *err);

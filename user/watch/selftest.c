@@ -171,17 +171,16 @@ static int count_hits(struct programs *programs, const struct inspect_plan *plan
 {
 	uint64_t counter[GW_COUNTER_MAX];
 	struct plans *plans = plans_new(programs);
-	struct probes *probes;
+	struct probes *probes = NULL;
 	unsigned int placed;
 	int code = plans ? programs_watch(programs, (uint32_t)getpid(), false, err)
 			 : err_set(err, -ENOMEM, "out of memory");
 
 	if (!code)
 		code = probes_open(&probes, plans, plan, 0, fd, &placed, err);
-	if (!code) {
+	if (!code)
 		*elapsed = call_probed();
-		probes_close(probes);
-	}
+	probes_close(probes);
 	if (plans)
 		*way = plans_attach_type(plans);
 	plans_free(plans);

@@ -336,7 +336,7 @@ static bool targets_gone(const struct watch *watch)
 }
 
 /*
- * A file that nobody maps is forgotten; not while there are processes that the registry had no room
+ * A file that nobody maps is forgotten; not while there are processes that the registry has no room
  * for, as one of them may map it.
  */
 static void forget_the_ended(struct watch *watch)
@@ -344,7 +344,7 @@ static void forget_the_ended(struct watch *watch)
 	uint64_t now = clock_monotonic();
 
 	processes_tick(watch->discover.processes, now);
-	if (!processes_refused(watch->discover.processes) &&
+	if (!processes_are_refused(watch->discover.processes, now) &&
 	    files_expire(watch->discover.files, now))
 		malloc_trim(0);
 }
@@ -492,14 +492,14 @@ static void stop_actor(struct watch *watch)
 
 static void *detach(void *argument)
 {
-	library_probes_close(argument);
+	probes_close_all(argument);
 	return NULL;
 }
 
 /* Each of the two takes some 0.3 s where many threads wait for the processors. */
 static void take_records_while_detaching(struct watch *watch)
 {
-	static struct library_probes probes;
+	struct probes_queue probes = {0};
 	pthread_t thread;
 	bool made;
 
@@ -534,6 +534,7 @@ static void finish(struct watch *watch, struct watch_result *result)
 	result->missed = watch->discover.missed;
 	result->gaps = watch->gaps;
 	result->refused = processes_refused(watch->discover.processes);
+	result->files_refused = files_refused(watch->discover.files);
 	if (watch->config->command)
 		result->command_status = spawn_exit_code(&watch->spawn);
 }
