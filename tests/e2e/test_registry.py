@@ -155,6 +155,21 @@ def test_replaced_file(mapper, gradwatch, tmp_path):
     assert not monitor.of_type("skipped")
 
 
+def test_large_files_are_inspected_aside(puppet, gradwatch, shim):
+    """A Python and a binding of up to 64 MB are not read where others wait."""
+    process = puppet("--bare")
+    monitor = gradwatch(
+        "--pid", process.pid, "--on-violation", "raise", "--dry-run", env=shim("watch-loop")
+    ).armed()
+    process.tell("load")
+    attached(monitor, process)
+    process.tell("loop 1")
+    assert "in the loop" not in monitor.stderr
+    process.end()
+    monitor.finish()
+    assert [event["stack_status"] for event in monitor.violations] == ["whole"] * 2
+
+
 # --- what ends -----------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@
  *	late-N       a process is killed, and has ended, when BPF is told of a Python for the N-th
  *	             time
  *	watch-loop   says on standard error when the main thread places or removes a perf event's
- *	             uprobe, or removes a link
+ *	             uprobe, removes a link, or reads a file of more than 4 MB whole
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -30,6 +30,7 @@
 #define GET_COOKIE   174 /* enum bpf_func_id */
 #define PROBE_INSNS  8   /* a program that libbpf only tries has fewer */
 #define MAX_FDS      65536
+#define LARGE        (4 << 20)
 
 static bool is_uprobe[MAX_FDS];
 static unsigned int placed, told;
@@ -162,6 +163,18 @@ long syscall(long number, ...)
 		return perf_event_open((const struct perf_event_attr *)argument[0], argument + 1);
 	return next_syscall(number, argument[0], argument[1], argument[2], argument[3], argument[4],
 			    argument[5]);
+}
+
+ssize_t pread(int fd, void *data, size_t size, off_t at)
+{
+	if (size > LARGE && in_loop())
+		fprintf(stderr, "in the loop: %zu bytes are read\n", size);
+	return syscall(SYS_pread64, fd, data, size, at);
+}
+
+ssize_t pread64(int fd, void *data, size_t size, off_t at)
+{
+	return pread(fd, data, size, at);
 }
 
 int close(int fd)

@@ -2,6 +2,7 @@
 /* user/target: the registries of files and processes, and what inspections are known. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,7 +18,9 @@
 
 #include "base/clock.h"
 #include "target/inspections.h"
+#include "target/mapped.h"
 #include "target/processes.h"
+#include "target/roles.h"
 
 #define LONG        (FILES_LINGER_NS + 1)
 #define NO_SUCH_PID (1u << 30)
@@ -387,39 +390,102 @@ static void test_refused_for_now(void **state)
 	end_child(pid);
 }
 
+static bool is_known(struct inspections *inspections, enum file_role role, int fd, const char *path)
+{
+	struct inspection found;
+
+	return inspections_known(inspections, role, fd, path, &found);
+}
+
 /* Copies are inspected once. The name counts where the result depends on it. */
 static void test_same_content(void **state)
 {
 	struct inspections *inspections = inspections_new();
-	struct inspection result = {.code = -ENOENT};
-	struct inspection_key first, copy, other, python;
-	char path[3][32];
+	struct inspection result, again;
+	char path[3][32], text[32];
 	int fd[3] = {make_file(path[0], "aa"), make_file(path[1], "aa"), make_file(path[2], "ab")};
 
 	(void)state;
-	assert_int_equal(inspections_key(inspections, FILE_SETTER, fd[0], path[0], &first), 0);
-	assert_int_equal(inspections_key(inspections, FILE_SETTER, fd[1], path[1], &copy), 0);
-	assert_int_equal(inspections_key(inspections, FILE_SETTER, fd[2], path[2], &other), 0);
-	inspections_put(inspections, &first, &result);
-	assert_int_equal(inspections_find(inspections, &copy)->code, -ENOENT);
-	assert_null(inspections_find(inspections, &other));
-	inspections_key(inspections, FILE_PYTHON, fd[0], "/bin/python3.9", &python);
-	inspections_put(inspections, &python, &result);
-	inspections_key(inspections, FILE_PYTHON, fd[1], "/usr/bin/python3.9", &python);
-	assert_non_null(inspections_find(inspections, &python));
-	inspections_key(inspections, FILE_PYTHON, fd[1], "/usr/bin/python3.10", &python);
-	assert_null(inspections_find(inspections, &python));
+	assert_false(is_known(inspections, FILE_SETTER, fd[0], path[0]));
+	assert_true(inspections_get(inspections, FILE_SETTER, fd[0], path[0], &result) < 0);
+	assert_true(inspections_known(inspections, FILE_SETTER, fd[1], path[1], &again));
+	assert_int_equal(again.code, result.code);
+	assert_string_equal(again.reason, result.reason);
+	assert_false(is_known(inspections, FILE_SETTER, fd[2], path[2]));
+	assert_false(is_known(inspections, FILE_BINDING, fd[0], path[0]));
+	inspections_get(inspections, FILE_PYTHON, fd[0], "/bin/python3.9", &result);
+	assert_true(is_known(inspections, FILE_PYTHON, fd[1], "/usr/bin/python3.9"));
+	assert_false(is_known(inspections, FILE_PYTHON, fd[1], "/usr/bin/python3.10"));
 	/* As many others as there is room for. */
-	for (uint64_t i = 0; i < INSPECTIONS_MAX; i++) {
-		other.size = 1000 + i;
-		inspections_put(inspections, &other, &result);
+	for (int i = 0; i < INSPECTIONS_MAX; i++) {
+		snprintf(text, sizeof(text), "%d", i);
+		assert_int_equal(pwrite(fd[2], text, strlen(text), 0), strlen(text));
+		inspections_get(inspections, FILE_SETTER, fd[2], path[2], &result);
 	}
-	assert_null(inspections_find(inspections, &first));
+	assert_false(is_known(inspections, FILE_SETTER, fd[0], path[0]));
+	/* A large one is not read where others wait. */
+	assert_int_equal(ftruncate(fd[0], 5 << 20), 0);
+	inspections_get(inspections, FILE_SETTER, fd[0], path[0], &result);
+	assert_false(is_known(inspections, FILE_SETTER, fd[0], path[0]));
 	inspections_free(inspections);
 	for (int i = 0; i < 3; i++) {
 		close(fd[i]);
 		unlink(path[i]);
 	}
+}
+
+static struct process process_of_test;
+
+static struct file *look_for_python(struct files *files, struct inspections *inspections, int *code)
+{
+	const struct role_search search = {files, inspections, FILE_PYTHON, getpid(),
+					   &process_of_test};
+	static struct mapped mapped;
+
+	assert_true(mapped_read(getpid(), &mapped) >= 0);
+	for (unsigned int i = 0; i < mapped.count; i++)
+		if (mapped.role[i] == FILE_PYTHON)
+			return roles_learn(&search, &mapped.mapping[i], code);
+	return NULL;
+}
+
+/* The program of this test is a candidate for the Python: a thread looks at it, once. */
+static void test_inspected_aside(void **state)
+{
+	struct files *files = make_files();
+	struct inspections *inspections = inspections_new();
+	struct inspection found;
+	struct pollfd ready;
+	struct file *file;
+	uint32_t id;
+	int code = 0;
+
+	(void)state;
+	process_of_test = (struct process){.pid = (uint32_t)getpid()};
+	roles_register(files);
+	assert_int_equal(inspections_use_thread(inspections), 0);
+	assert_false(inspections_next(inspections, &id, &found));
+	for (int i = 0; i < 2; i++) {
+		assert_null(look_for_python(files, inspections, &code));
+		assert_int_equal(code, -EINPROGRESS);
+	}
+	assert_int_equal(process_of_test.files, 1);
+	ready = (struct pollfd){.fd = inspections_fd(inspections), .events = POLLIN};
+	assert_int_equal(poll(&ready, 1, 60000), 1);
+	assert_true(inspections_next(inspections, &id, &found));
+	assert_false(inspections_are_busy(inspections));
+	assert_false(inspections_next(inspections, &id, &found));
+	assert_int_equal(poll(&ready, 1, 0), 0);
+	assert_int_equal(id, process_of_test.file[0].id);
+	roles_settle(files, id, &found);
+	file = look_for_python(files, inspections, &code);
+	assert_non_null(file);
+	assert_int_equal(file->id, id);
+	assert_int_equal(roles_found(file)->code, found.code);
+	/* It may be forgotten before it is inspected. */
+	roles_settle(files, id + 1, &found);
+	files_free(files);
+	inspections_free(inspections);
 }
 
 int main(void)
@@ -435,6 +501,7 @@ int main(void)
 		cmocka_unit_test(test_pid_is_used_again),
 		cmocka_unit_test(test_refused_for_now),
 		cmocka_unit_test(test_same_content),
+		cmocka_unit_test(test_inspected_aside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

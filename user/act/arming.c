@@ -137,9 +137,13 @@ static int find_place(struct arming *arming, uint32_t pid, struct raise_place *p
 		str_format(reason, reason_size, "its mappings cannot be read: %s", strerror(-code));
 	if (code)
 		return code;
-	if (interpreters_find(discover->files, discover->inspections, (pid_t)pid, process, mapped,
-			      &python) ||
-	    !python.err_format || !python.runtime_error) {
+	code = interpreters_find(discover->files, discover->inspections, (pid_t)pid, process,
+				 mapped, &python);
+	if (code == -EINPROGRESS) {
+		str_format(reason, reason_size, "its Python is still being inspected");
+		return code;
+	}
+	if (code || !python.err_format || !python.runtime_error) {
 		str_format(reason, reason_size, "its Python exports no PyErr_Format");
 		return -ENOENT;
 	}

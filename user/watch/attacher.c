@@ -3,32 +3,21 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
-#include <utlist.h>
 
 #include "inspect/libc.h"
 #include "watch/inherited.h"
 
-/* A thread with a queue; it is started when there is something to do. */
-struct worker {
-	pthread_t thread;
-	pthread_cond_t wake;
-	bool started;
-};
-
 struct attacher {
 	struct plans *plans;
+	struct worker *attaching;
 	pthread_mutex_t lock; /* of all that follows */
-	struct worker attaching, removing;
-	struct attach_job *waiting, *done;
-	bool is_attaching;
+	pthread_cond_t wake;
+	pthread_t removing;
+	bool is_removing; /* the thread was started */
 	struct probes_queue removals;
 	bool ends;
-	int fd; /* counts the jobs that are done */
 };
 
 static void refuse_machine(const struct inspect_plan *plan, struct err *err)
@@ -42,8 +31,7 @@ void attach_now(struct plans *plans, struct attach_job *job)
 	struct inspection *inspection = &job->inspection;
 
 	if (!job->inspected)
-		inspections_make(job->inspections, FILE_SETTER, job->fd, job->path, inspection,
-				 &job->key);
+		inspections_get(job->inspections, FILE_SETTER, job->fd, job->path, inspection);
 	if (inspection->code) {
 		err_set(&job->err, inspection->code, "%s", inspection->reason);
 		return;
@@ -78,15 +66,18 @@ void attacher_drop(struct attacher *attacher, struct attach_job *job)
 	free_job(job);
 }
 
-static void free_jobs(struct attach_job *jobs)
+static void drop_job(void *context, struct work *work)
 {
-	while (jobs) {
-		struct attach_job *next = jobs->next;
+	struct attach_job *job = (struct attach_job *)work;
 
-		probes_close(jobs->probes);
-		free_job(jobs);
-		jobs = next;
-	}
+	(void)context;
+	probes_close(job->probes);
+	free_job(job);
+}
+
+static void do_job(void *context, struct work *work)
+{
+	attach_now(((struct attacher *)context)->plans, (struct attach_job *)work);
 }
 
 struct attacher *attacher_new(struct plans *plans)
@@ -96,177 +87,85 @@ struct attacher *attacher_new(struct plans *plans)
 	if (!attacher)
 		return NULL;
 	attacher->plans = plans;
-	attacher->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (attacher->fd < 0) {
+	attacher->attaching = worker_new(do_job, attacher);
+	if (!attacher->attaching) {
 		free(attacher);
 		return NULL;
 	}
 	pthread_mutex_init(&attacher->lock, NULL);
-	pthread_cond_init(&attacher->attaching.wake, NULL);
-	pthread_cond_init(&attacher->removing.wake, NULL);
+	pthread_cond_init(&attacher->wake, NULL);
 	return attacher;
 }
 
-/* Signals are for the loop. Called with the lock. */
-static bool start(struct attacher *attacher, struct worker *worker, void *(*run)(void *context))
-{
-	sigset_t all, before;
-
-	if (!worker->started) {
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &before);
-		worker->started = !pthread_create(&worker->thread, NULL, run, attacher);
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-	}
-	if (worker->started)
-		pthread_cond_signal(&worker->wake);
-	return worker->started;
-}
-
-static void end(struct attacher *attacher, struct worker *worker)
+static void stop_removing(struct attacher *attacher)
 {
 	pthread_mutex_lock(&attacher->lock);
 	attacher->ends = true;
-	pthread_cond_signal(&worker->wake);
+	pthread_cond_signal(&attacher->wake);
 	pthread_mutex_unlock(&attacher->lock);
-	if (worker->started)
-		pthread_join(worker->thread, NULL);
-	pthread_cond_destroy(&worker->wake);
+	if (attacher->is_removing)
+		pthread_join(attacher->removing, NULL);
 }
 
 void attacher_free(struct attacher *attacher)
 {
 	if (!attacher)
 		return;
-	end(attacher, &attacher->attaching);
-	end(attacher, &attacher->removing);
-	free_jobs(attacher->waiting);
-	free_jobs(attacher->done);
+	worker_stop(attacher->attaching);
+	stop_removing(attacher);
+	worker_free(attacher->attaching, drop_job);
+	pthread_cond_destroy(&attacher->wake);
 	pthread_mutex_destroy(&attacher->lock);
-	close(attacher->fd);
 	free(attacher);
-}
-
-/* Called with the lock. */
-static void finish(struct attacher *attacher, struct attach_job *job)
-{
-	const uint64_t one = 1;
-
-	LL_APPEND(attacher->done, job);
-	if (write(attacher->fd, &one, sizeof(one)) < 0)
-		return; /* it has its greatest value: it is readable */
-}
-
-static void *run_attaching(void *context)
-{
-	struct attacher *attacher = context;
-	struct attach_job *job;
-
-	pthread_mutex_lock(&attacher->lock);
-	while (!attacher->ends) {
-		job = attacher->waiting;
-		if (!job) {
-			pthread_cond_wait(&attacher->attaching.wake, &attacher->lock);
-			continue;
-		}
-		LL_DELETE(attacher->waiting, job);
-		attacher->is_attaching = true;
-		pthread_mutex_unlock(&attacher->lock);
-		attach_now(attacher->plans, job);
-		pthread_mutex_lock(&attacher->lock);
-		attacher->is_attaching = false;
-		finish(attacher, job);
-		pthread_cond_signal(&attacher->removing.wake);
-	}
-	pthread_mutex_unlock(&attacher->lock);
-	return NULL;
 }
 
 void attacher_add(struct attacher *attacher, struct attach_job *job)
 {
-	bool started;
-
-	pthread_mutex_lock(&attacher->lock);
-	job->next = NULL;
-	started = start(attacher, &attacher->attaching, run_attaching);
-	if (started)
-		LL_APPEND(attacher->waiting, job);
-	pthread_mutex_unlock(&attacher->lock);
-	if (started)
-		return;
-	attach_now(attacher->plans, job);
-	pthread_mutex_lock(&attacher->lock);
-	finish(attacher, job);
-	pthread_mutex_unlock(&attacher->lock);
+	worker_add(attacher->attaching, &job->work);
 }
 
 int attacher_fd(const struct attacher *attacher)
 {
-	return attacher->fd;
+	return worker_fd(attacher->attaching);
 }
 
 struct attach_job *attacher_next(struct attacher *attacher)
 {
-	struct attach_job *job;
-	uint64_t count;
-
-	pthread_mutex_lock(&attacher->lock);
-	job = attacher->done;
-	if (job)
-		LL_DELETE(attacher->done, job);
-	if (!attacher->done && read(attacher->fd, &count, sizeof(count)) < 0)
-		count = 0; /* it is empty */
-	pthread_mutex_unlock(&attacher->lock);
-	return job;
+	return (struct attach_job *)worker_next(attacher->attaching);
 }
 
 bool attacher_is_busy(struct attacher *attacher)
 {
-	bool is_busy;
-
-	pthread_mutex_lock(&attacher->lock);
-	is_busy = attacher->waiting || attacher->is_attaching;
-	pthread_mutex_unlock(&attacher->lock);
-	return is_busy;
+	return worker_is_busy(attacher->attaching);
 }
 
 /* Removes one file's perf events, each when nobody wants to place any: both take the same lock. */
 static void remove_in_steps(struct attacher *attacher, struct probes *probes)
 {
-	bool more = true;
-
-	while (more) {
-		while ((attacher->waiting || attacher->is_attaching) && !attacher->ends)
-			pthread_cond_wait(&attacher->removing.wake, &attacher->lock);
-		pthread_mutex_unlock(&attacher->lock);
-		more = probes_close_next(probes);
-		pthread_mutex_lock(&attacher->lock);
-	}
-}
-
-static void remove_all(struct attacher *attacher)
-{
-	struct probes_queue queue = attacher->removals;
-
-	attacher->removals = (struct probes_queue){0};
-	pthread_mutex_unlock(&attacher->lock);
-	probes_close_all(&queue);
-	pthread_mutex_lock(&attacher->lock);
+	do
+		worker_wait_until_idle(attacher->attaching);
+	while (probes_close_next(probes));
 }
 
 /* Also at the end: what was given to it is removed. */
-static void *run_removing(void *context)
+static void *remove_probes(void *context)
 {
 	struct attacher *attacher = context;
+	struct probes_queue queue;
 
 	pthread_mutex_lock(&attacher->lock);
 	while (attacher->removals.count || !attacher->ends) {
-		if (!attacher->removals.count)
-			pthread_cond_wait(&attacher->removing.wake, &attacher->lock);
-		else if (plans_use_perf_events(attacher->plans))
-			remove_in_steps(attacher, probes_queue_take(&attacher->removals));
-		else
-			remove_all(attacher);
+		if (!attacher->removals.count) {
+			pthread_cond_wait(&attacher->wake, &attacher->lock);
+			continue;
+		}
+		queue = attacher->removals;
+		attacher->removals = (struct probes_queue){0};
+		pthread_mutex_unlock(&attacher->lock);
+		while (plans_use_perf_events(attacher->plans) && queue.count)
+			remove_in_steps(attacher, probes_queue_take(&queue));
+		probes_close_all(&queue);
+		pthread_mutex_lock(&attacher->lock);
 	}
 	pthread_mutex_unlock(&attacher->lock);
 	return NULL;
@@ -274,15 +173,16 @@ static void *run_removing(void *context)
 
 void attacher_remove(struct attacher *attacher, struct probes *probes)
 {
-	bool started;
-
 	if (!probes)
 		return;
 	pthread_mutex_lock(&attacher->lock);
-	started = start(attacher, &attacher->removing, run_removing);
-	if (started)
+	if (!attacher->is_removing)
+		attacher->is_removing = !thread_start(&attacher->removing, remove_probes, attacher);
+	if (attacher->is_removing) {
 		probes_queue_add(&attacher->removals, probes);
+		pthread_cond_signal(&attacher->wake);
+	}
 	pthread_mutex_unlock(&attacher->lock);
-	if (!started)
+	if (!attacher->is_removing)
 		probes_close(probes);
 }

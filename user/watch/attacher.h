@@ -10,25 +10,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/worker.h"
 #include "probe/probes.h"
 #include "target/inspections.h"
 
 /* A file to be probed, and what came of it. */
 struct attach_job {
+	struct work work; /* the attacher's own */
 	uint32_t file_id;
 	int fd; /* the job's own */
 	char *path;
 	char libc[64]; /* see mapped.h */
 	bool inspected;
 	struct inspection inspection; /* inspected: given, else made */
-	const struct inspections *inspections;
-	struct inspection_key key; /* of what was inspected; its size is 0: of nothing */
+	struct inspections *inspections;
 	/* What came of it. */
 	struct inspect_plan plan; /* of the inspection, with the doubts that the process adds */
 	struct probes *probes;    /* where err says why not all are placed, those that are */
 	unsigned int placed;
 	struct err err;
-	struct attach_job *next;
 };
 
 /* Does a job on the calling thread. */

@@ -43,7 +43,8 @@ int discover_open(struct discover *discover, struct err *err)
 	discover->processes = discover->files ? processes_new(discover->files, on_ended, discover)
 					      : NULL;
 	discover->inspections = inspections_new();
-	if (!discover->processes || !discover->inspections)
+	if (!discover->processes || !discover->inspections ||
+	    inspections_use_thread(discover->inspections))
 		return err_set(err, -ENOMEM, "out of memory");
 	discover->libraries = libraries_new(discover->programs, discover->files,
 					    discover->inspections);
@@ -447,11 +448,31 @@ static void on_waiting(void *context, struct process *process)
 			tell(armed->discover, process, armed->library, &process->file[i]);
 }
 
+static void on_inspected(void *context, struct process *process)
+{
+	struct armed *armed = context;
+
+	if (!process->ended)
+		armed->again(armed->context, process->pid, process->mapped_at);
+}
+
+bool discover_is_busy(const struct discover *discover)
+{
+	return libraries_are_arming(discover->libraries) ||
+	       inspections_are_busy(discover->inspections);
+}
+
 void discover_armed(struct discover *discover,
 		    void (*again)(void *context, uint32_t pid, uint64_t mapped_at), void *context)
 {
 	struct armed armed = {discover, NULL, again, context};
+	struct inspection inspection;
+	uint32_t file_id;
 
+	while (inspections_next(discover->inspections, &file_id, &inspection)) {
+		roles_settle(discover->files, file_id, &inspection);
+		processes_with_file(discover->processes, file_id, on_inspected, &armed);
+	}
 	while ((armed.library = libraries_take(discover->libraries)))
 		if (armed.library->state != LIBRARY_NOT_TORCH)
 			processes_with_file(discover->processes, armed.library->id, on_waiting,

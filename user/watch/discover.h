@@ -66,9 +66,14 @@ bool discover_forked(struct discover *discover, const struct gw_fork_record *rec
 /* Reports a process that cannot be watched because of code. */
 void discover_failed(struct discover *discover, uint32_t pid, int code);
 
+/* Whether files are being inspected or probed: discover_armed() will have something. */
+bool discover_is_busy(const struct discover *discover);
+
 /*
- * Libraries whose probing has come to its end: the processes that wait for that are told of. again:
- * called for a process that is to be looked at (again), with the time when it mapped the library.
+ * Libraries whose probing, and Pythons and bindings whose inspection has come to its end: the
+ * processes that wait for that are told of. To be called when libraries_fd() or inspections_fd() is
+ * readable. again: called for a process that is to be looked at (again), with the time when it
+ * mapped the library.
  */
 void discover_armed(struct discover *discover,
 		    void (*again)(void *context, uint32_t pid, uint64_t mapped_at), void *context);

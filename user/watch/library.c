@@ -133,10 +133,8 @@ bool library_is_short(int code)
 }
 
 /* The library is what came of the job. */
-static void settle(struct libraries *libraries, struct library *library, struct attach_job *job)
+static void settle(struct library *library, struct attach_job *job)
 {
-	if (!job->inspected && job->key.size && job->inspection.code != -ENOMEM)
-		inspections_put(libraries->inspections, &job->key, &job->inspection);
 	library->plan = job->plan;
 	library->placed = job->placed;
 	if (library->state != LIBRARY_ARMING) /* it was rewritten meanwhile */
@@ -157,7 +155,6 @@ static struct attach_job *make_job(struct libraries *libraries, const struct fil
 				   const struct mapped *mapped)
 {
 	struct attach_job *job = calloc(1, sizeof(*job));
-	const struct inspection *known = NULL;
 
 	if (!job)
 		return NULL;
@@ -168,12 +165,8 @@ static struct attach_job *make_job(struct libraries *libraries, const struct fil
 	if (job->fd < 0)
 		err_set(&job->err, -errno, "cannot be opened: %s", strerror(errno));
 	job->inspections = libraries->inspections;
-	if (!inspections_key(libraries->inspections, FILE_SETTER, fd, file->path, &job->key))
-		known = inspections_find(libraries->inspections, &job->key);
-	job->key.size = 0;
-	job->inspected = known != NULL;
-	if (known)
-		job->inspection = *known;
+	job->inspected = inspections_known(libraries->inspections, FILE_SETTER, fd, file->path,
+					   &job->inspection);
 	return job;
 }
 
@@ -199,7 +192,7 @@ static void begin(struct libraries *libraries, struct library *library, struct a
 	}
 	if (!job->err.code)
 		attach_now(libraries->plans, job);
-	settle(libraries, library, job);
+	settle(library, job);
 	attacher_drop(libraries->attacher, job);
 }
 
@@ -257,7 +250,7 @@ struct library *libraries_take(struct libraries *libraries)
 	while ((job = attacher_next(libraries->attacher))) {
 		library = libraries_get(libraries, job->file_id);
 		if (library)
-			settle(libraries, library, job);
+			settle(library, job);
 		attacher_drop(libraries->attacher, job);
 		if (library)
 			return library;

@@ -274,6 +274,8 @@ static int open_loop(struct watch *watch, struct err *err)
 		code = add_source(watch, mappings_fd(watch->mappings), SOURCE_MAPPINGS);
 	if (!code)
 		code = add_source(watch, libraries_fd(watch->discover.libraries), SOURCE_ARMED);
+	if (!code)
+		code = add_source(watch, inspections_fd(watch->discover.inspections), SOURCE_ARMED);
 	if (!code && files_rewrites_fd(watch->discover.files) >= 0)
 		code = add_source(watch, files_rewrites_fd(watch->discover.files), SOURCE_REWRITES);
 	if (!code && watch->config->command)
@@ -437,7 +439,7 @@ static void look_until_armed(struct watch *watch)
 		struct epoll_event event;
 
 		arrivals_look(&watch->arrivals, &watch->discover, UINT64_MAX);
-		are_arming = libraries_are_arming(watch->discover.libraries);
+		are_arming = discover_is_busy(&watch->discover);
 		if (are_arming)
 			epoll_wait(watch->epoll_fd, &event, 1, ARMING_LOOK_MS);
 		on_armed(watch);
