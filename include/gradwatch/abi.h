@@ -198,7 +198,8 @@ struct gw_interpreter {
 	struct gw_range binding; /* torch._C._set_grad_enabled */
 	struct gw_range apply;   /* torch._C._FunctionBase.apply */
 	struct gw_python python;
-	__u32 has_python; /* 0: all of the above is 0 */
+	__u16 has_python; /* 0: all of the above is 0 */
+	__u16 other_libc; /* the process's C library is not glibc: its threads are not read */
 };
 _Static_assert(sizeof(struct gw_interpreter) == 96, "interpreter layout");
 

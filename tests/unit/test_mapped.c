@@ -188,6 +188,20 @@ static void test_too_many(void **state)
 		munmap(at[i], page);
 }
 
+/* Who has made the threads of a process that has two C libraries is not known. */
+static void test_two_libcs(void **state)
+{
+	void *at;
+
+	(void)state;
+	assert_true(mapped_read(getpid(), &mapped) >= 0);
+	assert_string_equal(mapped.libc, "");
+	at = map_removed("ld-musl-x86_64.so.1");
+	assert_true(mapped_read(getpid(), &mapped) >= 0);
+	assert_non_null(strstr(mapped.libc, "ld-musl"));
+	munmap(at, page);
+}
+
 static struct process_file *hold(struct process *process, struct file *file, unsigned int index)
 {
 	return process_add_file(process, file, mapped.mapping[index].start,
@@ -272,6 +286,7 @@ int main(void)
 		cmocka_unit_test_setup(test_maps_are_read_once, reset),
 		cmocka_unit_test_setup(test_removed_program, reset),
 		cmocka_unit_test_setup(test_too_many, reset),
+		cmocka_unit_test_setup(test_two_libcs, reset),
 		cmocka_unit_test_setup(test_unmapped, reset),
 		cmocka_unit_test_setup(test_too_many_to_hold, reset),
 		cmocka_unit_test_setup(test_huge_pages, reset),

@@ -99,7 +99,7 @@ int mapped_read(pid_t pid, struct mapped *mapped)
 	if (procfs_exe(pid, visit.exe, sizeof(visit.exe)))
 		visit.exe[0] = '\0';
 	code = procfs_executables(pid, may_matter, visit_mapping, &visit);
-	if (visit.is_glibc)
+	if (visit.is_glibc && !strcmp(mapped->libc, LIBC_UNKNOWN))
 		mapped->libc[0] = '\0';
 	return code;
 }

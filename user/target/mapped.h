@@ -13,9 +13,9 @@ struct mapped {
 	struct procfs_mapping mapping[MAPPED_MAX];
 	enum file_role role[MAPPED_MAX];
 	unsigned int count;
-	bool cut;      /* there are more, which are not looked at */
-	char libc[64]; /* name of the C library's file where that is not glibc's, "": it is glibc's
-			*/
+	bool cut; /* there are more, which are not looked at */
+	/* Name of a C library's file that is not glibc's, "": there is glibc's only. */
+	char libc[PROCESS_LIBC_MAX];
 };
 
 /* Negative errno: the mappings could not be read (-ESRCH: the process has ended). */

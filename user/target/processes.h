@@ -22,6 +22,7 @@
 #define PROCESSES_LINGER_NS 5000000000ull
 #define PROCESSES_RETRY_NS  40000000000ull /* one that was refused is noted again within it */
 #define PROCESS_FILES_MAX   16             /* of a process, all roles */
+#define PROCESS_LIBC_MAX    64
 
 /* What an event has said of a file. */
 enum process_file_told { FILE_TOLD_NOTHING, FILE_TOLD_SKIPPED, FILE_TOLD_ATTACHED };
@@ -44,7 +45,8 @@ struct process {
 	uint32_t uid;
 	uint32_t ns_pid; /* in the innermost pid namespace */
 	char comm[GW_COMM_LEN + 1];
-	char *exe; /* path of its program, NULL: could not be read */
+	char *exe;                   /* path of its program, NULL: could not be read */
+	char libc[PROCESS_LIBC_MAX]; /* a C library that is not glibc, "": glibc only */
 
 	struct process_file file[PROCESS_FILES_MAX];
 	unsigned int files;

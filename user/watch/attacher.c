@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "inspect/libc.h"
 #include "watch/inherited.h"
 
 struct attacher {
@@ -41,8 +40,6 @@ void attach_now(struct plans *plans, struct attach_job *job)
 		refuse_machine(&job->plan, &job->err);
 		return;
 	}
-	if (job->libc[0]) /* files that are for glibc run with others, too (gcompat) */
-		libc_doubt(&job->plan, job->libc);
 	inherited_hurry(true);
 	if (!probes_open(&job->probes, plans, &job->plan, job->file_id, job->fd, &job->placed,
 			 &job->err))

@@ -20,13 +20,12 @@ struct attach_job {
 	uint32_t file_id;
 	int fd; /* the job's own */
 	char *path;
-	char libc[64]; /* see mapped.h */
 	bool inspected;
 	struct inspection inspection; /* inspected: given, else made */
 	struct inspections *inspections;
 	/* What came of it. */
-	struct inspect_plan plan; /* of the inspection, with the doubts that the process adds */
-	struct probes *probes;    /* where err says why not all are placed, those that are */
+	struct inspect_plan plan;
+	struct probes *probes; /* where err says why not all are placed, those that are */
 	unsigned int placed;
 	struct err err;
 };

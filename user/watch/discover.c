@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "inspect/libc.h"
 #include "target/roles.h"
 
 #define ELSEWHERE                                                                                  \
@@ -96,6 +97,18 @@ static void describe_library(struct event *event, const struct library *library)
 		   library->state == LIBRARY_SKIPPED ? library->reason : library->plan.doubt);
 }
 
+/* Files that are for glibc run with others, too (gcompat). */
+static void doubt_libc(struct event *event, const struct process *process)
+{
+	struct inspect_plan plan = {.abi.certain = event->attached.certain};
+
+	if (!plan.abi.certain)
+		return;
+	libc_doubt(&plan, process->libc);
+	event->attached.certain = false;
+	str_format(event->attached.doubt, sizeof(event->attached.doubt), "%.255s", plan.doubt);
+}
+
 /* Tells that a process has a library. */
 static void tell(struct discover *discover, const struct process *process, struct library *library,
 		 struct process_file *file)
@@ -110,6 +123,8 @@ static void tell(struct discover *discover, const struct process *process, struc
 	event.type = file->told == FILE_TOLD_SKIPPED ? EVENT_SKIPPED : EVENT_ATTACHED;
 	discover_describe_process(&event.process, process);
 	describe_library(&event, library);
+	if (event.type == EVENT_ATTACHED && process->libc[0])
+		doubt_libc(&event, process);
 	if (file->unplaced)
 		str_format(event.attached.doubt, sizeof(event.attached.doubt), ELSEWHERE);
 	if (first && process->mapped_at && process->mapped_at < event.time)
@@ -199,6 +214,7 @@ static void tell_interpreter(struct visit *visit, struct process *process)
 		python.interpreter.binding = moved(&binding.inspect.range, binding.bias);
 		python.interpreter.apply = moved(&binding.inspect.apply, binding.bias);
 	}
+	python.interpreter.other_libc = process->libc[0] != '\0';
 	if (!programs_set_interpreter(discover->programs, process->pid, &python.interpreter))
 		return;
 	if (!process->stackless)
@@ -241,8 +257,7 @@ static struct library *learn(struct visit *visit, const struct procfs_mapping *m
 	file = files_learn(discover->files, FILE_SETTER, fd, mapping->path, process.uid,
 			   clock_monotonic(), code);
 	if (file)
-		library = libraries_arm(discover->libraries, file, fd, (pid_t)visit->pid,
-					&discover->mapped);
+		library = libraries_arm(discover->libraries, file, fd, (pid_t)visit->pid);
 	close(fd);
 	if (!file || library)
 		return library;
@@ -287,7 +302,7 @@ static void try_again(struct visit *visit, struct library *library,
 		visit->code = -EAGAIN;
 		return;
 	}
-	if (libraries_arm_again(visit->discover->libraries, library, fd, &visit->discover->mapped))
+	if (libraries_arm_again(visit->discover->libraries, library, fd))
 		visit->code = -EAGAIN;
 	close(fd);
 }
@@ -315,7 +330,10 @@ static struct process *note(struct visit *visit)
 	struct process *process = processes_note(visit->discover->processes, visit->pid,
 						 clock_monotonic(), &is_new);
 
-	if (process && visit->mapped_at && !process->mapped_at)
+	if (!process)
+		return NULL;
+	memcpy(process->libc, visit->discover->mapped.libc, sizeof(process->libc));
+	if (visit->mapped_at && !process->mapped_at)
 		process->mapped_at = visit->mapped_at;
 	return process;
 }

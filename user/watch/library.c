@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "inspect/libc.h"
 #include "target/torch_version.h"
 #include "watch/attacher.h"
 
@@ -151,15 +150,13 @@ static void settle(struct library *library, struct attach_job *job)
 						    : LIBRARY_SKIPPED;
 }
 
-static struct attach_job *make_job(struct libraries *libraries, const struct file *file, int fd,
-				   const struct mapped *mapped)
+static struct attach_job *make_job(struct libraries *libraries, const struct file *file, int fd)
 {
 	struct attach_job *job = calloc(1, sizeof(*job));
 
 	if (!job)
 		return NULL;
 	job->file_id = file->id;
-	memcpy(job->libc, mapped->libc, sizeof(job->libc));
 	job->path = strdup(file->path);
 	job->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (job->fd < 0)
@@ -173,14 +170,8 @@ static struct attach_job *make_job(struct libraries *libraries, const struct fil
 /* Whether a job takes a millisecond: a file that is none, or one more copy of a known build. */
 static bool is_quick(struct libraries *libraries, const struct attach_job *job)
 {
-	struct inspect_plan plan;
-
-	if (!job->inspected)
-		return false;
-	plan = job->inspection.plan;
-	if (job->libc[0])
-		libc_doubt(&plan, job->libc);
-	return job->inspection.code || plans_open_quickly(libraries->plans, &plan);
+	return job->inspected && (job->inspection.code ||
+				  plans_open_quickly(libraries->plans, &job->inspection.plan));
 }
 
 static void begin(struct libraries *libraries, struct library *library, struct attach_job *job)
@@ -196,8 +187,7 @@ static void begin(struct libraries *libraries, struct library *library, struct a
 	attacher_drop(libraries->attacher, job);
 }
 
-struct library *libraries_arm(struct libraries *libraries, struct file *file, int fd, pid_t pid,
-			      const struct mapped *mapped)
+struct library *libraries_arm(struct libraries *libraries, struct file *file, int fd, pid_t pid)
 {
 	struct library *library = file->content;
 	struct attach_job *job;
@@ -205,7 +195,7 @@ struct library *libraries_arm(struct libraries *libraries, struct file *file, in
 	if (library)
 		return library;
 	library = calloc(1, sizeof(*library));
-	job = library ? make_job(libraries, file, fd, mapped) : NULL;
+	job = library ? make_job(libraries, file, fd) : NULL;
 	if (!job) {
 		free(library);
 		return NULL;
@@ -219,11 +209,9 @@ struct library *libraries_arm(struct libraries *libraries, struct file *file, in
 	return library;
 }
 
-int libraries_arm_again(struct libraries *libraries, struct library *library, int fd,
-			const struct mapped *mapped)
+int libraries_arm_again(struct libraries *libraries, struct library *library, int fd)
 {
-	struct attach_job *job = make_job(libraries, files_get(libraries->files, library->id), fd,
-					  mapped);
+	struct attach_job *job = make_job(libraries, files_get(libraries->files, library->id), fd);
 
 	if (!job)
 		return -ENOMEM;

@@ -14,7 +14,7 @@
 #include "probe/probes.h"
 #include "target/files.h"
 #include "target/inspections.h"
-#include "target/mapped.h"
+#include "target/procfs.h"
 
 enum library_state {
 	LIBRARY_ARMING, /* is being inspected and probed */
@@ -57,12 +57,10 @@ void libraries_take_probes(struct libraries *libraries, struct probes_queue *que
  * file. It is ARMING until libraries_take() has told of it, or at once what it will be. NULL: out
  * of memory.
  */
-struct library *libraries_arm(struct libraries *libraries, struct file *file, int fd, pid_t pid,
-			      const struct mapped *mapped);
+struct library *libraries_arm(struct libraries *libraries, struct file *file, int fd, pid_t pid);
 
 /* Has a library that is SKIPPED tried again; fd: the file. 0 or -ENOMEM. */
-int libraries_arm_again(struct libraries *libraries, struct library *library, int fd,
-			const struct mapped *mapped);
+int libraries_arm_again(struct libraries *libraries, struct library *library, int fd);
 
 /* The library of a file that is known; NULL: none. */
 struct library *libraries_get(const struct libraries *libraries, uint32_t id);
