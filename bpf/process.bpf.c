@@ -21,10 +21,7 @@ const volatile bool watch_all = false;
 /* Read by user space, which writes the pids; filled by on_signal(). */
 struct gw_signals signals;
 
-/*
- * Sends the end of a session. One that does not fit is no loss: user space sweeps the map as well,
- * only later.
- */
+/* Sends the end of a session. One that does not fit is found by user space's next sweep. */
 static __always_inline void tell_end(__u64 session)
 {
 	__u32 zero = 0;
@@ -43,7 +40,7 @@ static __always_inline void tell_end(__u64 session)
 	bpf_ringbuf_output(&ring, &record, sizeof(record), 0);
 }
 
-/* One that does not fit is no loss: user space looks at all processes from time to time. */
+/* Sends the end of a process's memory. One that does not fit is found by processes_tick(). */
 static __always_inline void tell_process(struct task_struct *task, __u32 pid, __u32 reason)
 {
 	__u32 zero = 0;
@@ -124,7 +121,7 @@ static __always_inline bool inherit_watching(__u32 pid, __u32 child_pid)
 	return false;
 }
 
-/* Where one does not fit, user space has to look at all processes. */
+/* Sends a fork. One that does not fit is counted: user space looks at all processes then. */
 static __always_inline void tell_fork(struct task_struct *child, __u32 parent,
 				      enum gw_inherited interpreter)
 {

@@ -413,6 +413,11 @@ static int on_process(void *context, struct process *process, struct library *li
 	return arming_process(((struct act *)context)->arming, process, library, file, mapped);
 }
 
+static void on_process_ended(void *context, uint32_t pid)
+{
+	arming_forget(((struct act *)context)->arming, pid);
+}
+
 static void check_watchdog(struct act *act)
 {
 	struct err err;
@@ -513,6 +518,7 @@ void act_actor(struct act *act, struct watch_actor *actor)
 	*actor = (struct watch_actor){
 		.start = start,
 		.process = on_process,
+		.process_ended = on_process_ended,
 		.decide = on_decision,
 		.trace_ended = on_trace_ended,
 		.settle = settle,

@@ -8,10 +8,13 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "base/table.h"
 
-#define MAX_PLACES 1024 /* processes that are remembered */
+#define MAX_PLACES 1024 /* that are remembered; they are looked for again where they are not */
 
+/* Where calls raise in a process. */
 struct place {
+	struct table_item item;
 	uint32_t pid;
 	uint64_t start_time;
 	struct raise_place place;
@@ -20,9 +23,8 @@ struct place {
 struct arming {
 	const struct act_policy *policy;
 	struct discover *discover;
-	char warned[256]; /* what was last warned of */
-	struct place place[MAX_PLACES];
-	size_t next_place;
+	char warned[256];    /* what was last warned of */
+	struct table places; /* by pid */
 };
 
 struct arming *arming_new(const struct act_policy *policy, struct discover *discover)
@@ -32,12 +34,19 @@ struct arming *arming_new(const struct act_policy *policy, struct discover *disc
 	if (arming) {
 		arming->policy = policy;
 		arming->discover = discover;
+		arming->places.capacity = MAX_PLACES;
 	}
 	return arming;
 }
 
 void arming_free(struct arming *arming)
 {
+	struct table_item *place;
+
+	if (!arming)
+		return;
+	while ((place = table_pop(&arming->places)))
+		free(place);
 	free(arming);
 }
 
@@ -72,12 +81,13 @@ static int bind(struct arming *arming, uint32_t pid, const struct binding_found 
 	return code;
 }
 
-/* After an exec a process has another memory, but is the same. */
-static void forget_places(struct arming *arming, uint32_t pid)
+void arming_forget(struct arming *arming, uint32_t pid)
 {
-	for (size_t i = 0; i < MAX_PLACES; i++)
-		if (arming->place[i].pid == pid)
-			arming->place[i].pid = 0;
+	struct table_item *place = table_find(&arming->places, &pid, sizeof(pid));
+
+	if (place)
+		table_remove(&arming->places, place);
+	free(place);
 }
 
 /* How the binding of a process takes its arguments; its probe is placed. */
@@ -106,7 +116,7 @@ int arming_process(struct arming *arming, struct process *process, struct librar
 	struct programs *programs = arming->discover->programs;
 	int code = 0;
 
-	forget_places(arming, process->pid);
+	arming_forget(arming, process->pid); /* after an exec it has another memory */
 	if (!act_policy_allows(arming->policy, (pid_t)process->pid))
 		return 0;
 	if (arming->policy->bpf.action == GW_ACTION_RAISE)
@@ -157,26 +167,35 @@ static int find_place(struct arming *arming, uint32_t pid, struct raise_place *p
 	return 0;
 }
 
+static void remember(struct arming *arming, uint32_t pid, uint64_t start_time,
+		     const struct raise_place *place)
+{
+	struct place *known = malloc(sizeof(*known));
+
+	if (!known)
+		return;
+	*known = (struct place){.pid = pid, .start_time = start_time, .place = *place};
+	if (table_surplus(&arming->places))
+		free(table_pop(&arming->places));
+	if (table_add(&arming->places, &known->item, &known->pid, sizeof(known->pid)))
+		free(known);
+}
+
 int arming_place(struct arming *arming, uint32_t pid, uint64_t start_time,
 		 struct raise_place *place, char *reason, size_t reason_size)
 {
-	struct place *known;
+	const struct place *known = (struct place *)table_find(&arming->places, &pid, sizeof(pid));
 	int code;
 
-	for (size_t i = 0; i < MAX_PLACES; i++) {
-		known = &arming->place[i];
-		if (known->pid == pid && known->start_time == start_time) {
-			*place = known->place;
-			return 0;
-		}
+	if (known && known->start_time == start_time) {
+		*place = known->place;
+		return 0;
 	}
+	arming_forget(arming, pid); /* of an earlier process */
 	code = find_place(arming, pid, place, reason, reason_size);
-	if (code)
-		return code;
-	known = &arming->place[arming->next_place];
-	arming->next_place = (arming->next_place + 1) % MAX_PLACES;
-	*known = (struct place){pid, start_time, *place};
-	return 0;
+	if (!code)
+		remember(arming, pid, start_time, place);
+	return code;
 }
 
 void arming_prepare(struct arming *arming, uint32_t pid, uint64_t start_time)

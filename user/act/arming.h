@@ -23,6 +23,9 @@ void arming_free(struct arming *arming);
 int arming_process(struct arming *arming, struct process *process, struct library *library,
 		   const struct process_file *file, const struct mapped *mapped);
 
+/* Forgets what is known of a process that has ended. */
+void arming_forget(struct arming *arming, uint32_t pid);
+
 /* Where calls of the binding raise in a process. A negative errno and the cause when they cannot.
  */
 int arming_place(struct arming *arming, uint32_t pid, uint64_t start_time,

@@ -57,8 +57,10 @@ int programs_enforced(const struct programs *programs, uint32_t pid, struct gw_e
 /* Counts something that found no room, in the counter of that table (programs_counters()). */
 void programs_count_full(struct programs *programs, enum gw_counter full);
 
-/* Has BPF forget what the two above have told of a process. It does so by itself at the end of one
- * that had an end, so this is for those that ended before they were told of. */
+/*
+ * Removes what the two above have told of a process. BPF does so when a process ends; this is for
+ * one that had ended before BPF was told of it.
+ */
 void programs_forget(struct programs *programs, uint32_t pid);
 
 /* What is decided of a trace; 0: forget it. What finds no room is counted. */

@@ -22,6 +22,8 @@ struct watch_actor {
 	 */
 	int (*process)(void *context, struct process *process, struct library *library,
 		       const struct process_file *file, const struct mapped *mapped);
+	/* A process that process() was called for, or a child of it, has ended. */
+	void (*process_ended)(void *context, uint32_t pid);
 	/* What a record leaves to be decided; its own events are out. decision->event is the
 	 * actor's to fill in, and goes to model_action(). */
 	void (*decide)(void *context, struct model_decision *decision);

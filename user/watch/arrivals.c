@@ -71,7 +71,7 @@ static void look_at(struct arrivals *arrivals, struct discover *discover, int in
 		arrivals_lost(arrivals);
 		return;
 	}
-	/* -EAGAIN: of that the file's own event has told. */
+	/* For -EAGAIN no event is sent here: the file's "skipped" event has said why. */
 	if (++arrival.tries == TELL_AFTER && code != -EAGAIN)
 		discover_failed(discover, arrival.pid, code);
 	arrival.after = clock_monotonic() + retry_after(arrival.tries);

@@ -31,6 +31,8 @@ static void on_ended(void *context, const struct process *process, bool missed)
 
 	if (missed)
 		programs_forget(discover->programs, process->pid);
+	if (discover->ended)
+		discover->ended(discover->found_context, process->pid);
 	model_process_ended(discover->model, process->pid, process->start_time, clock_monotonic());
 }
 
@@ -182,7 +184,7 @@ static void on_rewritten(void *context, const struct library *library)
 /* --- looking -----------------------------------------------------------------------------------
  */
 
-static struct gw_range moved(const struct gw_range *range, uint64_t bias)
+static struct gw_range range_at(const struct gw_range *range, uint64_t bias)
 {
 	return range->end ? (struct gw_range){range->start + bias, range->end + bias} : *range;
 }
@@ -211,8 +213,8 @@ static void tell_interpreter(struct visit *visit, struct process *process)
 	note_shortage(visit, bindings_find(discover->files, discover->inspections, pid, process,
 					   &discover->mapped, &binding, reason, sizeof(reason)));
 	if (binding.mapping) {
-		python.interpreter.binding = moved(&binding.inspect.range, binding.bias);
-		python.interpreter.apply = moved(&binding.inspect.apply, binding.bias);
+		python.interpreter.binding = range_at(&binding.inspect.range, binding.bias);
+		python.interpreter.apply = range_at(&binding.inspect.apply, binding.bias);
 	}
 	python.interpreter.other_libc = process->libc[0] != '\0';
 	if (!programs_set_interpreter(discover->programs, process->pid, &python.interpreter))

@@ -41,7 +41,8 @@ struct discover {
 	/* As struct watch_actor's process(); NULL: nobody wants to know. */
 	int (*found)(void *context, struct process *process, struct library *library,
 		     const struct process_file *file, const struct mapped *mapped);
-	void *found_context;
+	void (*ended)(void *context, uint32_t pid); /* the same: process_ended() */
+	void *found_context;                        /* of both */
 };
 
 /* Makes the registries; the programs are there. 0, or negative errno with the cause in err. */

@@ -145,6 +145,7 @@ static int start_actor(struct watch *watch, const struct watch_actor *actor, str
 		return code;
 	watch->acting = true;
 	discover->found = actor->process;
+	discover->ended = actor->process_ended;
 	discover->found_context = actor->context;
 	return 0;
 }
