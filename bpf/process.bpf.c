@@ -15,13 +15,13 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Loaded only where there is a command. User space writes the pids, and reads the rest. */
+/* Every process is watched; none is in the map of watched ones then. */
+const volatile bool watch_all = false;
+
+/* Read by user space, which writes the pids; filled by on_signal(). */
 struct gw_signals signals;
 
-/*
- * Sends the end of a session. One that does not fit is no loss: user space sweeps the map as well,
- * only later.
- */
+/* Sends the end of a session. One that does not fit is found by user space's next sweep. */
 static __always_inline void tell_end(__u64 session)
 {
 	__u32 zero = 0;
@@ -40,7 +40,7 @@ static __always_inline void tell_end(__u64 session)
 	bpf_ringbuf_output(&ring, &record, sizeof(record), 0);
 }
 
-/* One that does not fit is no loss: user space looks at all processes from time to time. */
+/* Sends the end of a process's memory. One that does not fit is found by processes_tick(). */
 static __always_inline void tell_process(struct task_struct *task, __u32 pid, __u32 reason)
 {
 	__u32 zero = 0;
@@ -86,16 +86,18 @@ __noinline int forget_thread(__u32 tid, __u32 reason)
 }
 
 /* A forked child has its parent's memory, so its Python is where the parent's is. */
-static __always_inline void inherit_interpreter(__u32 pid, __u32 child_pid)
+static __always_inline enum gw_inherited inherit_interpreter(__u32 pid, __u32 child_pid)
 {
 	struct gw_interpreter *interpreter = bpf_map_lookup_elem(&interpreters, &pid);
 	struct gw_interpreter copy;
 
 	if (!interpreter)
-		return;
+		return GW_INHERITED_NONE;
 	copy = *interpreter;
-	if (bpf_map_update_elem(&interpreters, &child_pid, &copy, BPF_ANY))
-		count(GW_INTERPRETERS_FULL);
+	if (!bpf_map_update_elem(&interpreters, &child_pid, &copy, BPF_ANY))
+		return GW_INHERITED_ENTRY;
+	count(GW_INTERPRETERS_FULL);
+	return GW_INHERITED_FULL;
 }
 
 /* It has its parent's libraries as well. */
@@ -111,6 +113,51 @@ static __always_inline void inherit_enforced(__u32 pid, __u32 child_pid)
 		count(GW_ENFORCED_FULL);
 }
 
+/* Returns whether the child is watched. */
+static __always_inline bool inherit_watching(__u32 pid, __u32 child_pid)
+{
+	struct gw_process *process;
+	struct gw_process copy;
+
+	if (watch_all)
+		return true;
+	process = bpf_map_lookup_elem(&processes, &pid);
+	if (!process || !process->follow)
+		return false;
+	copy = *process;
+	if (!bpf_map_update_elem(&processes, &child_pid, &copy, BPF_ANY))
+		return true;
+	count(GW_PROCESSES_FULL);
+	return false;
+}
+
+/* Sends a fork. One that does not fit is counted: user space looks at all processes then. */
+static __always_inline void tell_fork(struct task_struct *child, __u32 parent,
+				      enum gw_inherited interpreter)
+{
+	struct pid *pid = BPF_CORE_READ(child, thread_pid);
+	unsigned int level = BPF_CORE_READ(pid, level);
+	__u32 zero = 0;
+	struct gw_shared *numbers = bpf_map_lookup_elem(&shared, &zero);
+	struct gw_fork_record record = {
+		.header = {.type = GW_RECORD_FORK,
+			   .version = GW_ABI_VERSION,
+			   .size = sizeof(record)},
+		.parent = parent,
+		.interpreter = interpreter,
+	};
+
+	if (!numbers)
+		return;
+	record.header.time = bpf_ktime_get_ns();
+	record.header.lost = numbers->lost;
+	record.start_time = BPF_CORE_READ(child, start_boottime);
+	record.pid = BPF_CORE_READ(child, tgid);
+	record.ns_pid = BPF_CORE_READ(pid, numbers[level].nr);
+	if (bpf_ringbuf_output(&ring, &record, sizeof(record), 0))
+		count(GW_FORKS_LOST);
+}
+
 /* What is known of a process ends with its address space; user space is told of a known one. */
 static __always_inline void forget_memory(struct task_struct *task, __u32 reason)
 {
@@ -121,7 +168,10 @@ static __always_inline void forget_memory(struct task_struct *task, __u32 reason
 		tell_process(task, pid, reason);
 }
 
-/* sched_process_fork(parent, child): children of followed processes are watched from birth. */
+/*
+ * sched_process_fork(parent, child): children of followed processes are watched from birth. Runs
+ * before the child does, so the records are in the order of the generations.
+ */
 SEC("raw_tp/sched_process_fork")
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -129,19 +179,11 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *child = (void *)ctx->args[1];
 	__u32 pid = BPF_CORE_READ(parent, tgid);
 	__u32 child_pid = BPF_CORE_READ(child, tgid);
-	struct gw_process *process;
-	struct gw_process copy;
 
-	if (child_pid == pid) /* a thread */
+	if (child_pid == pid || !inherit_watching(pid, child_pid)) /* a thread, or a stranger */
 		return 0;
-	inherit_interpreter(pid, child_pid);
-	inherit_enforced(pid, child_pid); /* with --all nobody is in `processes` */
-	process = bpf_map_lookup_elem(&processes, &pid);
-	if (!process || !process->follow)
-		return 0;
-	copy = *process;
-	if (bpf_map_update_elem(&processes, &child_pid, &copy, BPF_ANY))
-		count(GW_PROCESSES_FULL);
+	inherit_enforced(pid, child_pid);
+	tell_fork(child, pid, inherit_interpreter(pid, child_pid));
 	return 0;
 }
 

@@ -11,8 +11,9 @@
  * the variable from the thread pointer where the loader found room next to it, else the address of
  * {module, offset}.
  *
- * Where a build's offsets are unknown (plan.certain == 0), the state is tracked by the probes
- * instead: good while nobody else changes it, so such verdicts are marked.
+ * Where a build's offsets are unknown (plan.certain == 0), or the process has another C library,
+ * the state is tracked by the probes instead: good while nobody else changes it, so such verdicts
+ * are marked.
  */
 #ifndef GRADWATCH_TLS_BPF_H
 #define GRADWATCH_TLS_BPF_H
@@ -63,6 +64,15 @@ static __always_inline void tls_keep_block(struct gw_thread *thread, __u64 base,
 	thread->file_id = file_id;
 }
 
+/* Only for threads whose block is not known: theirs is not looked for. */
+static __always_inline bool tls_is_foreign(void)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	const struct gw_interpreter *process = bpf_map_lookup_elem(&interpreters, &pid);
+
+	return process && process->other_libc;
+}
+
 /*
  * The thread's block of this library: 0 in *block when it has none yet.
  * `thread` keeps it for the next time; NULL when there is no room for the thread.
@@ -78,7 +88,7 @@ static __always_inline enum tls_result tls_block(struct gw_thread *thread, __u64
 	}
 	*block = 0;
 	pointer = thread_pointer();
-	if (!pointer)
+	if (!pointer || tls_is_foreign())
 		return TLS_UNREADABLE;
 	if (plan.tls_variable == GW_NO_OFFSET) {
 		module = user_word(base + plan.tls_pair);

@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #endif
 
-#define GW_ABI_VERSION 5
+#define GW_ABI_VERSION 6
 
 /*
  * Limits. A map that is full is counted (enum gw_counter), never silently ignored. Some maps are
@@ -136,6 +136,7 @@ enum gw_counter {
 	GW_INTERPRETERS_FULL, /* a process's Python was not noted: no stacks, kinds unknown */
 	GW_ENFORCED_FULL,     /* a process was not noted in which one should act */
 	GW_DECISIONS_FULL,    /* of a trace: each change in it is asked about */
+	GW_FORKS_LOST,        /* fork of a watched process, not sent: the ring buffer was full */
 	GW_COUNTER_MAX,
 };
 
@@ -202,7 +203,8 @@ struct gw_interpreter {
 	struct gw_range binding; /* torch._C._set_grad_enabled */
 	struct gw_range apply;   /* torch._C._FunctionBase.apply */
 	struct gw_python python;
-	__u32 has_python; /* 0: all of the above is 0 */
+	__u16 has_python; /* 0: all of the above is 0 */
+	__u16 other_libc; /* the process's C library is not glibc: its threads are not read */
 };
 _Static_assert(sizeof(struct gw_interpreter) == 96, "interpreter layout");
 
@@ -319,6 +321,7 @@ enum gw_record_type {
 	GW_RECORD_ASK,
 	GW_RECORD_END,     /* struct gw_end_record: a session whose thread has ended */
 	GW_RECORD_PROCESS, /* struct gw_process_record: a process's memory is gone */
+	GW_RECORD_FORK,    /* struct gw_fork_record: a watched process has forked */
 };
 
 struct gw_record_header {
@@ -384,6 +387,26 @@ struct gw_process_record {
 	__u32 reason; /* GW_END_EXIT or GW_END_EXEC */
 };
 _Static_assert(sizeof(struct gw_process_record) == 24 + 16, "process record layout");
+
+/* Whether a forked child has its parent's entry in the map of interpreters. */
+enum gw_inherited {
+	GW_INHERITED_NONE, /* the parent has none */
+	GW_INHERITED_ENTRY,
+	GW_INHERITED_FULL, /* it has not: the map is full, which is counted */
+};
+
+/*
+ * A watched process has forked a child that is watched, too. Before any record of the child, of its
+ * children and of its end.
+ */
+struct gw_fork_record {
+	struct gw_record_header header;
+	__u64 start_time;  /* of the child, ns since boot */
+	__u32 pid, ns_pid; /* of the child */
+	__u32 parent;      /* its pid */
+	__u32 interpreter; /* enum gw_inherited */
+};
+_Static_assert(sizeof(struct gw_fork_record) == 24 + 24, "fork record layout");
 
 /* A code object. Strings are raw: `kind` bytes per character, as CPython stores them. */
 struct gw_code_record {

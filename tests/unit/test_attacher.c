@@ -44,11 +44,34 @@ void probes_close(struct probes *probes)
 	closed_count += probes != NULL;
 }
 
-void probes_close_all(struct probes *const *probes, size_t count)
+bool probes_close_next(struct probes *probes)
 {
-	(void)probes;
-	closings += count != 0;
-	closed_count += (unsigned int)count;
+	probes_close(probes);
+	return false;
+}
+
+void probes_queue_add(struct probes_queue *queue, struct probes *probes)
+{
+	queue->first = probes;
+	queue->count++;
+}
+
+struct probes *probes_queue_take(struct probes_queue *queue)
+{
+	return queue->count-- ? queue->first : NULL;
+}
+
+void probes_close_all(struct probes_queue *queue)
+{
+	closings += queue->count != 0;
+	closed_count += (unsigned int)queue->count;
+	queue->count = 0;
+}
+
+bool plans_use_perf_events(const struct plans *plans)
+{
+	(void)plans;
+	return false;
 }
 
 static struct attacher *attacher;
@@ -59,7 +82,7 @@ static void add(uint32_t file_id, uint32_t uid)
 
 	assert_non_null(job);
 	job->file_id = file_id;
-	job->uid = uid;
+	job->work.uid = uid;
 	job->fd = -1;
 	job->inspected = true;
 	job->inspection.plan.machine = inspect_own_machine();
@@ -112,7 +135,7 @@ static void test_users_take_turns(void **state)
 	for (unsigned int taken = 0; taken < MANY + 3;) {
 		job = attacher_next(attacher);
 		taken += job != NULL;
-		attach_job_free(job);
+		attacher_drop(attacher, job);
 	}
 	attacher_free(attacher);
 	assert_int_equal(closed_count, MANY + 3);
@@ -133,7 +156,7 @@ static void test_busy(void **state)
 	let_open(1);
 	while (!(job = attacher_next(attacher)))
 		assert_true(attacher_is_busy(attacher, between)); /* done, but not taken */
-	attach_job_free(job);
+	attacher_drop(attacher, job);
 	assert_false(attacher_is_busy(attacher, between));
 	assert_true(attacher_is_busy(attacher, clock_monotonic()));
 	let_open(1);

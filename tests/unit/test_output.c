@@ -155,7 +155,7 @@ static void test_json_plain(void **state)
 					"full\":22,\"codes_lost\":23,\"traces_lost\":24,"
 					"\"drifts_lost\":25,\"names_lost\":26,\"asks_lost\":27,"
 					"\"interpreters_full\":28,\"enforced_full\":29,"
-					"\"decisions_full\":30}}\n");
+					"\"decisions_full\":30,\"forks_lost\":31}}\n");
 }
 
 static void test_json_attached(void **state)

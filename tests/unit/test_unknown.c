@@ -74,7 +74,11 @@ static void test_each_fact(void **state)
 	reset(state);
 	clean.refused = 6;
 	assert_true(is_unknown(&clean, 0, 0, 0));
-	assert_string_equal(reason, "processes that did not fit into the registry: 6");
+	assert_string_equal(reason, "times that a process did not fit into the registry: 6");
+	reset(state);
+	clean.files_refused = 7;
+	assert_true(is_unknown(&clean, 0, 0, 0));
+	assert_string_equal(reason, "times that a file did not fit into the registry: 7");
 	reset(state);
 	clean.probed = 0;
 	assert_true(is_unknown(&clean, 1, 0, 0));
@@ -90,7 +94,8 @@ static void test_each_counter(void **state)
 {
 	(void)state;
 	for (int i = GW_THROTTLED; i < GW_COUNTER_MAX; i++) {
-		bool harmless = i == GW_DRIFTS || i == GW_NAMES_LOST || i == GW_DECISIONS_FULL;
+		bool harmless = i == GW_DRIFTS || i == GW_NAMES_LOST || i == GW_DECISIONS_FULL ||
+				i == GW_FORKS_LOST;
 
 		reset(state);
 		clean.totals.counter[i] = 4;

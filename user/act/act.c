@@ -410,10 +410,15 @@ static void on_trace_ended(void *context, uint64_t trace)
 /* --- the loop's --------------------------------------------------------------------------------
  */
 
-static void on_process(void *context, struct process *process, struct library *library,
-		       const struct process_file *file, const struct mapped *mapped)
+static int on_process(void *context, struct process *process, struct library *library,
+		      const struct process_file *file, const struct mapped *mapped)
 {
-	arming_process(((struct act *)context)->arming, process, library, file, mapped);
+	return arming_process(((struct act *)context)->arming, process, library, file, mapped);
+}
+
+static void on_process_ended(void *context, uint32_t pid)
+{
+	arming_forget(((struct act *)context)->arming, pid);
 }
 
 static void check_watchdog(struct act *act)
@@ -516,6 +521,7 @@ void act_actor(struct act *act, struct watch_actor *actor)
 	*actor = (struct watch_actor){
 		.start = start,
 		.process = on_process,
+		.process_ended = on_process_ended,
 		.decide = on_decision,
 		.trace_ended = on_trace_ended,
 		.settle = settle,

@@ -16,10 +16,15 @@ struct arming;
 struct arming *arming_new(const struct act_policy *policy, struct discover *discover);
 void arming_free(struct arming *arming);
 
-/* A watched process maps a probed library. May be called again: then what was missing is looked
- * for. */
-void arming_process(struct arming *arming, struct process *process, struct library *library,
-		    const struct process_file *file, const struct mapped *mapped);
+/*
+ * A watched process maps a probed library. May be called again: then what was missing is looked
+ * for. 0, or a negative errno when something is short, which it may not be later.
+ */
+int arming_process(struct arming *arming, struct process *process, struct library *library,
+		   const struct process_file *file, const struct mapped *mapped);
+
+/* Forgets what is known of a process that has ended. */
+void arming_forget(struct arming *arming, uint32_t pid);
 
 /* Where calls of the binding raise in a process. A negative errno and the cause when they cannot.
  */

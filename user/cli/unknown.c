@@ -41,8 +41,8 @@ static void add_text(struct reasons *reasons, const char *cause)
 static void add_counters(struct reasons *reasons, const uint64_t *counter)
 {
 	/*
-	 * Not GW_NAMES_LOST: a name that is missing accepts no finding. Nor GW_DECISIONS_FULL: it
-	 * only takes longer.
+	 * Not GW_NAMES_LOST: a name that is missing accepts no finding. Nor GW_DECISIONS_FULL and
+	 * GW_FORKS_LOST: it only takes longer, to act and to find the children.
 	 */
 	static const struct {
 		enum gw_counter counter;
@@ -83,7 +83,9 @@ bool unknown_reason(const struct unknown_facts *facts, char *reason, size_t size
 	add(&reasons, "processes that had ended before they could be looked at",
 	    facts->result->missed);
 	add(&reasons, "records of new mappings lost", facts->result->gaps);
-	add(&reasons, "processes that did not fit into the registry", facts->result->refused);
+	add(&reasons, "times that a process did not fit into the registry", facts->result->refused);
+	add(&reasons, "times that a file did not fit into the registry",
+	    facts->result->files_refused);
 	add(&reasons, "changes lost", totals->lost);
 	add(&reasons, "records of another format", facts->result->bad_records);
 	add(&reasons, "lines of output lost", facts->lost_output);

@@ -335,6 +335,7 @@ static void put_counters(struct line *line, const char *key, const uint64_t *cou
 		[GW_INTERPRETERS_FULL] = "interpreters_full",
 		[GW_ENFORCED_FULL] = "enforced_full",
 		[GW_DECISIONS_FULL] = "decisions_full",
+		[GW_FORKS_LOST] = "forks_lost",
 	};
 	struct line inner = put_object(line, key);
 

@@ -8,7 +8,8 @@
 #include "base/str.h"
 #include "target/roles.h"
 
-static uint64_t moved(const struct inspect_python *python, uint64_t address, uint64_t bias)
+static uint64_t address_in_process(const struct inspect_python *python, uint64_t address,
+				   uint64_t bias)
 {
 	return address ? address + (python->fixed ? 0 : bias) : 0;
 }
@@ -20,11 +21,11 @@ static void tell(const struct file *file, uint64_t bias, struct interpreter_foun
 
 	found->interpreter.has_python = true;
 	found->interpreter.python = inspect->python;
-	found->interpreter.runtime = moved(inspect, inspect->runtime, bias);
-	found->interpreter.true_object = moved(inspect, inspect->true_object, bias);
-	found->interpreter.false_object = moved(inspect, inspect->false_object, bias);
-	found->err_format = moved(inspect, inspect->err_format, bias);
-	found->runtime_error = moved(inspect, inspect->runtime_error, bias);
+	found->interpreter.runtime = address_in_process(inspect, inspect->runtime, bias);
+	found->interpreter.true_object = address_in_process(inspect, inspect->true_object, bias);
+	found->interpreter.false_object = address_in_process(inspect, inspect->false_object, bias);
+	found->err_format = address_in_process(inspect, inspect->err_format, bias);
+	found->runtime_error = address_in_process(inspect, inspect->runtime_error, bias);
 	found->path = file->path;
 	str_format(found->reason, sizeof(found->reason), "%s",
 		   inspection->code ? inspection->reason : "");

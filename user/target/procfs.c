@@ -305,12 +305,6 @@ bool procfs_is_candidate(const char *path)
 	return strstr(str_base_name(path), "c10") != NULL;
 }
 
-bool procfs_same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 bool procfs_is_binding(const char *path)
 {
 	return !strncmp(str_base_name(path), "libtorch_python", 15);

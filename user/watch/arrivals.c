@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fair.h"
 #include "target/procfs.h"
-#include "watch/fair.h"
 
 #define ALL_EVERY_NS   2000000000ull /* to look at all processes takes long where there are many */
 #define RETRY_AFTER_NS 500000000ull  /* the first time, then twice as long each */
@@ -109,6 +109,8 @@ static int next_waiting(const struct arrivals *arrivals)
 	return next;
 }
 
+_Static_assert((RETRY_AFTER_NS << MAX_DOUBLINGS) < PROCESSES_RETRY_NS, "refused ones are noted");
+
 /* The one that was to be tried first; -1: none. */
 static int next_retry(const struct arrivals *arrivals)
 {
@@ -148,7 +150,7 @@ static void look_at(struct arrivals *arrivals, struct discover *discover, struct
 	if (!code)
 		return;
 	try_later(arrivals, &arrival);
-	/* -EAGAIN: of that the file's own event has told. */
+	/* For -EAGAIN no event is sent here: the file's "skipped" event has said why. */
 	if (arrival.tries == TELL_AFTER && code != -EAGAIN)
 		discover_failed(discover, arrival.pid, code);
 }

@@ -10,34 +10,28 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/worker.h"
 #include "probe/probes.h"
 #include "target/inspections.h"
 
 /* A file to be probed, and what came of it. */
 struct attach_job {
+	struct work work; /* its user: whose process has shown the file */
 	uint32_t file_id;
-	uint32_t uid;   /* whose process has shown the file */
-	int fd;         /* the job's own */
-	uint64_t added; /* ns, the attacher's */
+	int fd; /* the job's own */
 	char *path;
-	char libc[64]; /* see mapped.h */
 	bool inspected;
 	struct inspection inspection; /* inspected: given, else made */
-	const struct inspections *inspections;
-	struct inspection_key key; /* of what was inspected; its size is 0: of nothing */
+	struct inspections *inspections;
 	/* What came of it. */
-	struct inspect_plan plan; /* of the inspection, with the doubts that the process adds */
-	struct probes *probes;    /* NULL: code says why */
+	struct inspect_plan plan;
+	struct probes *probes; /* where err says why not all are placed, those that are */
 	unsigned int placed;
 	struct err err;
-	struct attach_job *next;
 };
 
 /* Does a job on the calling thread. */
 void attach_now(struct plans *plans, struct attach_job *job);
-
-/* NULL-safe. Probes that nobody took are removed. */
-void attach_job_free(struct attach_job *job);
 
 struct attacher;
 
@@ -61,6 +55,9 @@ struct attach_job *attacher_next(struct attacher *attacher);
 
 /* Whether jobs that were added before `time` wait, are under way, or wait to be taken. */
 bool attacher_is_busy(struct attacher *attacher, uint64_t time);
+
+/* Frees a job; NULL-safe. Has the probes removed that nobody took. */
+void attacher_drop(struct attacher *attacher, struct attach_job *job);
 
 /* Has probes removed; they are the attacher's from here on. NULL-safe. */
 void attacher_remove(struct attacher *attacher, struct probes *probes);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "watch/actor.h"
 #include "target/procfs.h"
 
@@ -37,12 +38,13 @@ struct collect {
 	const unsigned long *producer;
 	unsigned long until; /* collect_records() takes the records before this position */
 	uint64_t deadline;   /* but none after this time */
+	unsigned int warned; /* bit n: of the n-th table in warn_full() */
 	uint64_t swept;      /* the session after which the next sweep goes on, 0: the first */
 	struct programs *programs;
 	struct model *model;
 	const struct watch_actor *actor;
-	void (*gone)(void *context, const struct gw_process_record *record);
-	void *gone_context;
+	struct collect_processes processes;
+	uint64_t forks_lost;               /* so many were told of */
 	struct ending ending[MAX_ENDINGS]; /* a ring, ordered by position */
 	unsigned int first_ending, endings;
 	uint64_t removed;               /* sessions that sweeps have taken out of the map */
@@ -104,6 +106,17 @@ static bool tell_session(struct collect *collect, const struct gw_session *sessi
 	return over;
 }
 
+/* Whether it is a record of this type, of which `wanted` bytes are read. */
+static bool is_record(const void *data, size_t size, enum gw_record_type type, size_t wanted)
+{
+	struct gw_record_header header;
+
+	if (size < wanted)
+		return false;
+	memcpy(&header, data, sizeof(header));
+	return header.type == type && header.version == GW_ABI_VERSION;
+}
+
 /*
  * Takes a session whose thread has ended out of the map: no record of it follows this one. Returns
  * false for other records.
@@ -113,11 +126,9 @@ static bool take_end(struct collect *collect, const void *data, size_t size)
 	struct gw_end_record record;
 	struct gw_session session;
 
-	if (size < sizeof(record))
+	if (!is_record(data, size, GW_RECORD_END, sizeof(record)))
 		return false;
 	memcpy(&record, data, sizeof(record));
-	if (record.header.type != GW_RECORD_END || record.header.version != GW_ABI_VERSION)
-		return false;
 	if (!programs_session(collect->programs, record.session, &session) ||
 	    is_undecided(collect, &session))
 		return true;
@@ -127,19 +138,24 @@ static bool take_end(struct collect *collect, const void *data, size_t size)
 	return true;
 }
 
-/* Tells of a process whose memory is gone. Returns false for other records. */
+/* Tells of the life of a process. Returns false for other records. */
 static bool take_process(const struct collect *collect, const void *data, size_t size)
 {
-	struct gw_process_record record;
+	const struct collect_processes *handler = &collect->processes;
+	struct gw_process_record gone;
+	struct gw_fork_record fork;
 
-	if (size < sizeof(record))
-		return false;
-	memcpy(&record, data, sizeof(record));
-	if (record.header.type != GW_RECORD_PROCESS || record.header.version != GW_ABI_VERSION)
-		return false;
-	if (collect->gone)
-		collect->gone(collect->gone_context, &record);
-	return true;
+	if (is_record(data, size, GW_RECORD_PROCESS, sizeof(gone))) {
+		memcpy(&gone, data, sizeof(gone));
+		handler->gone(handler->context, &gone);
+		return true;
+	}
+	if (is_record(data, size, GW_RECORD_FORK, sizeof(fork))) {
+		memcpy(&fork, data, sizeof(fork));
+		handler->forked(handler->context, &fork);
+		return true;
+	}
+	return false;
 }
 
 static unsigned long consumed(const struct collect *collect)
@@ -234,12 +250,9 @@ int collect_open(struct collect **out, struct programs *programs, struct model *
 	return 0;
 }
 
-void collect_on_process(struct collect *collect,
-			void (*gone)(void *context, const struct gw_process_record *record),
-			void *context)
+void collect_on_process(struct collect *collect, const struct collect_processes *handler)
 {
-	collect->gone = gone;
-	collect->gone_context = context;
+	collect->processes = *handler;
 }
 
 void collect_close(struct collect *collect)
@@ -363,6 +376,29 @@ static enum sweep sweep_sessions(struct collect *collect, bool last)
 	return any ? SWEEP_DONE : SWEEP_EMPTY;
 }
 
+/* That something found no room in one of the kernel's tables is said once. */
+static void warn_full(struct collect *collect, const uint64_t *counter)
+{
+	static const struct {
+		enum gw_counter counter;
+		const char *table;
+		unsigned int limit;
+	} tables[] = {
+		{GW_INTERPRETERS_FULL, "interpreters", GW_MAX_PROCESSES},
+		{GW_ENFORCED_FULL, "enforced processes", GW_MAX_PROCESSES},
+		{GW_DECISIONS_FULL, "decisions", GW_MAX_SESSIONS},
+	};
+
+	for (unsigned int i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		if (!counter[tables[i].counter] || collect->warned & 1u << i)
+			continue;
+		collect->warned |= 1u << i;
+		log_warn("no room in the kernel's table of %s (at most %u); what does not fit is "
+			 "counted",
+			 tables[i].table, tables[i].limit);
+	}
+}
+
 enum sweep collect_sweep(struct collect *collect, bool last)
 {
 	uint64_t counter[GW_COUNTER_MAX];
@@ -371,7 +407,13 @@ enum sweep collect_sweep(struct collect *collect, bool last)
 	/* A loss is reported where it is in the stream: not before the records that precede it. */
 	if (consumed(collect) < collect->until && !last)
 		return swept == SWEEP_EMPTY ? SWEEP_DONE : swept;
-	if (!programs_counters(collect->programs, counter))
-		model_counters(collect->model, counter, clock_monotonic());
+	if (programs_counters(collect->programs, counter))
+		return swept;
+	warn_full(collect, counter);
+	model_counters(collect->model, counter, clock_monotonic());
+	if (counter[GW_FORKS_LOST] != collect->forks_lost) {
+		collect->forks_lost = counter[GW_FORKS_LOST];
+		collect->processes.forks_lost(collect->processes.context);
+	}
 	return swept;
 }

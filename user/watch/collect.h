@@ -19,10 +19,17 @@ int collect_open(struct collect **collect, struct programs *programs, struct mod
 		 const struct watch_actor *actor, struct err *err);
 void collect_close(struct collect *collect);
 
-/* Calls gone for each process whose memory is gone, in the order of the records. */
-void collect_on_process(struct collect *collect,
-			void (*gone)(void *context, const struct gw_process_record *record),
-			void *context);
+/* Told of the life of processes, in the order of the records. */
+struct collect_processes {
+	void (*forked)(void *context, const struct gw_fork_record *record);
+	void (*gone)(void *context, const struct gw_process_record *record);
+	/* Forks were lost: at the next sweep after that. */
+	void (*forks_lost)(void *context);
+	void *context;
+};
+
+/* The handler is copied. */
+void collect_on_process(struct collect *collect, const struct collect_processes *handler);
 
 /* Readable when collect_records() has work. */
 int collect_fd(const struct collect *collect);

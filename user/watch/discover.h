@@ -38,10 +38,11 @@ struct discover {
 	unsigned int probed;  /* mappings of probed libraries seen so far */
 	uint64_t missed;      /* processes that had ended before their mappings could be read */
 	struct mapped mapped; /* of the process that is being looked at */
-	/* Called for each probed library of each process, NULL: nobody wants to know. */
-	void (*found)(void *context, struct process *process, struct library *library,
-		      const struct process_file *file, const struct mapped *mapped);
-	void *found_context;
+	/* As struct watch_actor's process(); NULL: nobody wants to know. */
+	int (*found)(void *context, struct process *process, struct library *library,
+		     const struct process_file *file, const struct mapped *mapped);
+	void (*ended)(void *context, uint32_t pid); /* the same: process_ended() */
+	void *found_context;                        /* of both */
 };
 
 /* Makes the registries; the programs are there. 0, or negative errno with the cause in err. */
@@ -57,12 +58,25 @@ void discover_close(struct discover *discover);
  */
 int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at);
 
+/*
+ * A watched process has forked: what it has, its child has. Returns whether the child is to be
+ * looked at: something of it is not known.
+ */
+bool discover_forked(struct discover *discover, const struct gw_fork_record *record);
+
 /* Reports a process that cannot be watched because of code. */
 void discover_failed(struct discover *discover, uint32_t pid, int code);
 
 /*
- * Takes a library whose probing has come to its end; false: there is none. again: called for each
- * process that maps it, and is to be looked at again.
+ * Whether files that were given to be inspected or probed before `time` still are, or wait for
+ * discover_armed().
+ */
+bool discover_is_busy(const struct discover *discover, uint64_t time);
+
+/*
+ * Takes a library whose probing, and a Python or binding whose inspection has come to its end;
+ * false: there is none. To be called when libraries_fd() or inspections_fd() is readable. again:
+ * called for each process that maps it, and is to be looked at again.
  */
 bool discover_armed(struct discover *discover,
 		    void (*again)(void *context, const struct process *process), void *context);

@@ -14,7 +14,7 @@
 #include "probe/probes.h"
 #include "target/files.h"
 #include "target/inspections.h"
-#include "target/mapped.h"
+#include "target/procfs.h"
 
 enum library_state {
 	LIBRARY_ARMING, /* is being inspected and probed */
@@ -49,28 +49,21 @@ struct libraries *libraries_new(struct programs *programs, struct files *files,
 /* After the files were freed. NULL-safe. */
 void libraries_free(struct libraries *libraries);
 
-/* The probes of all libraries, which have none any more, and get none: what is ARMING stays so. */
-struct library_probes {
-	struct probes *probes[GW_MAX_FILES];
-	size_t count;
-};
-
-void libraries_take_probes(struct libraries *libraries, struct library_probes *probes);
-
-/* Removes them; any thread may. Waits until none of them runs any more. */
-void library_probes_close(struct library_probes *probes);
+/*
+ * Adds the probes of all libraries, which have none any more, and get none: what is ARMING stays
+ * so. To be closed, by any thread.
+ */
+void libraries_take_probes(struct libraries *libraries, struct probes_queue *queue);
 
 /*
  * The library of a file's entry. Where the entry is new, its inspection and probing begin; fd: the
  * file. It is ARMING until libraries_take() has told of it, or at once what it will be. NULL: out
  * of memory.
  */
-struct library *libraries_arm(struct libraries *libraries, struct file *file, int fd, pid_t pid,
-			      const struct mapped *mapped);
+struct library *libraries_arm(struct libraries *libraries, struct file *file, int fd, pid_t pid);
 
 /* Has a library that is SKIPPED tried again; fd: the file. 0 or -ENOMEM. */
-int libraries_arm_again(struct libraries *libraries, struct library *library, int fd,
-			const struct mapped *mapped);
+int libraries_arm_again(struct libraries *libraries, struct library *library, int fd);
 
 /* The library of a file that is known; NULL: none. */
 struct library *libraries_get(const struct libraries *libraries, uint32_t id);
@@ -91,9 +84,12 @@ bool libraries_are_arming(struct libraries *libraries, uint64_t time);
 bool library_is_placed(const struct library *library, pid_t pid,
 		       const struct procfs_mapping *mapping);
 
+/* Whether a code says nothing about a file: memory, descriptors or room were short. */
+bool library_is_short(int code);
+
 /*
  * Probes the Python binding of a library's setter, in the file behind fd, once. 0 or negative errno
- * with the cause.
+ * with the cause; what failed is not tried again, unless something was short.
  */
 int library_bind(struct library *library, uint32_t binding_id, int fd, uint64_t file_offset,
 		 struct err *err);

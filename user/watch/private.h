@@ -42,11 +42,11 @@ int sources_open(struct watch *watch, struct err *err);
 /* Frees the loop. */
 void sources_close(struct watch *watch);
 
-/* What is reported of new mappings and forks; context: the watch. */
+/* What is reported of new mappings; context: the watch. */
 extern const struct mappings_handler sources_mappings;
 
-/* A process's memory is gone (collect_on_process()); context: the watch. */
-void sources_memory_gone(void *context, const struct gw_process_record *record);
+/* What is reported of the lives of processes (collect_on_process()); context: the watch. */
+extern const struct collect_processes sources_processes;
 
 /*
  * Takes all records that are there, and does what they ask, while the probes are being removed or

@@ -36,9 +36,10 @@ enum order {
 };
 
 #define TICK_NS                                                                                    \
-	250000000ull          /* how late a trace's begin or end is told, at most about twice this \
-			       */
-#define REST_NS   1000000000ull /* between ticks while there is no trace: what has ended is forgotten */
+	250000000ull /* how late a trace's begin or end is told, at most about twice this          \
+		      */
+#define REST_NS                                                                                    \
+	1000000000ull /* between ticks while there is no trace: what has ended is forgotten */
 #define ANSWER_NS 20000000ull /* for answers to stopped processes, per turn */
 #define ARMED_NS  10000000ull /* for what became of files, per turn */
 #define LOOK_NS   30000000ull /* to look at processes, per turn */
@@ -61,19 +62,6 @@ static void on_mapped(void *context, uint32_t pid, uint64_t time)
 	watch_arrive(context, pid, time);
 }
 
-static void on_forked(void *context, uint32_t parent, uint32_t child)
-{
-	struct watch *watch = context;
-	const struct process *process;
-
-	if (!programs_is_watched(watch->programs, child))
-		return;
-	arrivals_fork(&watch->arrivals, parent, child);
-	process = processes_fork(watch->discover.processes, parent, child);
-	if (process)
-		model_process(watch->discover.model, process->pid, process->start_time);
-}
-
 static void on_mappings_lost(void *context, uint64_t count)
 {
 	struct watch *watch = context;
@@ -83,10 +71,29 @@ static void on_mappings_lost(void *context, uint64_t count)
 	loop_wake_at(watch->looking, clock_monotonic());
 }
 
-const struct mappings_handler sources_mappings = {
-	.mapped = on_mapped, .forked = on_forked, .lost = on_mappings_lost};
+const struct mappings_handler sources_mappings = {.mapped = on_mapped, .lost = on_mappings_lost};
 
-void sources_memory_gone(void *context, const struct gw_process_record *record)
+/* What the parent has mapped is read first: it may be as recent as the fork. */
+static void on_forked(void *context, const struct gw_fork_record *record)
+{
+	struct watch *watch = context;
+
+	mappings_read(watch->mappings);
+	arrivals_fork(&watch->arrivals, record->parent, record->pid);
+	loop_wake_at(watch->looking, clock_monotonic());
+	if (discover_forked(&watch->discover, record))
+		watch_arrive(watch, record->pid, 0);
+}
+
+static void on_forks_lost(void *context)
+{
+	struct watch *watch = context;
+
+	arrivals_lost(&watch->arrivals);
+	loop_wake_at(watch->looking, clock_monotonic());
+}
+
+static void on_memory_gone(void *context, const struct gw_process_record *record)
 {
 	struct watch *watch = context;
 
@@ -99,6 +106,9 @@ void sources_memory_gone(void *context, const struct gw_process_record *record)
 	if (record->reason == GW_END_EXEC)
 		watch_arrive(watch, record->pid, 0);
 }
+
+const struct collect_processes sources_processes = {
+	.forked = on_forked, .gone = on_memory_gone, .forks_lost = on_forks_lost};
 
 static bool serve_mappings(void *context)
 {
@@ -149,7 +159,7 @@ bool sources_are_armed(struct watch *watch)
 		return false;
 	if (!watch->looked)
 		watch->looked = clock_monotonic();
-	return !libraries_are_arming(watch->discover.libraries, watch->looked);
+	return !discover_is_busy(&watch->discover, watch->looked);
 }
 
 /* --- signals and the command -------------------------------------------------------------------
@@ -310,7 +320,7 @@ static bool targets_gone(const struct watch *watch)
 }
 
 /*
- * A file that nobody maps is forgotten; not while there are processes that the registry had no room
+ * A file that nobody maps is forgotten; not while there are processes that the registry has no room
  * for, as one of them may map it.
  */
 static void forget_the_ended(struct watch *watch)
@@ -318,7 +328,7 @@ static void forget_the_ended(struct watch *watch)
 	uint64_t now = clock_monotonic();
 
 	processes_tick(watch->discover.processes, now);
-	if (!processes_refused(watch->discover.processes) &&
+	if (!processes_are_refused(watch->discover.processes, now) &&
 	    files_expire(watch->discover.files, now))
 		malloc_trim(0);
 }
@@ -409,6 +419,7 @@ static int add_sources(struct watch *watch)
 		{ORDER_TICK, -1, serve_tick, &watch->ticking},
 		{ORDER_SWEEP, -1, serve_sweep, &watch->sweeping},
 		{ORDER_ARMED, libraries_fd(discover->libraries), serve_armed, NULL},
+		{ORDER_ARMED, inspections_fd(discover->inspections), serve_armed, NULL},
 		{ORDER_LOOK, -1, serve_look, &watch->looking},
 	};
 	int code = add_all(watch, registrations, sizeof(registrations) / sizeof(registrations[0]));

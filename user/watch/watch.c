@@ -51,6 +51,7 @@ static int start_actor(struct watch *watch, const struct watch_actor *actor, str
 		return code;
 	watch->acting = true;
 	discover->found = actor->process;
+	discover->ended = actor->process_ended;
 	discover->found_context = actor->context;
 	return 0;
 }
@@ -66,6 +67,7 @@ static int open_rooms(struct watch *watch, struct err *err)
 		.signals = config->command != NULL,
 	};
 	struct mappings_handler handler = sources_mappings;
+	struct collect_processes life = sources_processes;
 	struct discover *discover = &watch->discover;
 	int code = programs_open(&watch->programs, &options, err);
 
@@ -87,7 +89,8 @@ static int open_rooms(struct watch *watch, struct err *err)
 				    watch->acting ? config->actor : NULL, err);
 	if (code)
 		return code;
-	collect_on_process(watch->collect, sources_memory_gone, watch);
+	life.context = watch;
+	collect_on_process(watch->collect, &life);
 	handler.context = watch;
 	return mappings_open(&watch->mappings, &handler, err);
 }
@@ -202,14 +205,14 @@ static void stop_actor(struct watch *watch)
 
 static void *detach(void *argument)
 {
-	library_probes_close(argument);
+	probes_close_all(argument);
 	return NULL;
 }
 
 /* Each of the two takes some 0.3 s where many threads wait for the processors. */
 static void take_records_while_detaching(struct watch *watch)
 {
-	static struct library_probes probes;
+	struct probes_queue probes = {0};
 	pthread_t thread;
 	bool made;
 
@@ -243,6 +246,7 @@ static void finish(struct watch *watch, struct watch_result *result)
 	result->missed = watch->discover.missed;
 	result->gaps = watch->gaps;
 	result->refused = processes_refused(watch->discover.processes);
+	result->files_refused = files_refused(watch->discover.files);
 	if (watch->config->command)
 		result->command_status = spawn_exit_code(watch->config->command);
 }

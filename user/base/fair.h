@@ -3,8 +3,8 @@
  * Whose turn it is in a queue that many users have entries in: round robin by user id, so that an
  * entry waits for at most one entry of each other user, and for those of its own user before it.
  */
-#ifndef GRADWATCH_WATCH_FAIR_H
-#define GRADWATCH_WATCH_FAIR_H
+#ifndef GRADWATCH_BASE_FAIR_H
+#define GRADWATCH_BASE_FAIR_H
 
 #include <stdint.h>
 
