@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What gradwatch may do while it watches: what this run can need, and nothing else that root may."""
+"""The rights of gradwatch while it watches: what the run can need of what root may do."""
 
 import os
 import shutil

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
-#include <utlist.h>
 
 #include "base/clock.h"
 
@@ -46,20 +45,27 @@ struct loop *loop_new(void)
 
 void loop_free(struct loop *loop)
 {
-	struct loop_source *source, *next;
-
 	if (!loop)
 		return;
-	LL_FOREACH_SAFE(loop->sources, source, next)
-	free(source);
+	while (loop->sources) {
+		struct loop_source *source = loop->sources;
+
+		loop->sources = source->next;
+		free(source);
+	}
 	close(loop->epoll_fd);
 	free(loop);
 }
 
 /* Behind those of the same order. */
-static int compare(const struct loop_source *there, const struct loop_source *added)
+static void insert(struct loop *loop, struct loop_source *source)
 {
-	return there->order > added->order ? 1 : -1;
+	struct loop_source **at = &loop->sources;
+
+	while (*at && (*at)->order <= source->order)
+		at = &(*at)->next;
+	source->next = *at;
+	*at = source;
 }
 
 static int listen_to(const struct loop *loop, struct loop_source *source, bool on)
@@ -83,7 +89,7 @@ struct loop_source *loop_add(struct loop *loop, int fd, int order, loop_serve se
 		free(source);
 		return NULL;
 	}
-	LL_INSERT_INORDER(loop->sources, source, compare);
+	insert(loop, source);
 	return source;
 }
 
@@ -117,8 +123,7 @@ static int timeout_of(const struct loop *loop, uint64_t now)
 	uint64_t first = UINT64_MAX, wait;
 	const struct loop_source *source;
 
-	LL_FOREACH(loop->sources, source)
-	{
+	for (source = loop->sources; source; source = source->next) {
 		if (source->ready)
 			return 0;
 		if (source->due && source->due < first)
@@ -158,13 +163,16 @@ static void serve(struct loop_source *source, uint64_t now)
 
 static void free_removed(struct loop *loop)
 {
-	struct loop_source *source, *next;
+	struct loop_source **at = &loop->sources;
 
-	LL_FOREACH_SAFE(loop->sources, source, next)
-	{
-		if (!source->removed)
+	while (*at) {
+		struct loop_source *source = *at;
+
+		if (!source->removed) {
+			at = &source->next;
 			continue;
-		LL_DELETE(loop->sources, source);
+		}
+		*at = source->next;
 		free(source);
 	}
 }
@@ -176,8 +184,7 @@ int loop_turn(struct loop *loop)
 	uint64_t now = clock_monotonic();
 	struct loop_source *source;
 
-	LL_FOREACH(loop->sources, source)
-	{
+	for (source = loop->sources; source; source = source->next) {
 		if (code || loop->ended)
 			break;
 		serve(source, now);
