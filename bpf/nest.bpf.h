@@ -22,16 +22,22 @@ static __always_inline struct gw_nest *nest_get(const struct gw_thread *thread)
 /* Not on the stack, which has no room for it. */
 static const struct gw_nest empty_nest;
 
+/* Global, as those of threads.bpf.h. 0: the thread has an entry. */
+__noinline int nest_make(__u32 tid)
+{
+	if (bpf_map_lookup_elem(&nests, &tid) ||
+	    !bpf_map_update_elem(&nests, &tid, &empty_nest, BPF_ANY))
+		return 0;
+	count(GW_THREADS_FULL);
+	return -1;
+}
+
 /* For the thread to open a trace; NULL: there is no room, which is counted. */
-static __always_inline struct gw_nest *nest_make(const struct gw_thread *thread)
+static __always_inline struct gw_nest *nest_get_or_make(const struct gw_thread *thread)
 {
 	__u32 tid = thread->tid;
-	struct gw_nest *nest = bpf_map_lookup_elem(&nests, &tid);
 
-	if (nest)
-		return nest;
-	if (bpf_map_update_elem(&nests, &tid, &empty_nest, BPF_ANY))
-		count(GW_THREADS_FULL);
+	nest_make(tid);
 	return bpf_map_lookup_elem(&nests, &tid);
 }
 

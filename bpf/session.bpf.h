@@ -181,7 +181,7 @@ static __always_inline void session_make_room(struct gw_thread *thread, struct g
 /* Opens a trace on the thread and returns its session id; 0: there is no room for it. */
 static __always_inline __u64 session_open(struct gw_thread *thread, struct session_start *start)
 {
-	struct gw_nest *nest = nest_make(thread);
+	struct gw_nest *nest = nest_get_or_make(thread);
 	struct gw_open_trace *trace;
 
 	thread->expected = thread->at_operator = start->state;
@@ -200,32 +200,28 @@ static __always_inline __u64 session_open(struct gw_thread *thread, struct sessi
 	return trace->session;
 }
 
-/* The open session of a mode on a thread, with its index; NULL: none, or it is over. */
-static __always_inline struct gw_session *session_get(struct gw_thread *thread,
-						      struct gw_nest *nest, __u64 mode, int *index)
+/* The session of an open trace by number, -1: none; NULL: it is over, or was never known. */
+static __always_inline struct gw_session *session_at(struct gw_nest *nest, int index)
 {
 	struct gw_session *session;
 	__u64 id;
 
-	*index = session_find(thread, nest, mode);
-	if (*index < 0)
+	if (!nest || index < 0)
 		return NULL;
-	id = nest_trace(nest, *index)->session;
+	id = nest_trace(nest, index)->session;
 	session = bpf_map_lookup_elem(&sessions, &id);
 	return session && !session->end_reason ? session : NULL;
 }
 
 /*
- * A ProxyTorchDispatchMode was pushed. Returns whether that begins a session, which is then to be
- * opened; else the mode's session goes on.
+ * A ProxyTorchDispatchMode was pushed, that of the thread's `index`th trace, -1: of none. Returns
+ * whether that begins a session, which is then to be opened; else the mode's session goes on.
  */
-static __always_inline bool session_push(struct gw_thread *thread, struct gw_nest *nest, __u64 mode,
+static __always_inline bool session_push(struct gw_thread *thread, struct gw_nest *nest, int index,
 					 enum peek peek, bool counts_as_operator)
 {
-	struct gw_session *session;
-	int index;
+	struct gw_session *session = session_at(nest, index);
 
-	session = session_get(thread, nest, mode, &index);
 	if (!session)
 		return true;
 	if (peek == PEEK_ENTER)
@@ -266,8 +262,8 @@ static __always_inline void session_pop(struct gw_thread *thread, struct gw_nest
 /* The session of a mode that is in force, 0: none yet. */
 static __always_inline __u64 session_of(struct gw_thread *thread, __u64 mode)
 {
-	int index;
-	struct gw_session *session = session_get(thread, nest_get(thread), mode, &index);
+	struct gw_nest *nest = nest_get(thread);
+	struct gw_session *session = session_at(nest, session_find(thread, nest, mode));
 
 	return session ? session->id : 0;
 }

@@ -176,20 +176,46 @@ static __always_inline bool ends_operator(enum peek peek)
 	return peek == PEEK_UNKNOWN || peek == (plan.hands_on_in_python ? PEEK_ASIDE : PEEK_OTHER);
 }
 
+enum pushed {
+	PUSHED_GOES_ON,   /* the mode's session goes on */
+	PUSHED_FIRST,     /* a session begins */
+	PUSHED_IN_MIDDLE, /* one that has begun before it was watched */
+};
+
+/*
+ * What a push by the current thread means, as enum pushed. Global: the verifier checks it on its
+ * own, and goes once through what comes then.
+ */
+__noinline int push_find(__u64 mode, __u64 holder)
+{
+	struct gw_thread *thread = thread_find((__u32)bpf_get_current_pid_tgid());
+	struct gw_nest *nest;
+	enum peek peek;
+	int index;
+
+	if (!thread)
+		return PUSHED_GOES_ON;
+	nest = nest_get(thread);
+	index = session_find(thread, nest, mode);
+	peek = trace_push_meaning(nest, index, holder);
+	if (!session_push(thread, nest, index, peek, ends_operator(peek)))
+		return PUSHED_GOES_ON;
+	return peek == PEEK_ENTER || peek == PEEK_UNKNOWN ? PUSHED_FIRST : PUSHED_IN_MIDDLE;
+}
+
 /* A ProxyTorchDispatchMode is about to be pushed. */
 static __always_inline void push(struct pt_regs *ctx, struct gw_thread *thread, __u64 base,
 				 const struct mode_ref *ref)
 {
 	struct tls_state state = {.file_id = cookie_file(ctx)};
-	struct gw_nest *nest = nest_get(thread);
-	enum peek peek = trace_push_meaning(thread, nest, ref);
+	int pushed = push_find(ref->mode, ref->holder);
 	bool certain;
 
-	if (!session_push(thread, nest, ref->mode, peek, ends_operator(peek)))
+	if (pushed == PUSHED_GOES_ON)
 		return;
 	certain = state_get(thread, base, &state);
 	state.ref = *ref;
-	trace_begin(thread, &state, peek == PEEK_ENTER || peek == PEEK_UNKNOWN, certain);
+	trace_begin(thread, &state, pushed == PUSHED_FIRST, certain);
 }
 
 /* TorchDispatchModeTLS::set_mode(const std::shared_ptr<...> &mode, TorchDispatchModeKey key) */

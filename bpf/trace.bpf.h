@@ -178,7 +178,8 @@ static __noinline void trace_pop(struct gw_thread *thread, struct tls_state *sta
 		return;
 	tls_resolve(state);
 	nest = nest_get(thread);
-	session = session_get(thread, nest, state->ref.mode, &index);
+	index = session_find(thread, nest, state->ref.mode);
+	session = session_at(nest, index);
 	if (!session)
 		return;
 	if (by_guard)
@@ -193,15 +194,13 @@ static __noinline void trace_pop(struct gw_thread *thread, struct tls_state *sta
  * What a push means. The guard brings back the very holder that it took away, and has kept it
  * alive: then there is nothing to find out.
  */
-static __always_inline enum peek trace_push_meaning(struct gw_thread *thread, struct gw_nest *nest,
-						    const struct mode_ref *ref)
+static __always_inline enum peek trace_push_meaning(struct gw_nest *nest, int index, __u64 holder)
 {
-	int index = session_find(thread, nest, ref->mode);
 	struct gw_open_trace *trace;
 
-	if (index >= 0) {
+	if (nest && index >= 0) {
 		trace = nest_trace(nest, index);
-		if (trace->stash == ref->holder) {
+		if (trace->stash == holder) {
 			trace->stash = 0;
 			return PEEK_OTHER;
 		}
