@@ -56,8 +56,9 @@ static int create_multi(int program_fd, const char *path, const struct uprobe_pl
 	return fd < 0 ? -errno : fd;
 }
 
-/* A kernel that has them refuses a folder, and that as no regular file. */
-bool uprobes_have_multi(void)
+/* A kernel that has them refuses a folder, and that as no regular file. Negative errno: not tried.
+ */
+static int try_multi(void)
 {
 	const struct bpf_insn code[] = {
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
@@ -73,12 +74,21 @@ bool uprobes_have_multi(void)
 	int link;
 
 	if (fd < 0)
-		return false;
+		return fd;
 	link = create_multi(fd, "/", &place, 1);
 	close(fd);
 	if (link >= 0)
 		close(link);
 	return link == -EBADF;
+}
+
+bool uprobes_have_multi(void)
+{
+	static int known = -1; /* the kernel stays the same */
+
+	if (known < 0)
+		known = try_multi();
+	return known > 0;
 }
 
 bool uprobes_have_cookies(void)
