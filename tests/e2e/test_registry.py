@@ -365,8 +365,8 @@ def test_lease(mapper, gradwatch, tmp_path):
 import fcntl, mmap, os, signal, sys
 signal.signal(signal.SIGIO, signal.SIG_IGN)
 fd = os.open({str(file)!r}, os.O_RDONLY)
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)  # refused once somebody else has it open
 held = mmap.mmap(fd, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_EXEC)
-fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 print("mapped", flush=True)
 sys.stdin.readline()
 """
