@@ -44,6 +44,11 @@ struct collect {
 	struct model *model;
 	const struct watch_actor *actor;
 	struct collect_processes processes;
+	/* Read at counted_at (ns, 0: reported); reported when the ring is read up to counted_until.
+	 */
+	uint64_t counter[GW_COUNTER_MAX];
+	uint64_t counted_at;
+	unsigned long counted_until;
 	uint64_t forks_lost;               /* so many were told of */
 	struct ending ending[MAX_ENDINGS]; /* a ring, ordered by position */
 	unsigned int first_ending, endings;
@@ -399,21 +404,36 @@ static void warn_full(struct collect *collect, const uint64_t *counter)
 	}
 }
 
+/* Reads the counters, and how far the ring has to be read before what they say may be reported. */
+static void read_counters(struct collect *collect)
+{
+	if (programs_counters(collect->programs, collect->counter))
+		return;
+	collect->counted_until = __atomic_load_n(collect->producer, __ATOMIC_ACQUIRE);
+	collect->counted_at = clock_monotonic();
+}
+
+static void report_counters(struct collect *collect)
+{
+	const uint64_t *counter = collect->counter;
+
+	warn_full(collect, counter);
+	model_counters(collect->model, counter, collect->counted_at);
+	collect->counted_at = 0;
+	if (counter[GW_FORKS_LOST] == collect->forks_lost)
+		return;
+	collect->forks_lost = counter[GW_FORKS_LOST];
+	collect->processes.forks_lost(collect->processes.context);
+}
+
 enum sweep collect_sweep(struct collect *collect, bool last)
 {
-	uint64_t counter[GW_COUNTER_MAX];
 	enum sweep swept = sweep_sessions(collect, last);
 
+	if (last || !collect->counted_at)
+		read_counters(collect);
 	/* A loss is reported where it is in the stream: not before the records that precede it. */
-	if (consumed(collect) < collect->until && !last)
-		return swept == SWEEP_EMPTY ? SWEEP_DONE : swept;
-	if (programs_counters(collect->programs, counter))
-		return swept;
-	warn_full(collect, counter);
-	model_counters(collect->model, counter, clock_monotonic());
-	if (counter[GW_FORKS_LOST] != collect->forks_lost) {
-		collect->forks_lost = counter[GW_FORKS_LOST];
-		collect->processes.forks_lost(collect->processes.context);
-	}
-	return swept;
+	if (collect->counted_at && (last || consumed(collect) >= collect->counted_until))
+		report_counters(collect);
+	return swept == SWEEP_EMPTY && collect->counted_at ? SWEEP_DONE : swept;
 }
