@@ -179,7 +179,7 @@ def check_kinds(stage, monitor):
 
 
 def is_back(changes, call, mode):
-    """The call put the mode back, or found that it was back: C++ code sets it without the setter."""
+    """The call put the mode back, or found that C++ code had: that need not call the setter."""
     before = changes[changes.index(call) - 1]
     return call["new"] == mode or before["new"] != call["current"] == mode
 
