@@ -90,17 +90,6 @@ static __always_inline bool send_bare(const struct change *change, __u64 time, _
 	return true;
 }
 
-#define NO_ROOM -2
-
-/*
- * Whether there is room for more than that something has ended: user space frees a session's place
- * when it reads that. Who has no room for a change has no need to walk the stack, either.
- */
-static __always_inline bool ring_has_room(void)
-{
-	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < GW_RING_BYTES - GW_RING_FOR_ENDS;
-}
-
 /* Sends a record with the Python stack; one that finds no room is counted as lost. */
 static __noinline bool emit(const struct change *change)
 {
@@ -113,13 +102,13 @@ static __noinline bool emit(const struct change *change)
 
 	if (!change || !numbers)
 		return false;
-	slot = ring_has_room() ? walk_take() : NO_ROOM;
+	slot = walk_take();
 	if (slot >= 0) {
 		walk = walk_begin(slot);
 		if (walk)
 			sent = send_walk(walk, change, time, numbers->lost);
 		walk_end(slot);
-	} else if (slot != NO_ROOM) {
+	} else {
 		sent = send_bare(change, time, numbers->lost);
 	}
 	if (!sent && change->type == GW_RECORD_VIOLATION)

@@ -38,10 +38,6 @@ enum {
 	BPF_NOEXIST = 1,
 };
 
-enum {
-	BPF_RB_AVAIL_DATA = 0, /* bpf_ringbuf_query() */
-};
-
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 #if defined(__TARGET_ARCH_x86)

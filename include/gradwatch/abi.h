@@ -38,7 +38,6 @@
 #define GW_LINES_LARGE     4000
 #define GW_COMM_LEN        16        /* TASK_COMM_LEN */
 #define GW_RING_BYTES      (2 << 20) /* ring buffer */
-#define GW_RING_FOR_ENDS   (1 << 18) /* of it, kept for ends of sessions and processes */
 #define GW_MAX_FILES       1024      /* files that are mapped at one time, of all roles */
 #define GW_MAX_HELD        4096      /* processes that are stopped at one time */
 #define GW_MAX_SIGNALS     32        /* the standard ones, by number */
