@@ -155,7 +155,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, GW_MAX_SESSIONS);
+	__uint(max_entries, GW_MAX_DECISIONS);
 	__type(key, __u64);
 	__type(value, __u8);
 } decisions SEC(".maps");

@@ -22,8 +22,9 @@
  */
 #define GW_MAX_PROCESSES   16384 /* watched process ids */
 #define GW_MAX_THREADS     32768 /* threads that have called a probed function */
-#define GW_MAX_NESTS       16384 /* of these, threads that have been in a trace */
-#define GW_MAX_SESSIONS    16384 /* trace sessions not yet collected by user space */
+#define GW_MAX_NESTS       8192  /* of these, threads that have been in a trace */
+#define GW_MAX_SESSIONS    65536 /* trace sessions not yet collected by user space */
+#define GW_MAX_DECISIONS   16384 /* of these, in which one acts */
 #define GW_MAX_NESTING     4     /* traces in progress on one thread */
 #define GW_MAX_STACK_MODES 16    /* entries of a dispatch-mode stack that are looked at */
 #define GW_SPAN_MAX        304   /* bytes of thread-local storage read in one go */
@@ -31,7 +32,7 @@
 #define GW_MAX_WALKS       128   /* stacks being walked at one time */
 #define GW_CODE_CACHES     32    /* of these, so many keep code objects for the next stack */
 #define GW_CACHED_CODES    128   /* code objects that one of them keeps */
-#define GW_MAX_CODES       16384 /* code objects that user space has been told of */
+#define GW_MAX_CODES       12288 /* code objects that user space has been told of */
 #define GW_CODES_AGAIN     32768 /* after so many others, one that is used is told again */
 #define GW_NAME_BYTES      256   /* of a file name or qualified name, as stored by CPython */
 #define GW_LINES_SMALL     448   /* bytes of a line table, in the two sizes of its record */

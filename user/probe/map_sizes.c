@@ -16,7 +16,7 @@
 /* Elements that are allocated in advance. Where they need not be: GW_MAX_ of the map. */
 #define FEW_PROCESSES 8192
 #define FEW_NESTS     4096
-#define FEW_SESSIONS  8192
+#define FEW_SESSIONS  16384
 
 /* Maps of this type came with the same kernel as those caches. */
 static bool allocates_when_needed(void)
