@@ -128,12 +128,7 @@ static bool is_old_kernel(char *release, size_t size)
 	return major < 5 || (major == 5 && minor < 10);
 }
 
-/*
- * kernel.perf_event_paranoid. Values above 2 mean nothing upstream; Debian's and Ubuntu's kernels
- * then keep perf_event_open for CAP_SYS_ADMIN, whatever CAP_PERFMON (Debian linux 6.12, debian/
- * patches/features/all/security-perf-allow-further-restriction-of-perf_event_open.patch).
- */
-static int perf_event_paranoid(void)
+int diagnose_perf_event_paranoid(void)
 {
 	FILE *file = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
 	int value = 0;
@@ -149,7 +144,7 @@ static int perf_event_paranoid(void)
 void diagnose_bpf(struct err *err, int code, const char *what)
 {
 	char missing[128], lockdown[32], release[65];
-	int paranoid = perf_event_paranoid();
+	int paranoid = diagnose_perf_event_paranoid();
 
 	if (diagnose_capabilities(missing, sizeof(missing)) &&
 	    (code == -EPERM || code == -EACCES)) {

@@ -9,6 +9,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "probe/diagnose.h"
+
 #define LOWEST_NICE_LIMIT 40 /* of RLIMIT_NICE: nice -20 */
 
 /*
@@ -23,10 +25,14 @@ static bool is_permitted(unsigned int capability)
 	return capng_have_capability(CAPNG_PERMITTED, capability);
 }
 
-/* Where the two that were split off it are missing, it stands in for them. */
+/*
+ * For perf events, where the kernel keeps them for it: the records of new mappings are some. Where
+ * the two that were split off it are missing, it stands in for them.
+ */
 static bool needs_admin(const struct rights_needs *needs)
 {
-	return needs->perf_uprobes || !is_permitted(CAP_BPF) || !is_permitted(CAP_PERFMON);
+	return needs->perf_uprobes || diagnose_perf_event_paranoid() > 2 ||
+	       !is_permitted(CAP_BPF) || !is_permitted(CAP_PERFMON);
 }
 
 /*
