@@ -195,15 +195,13 @@ bool inspections_known(struct inspections *inspections, enum file_role role, int
 	struct key key;
 	char *data, reason[8];
 	size_t size;
-	bool known;
 
 	if (fstat(fd, &file) || file.st_size > QUICK_BYTES ||
 	    inspect_file_read(fd, &data, &size, reason, sizeof(reason)))
 		return false;
 	key = make_key(inspections, role, path, data, size);
 	free(data);
-	known = find(inspections, &key, inspection);
-	return known;
+	return find(inspections, &key, inspection);
 }
 
 static void do_work(void *context, struct work *work)

@@ -250,7 +250,6 @@ static bool outputs_are_full(const struct watch *watch)
 	return watch->config->is_full && watch->config->is_full(watch->config->context);
 }
 
-/* Records wait in the ring for readers that are slow, where no process waits for an answer. */
 /* While there is nothing to do, gradwatch seldom wakes up, and has given back what a storm took. */
 static void rest(struct watch *watch, bool resting)
 {
@@ -263,13 +262,13 @@ static void rest(struct watch *watch, bool resting)
 		loop_wake_at(watch->ticking, clock_monotonic() + TICK_NS);
 }
 
+/* Records wait in the ring for readers that are slow, where no process waits for an answer. */
 static bool serve_records(void *context)
 {
 	struct watch *watch = context;
 	bool full = outputs_are_full(watch);
 
 	rest(watch, false);
-
 	loop_pause(watch->loop, watch->records, full);
 	if (!full)
 		return take_records(watch);
