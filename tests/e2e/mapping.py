@@ -12,6 +12,17 @@ LIBRARY = STANDIN / "keyed" / "libc10.so"
 OURS = ("--pid", os.getpid(), "--follow")
 LINGER = 10  # seconds that a file's probes stay after the last process that maps it
 
+# A program: maps the files that it is given, says so, and waits for its input's end.
+MAP_FILES = """
+import mmap, sys
+kept = []
+for path in sys.argv[1:]:
+    with open(path, "rb") as file:
+        kept.append(mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC))
+print("up", flush=True)
+sys.stdin.read()
+"""
+
 
 class Mapper(Process):
     """tests/programs/mapper.c: maps a library and calls its setter when it is told to."""

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mapping import MAP_FILES
 from processes import Process, Puppet
 from watching import CHANGES_OF_SMALL, OPERATORS_OF_SMALL, verdicts, wait_until
 
@@ -147,15 +148,6 @@ def test_library_in_another_root(target, puppet, gradwatch):
 
 # --- while it arms -------------------------------------------------------------------------------
 
-MAP_FILES = """
-import mmap, sys
-kept = []
-for path in sys.argv[1:]:
-    with open(path, "rb") as file:
-        kept.append(mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC))
-print("up", flush=True)
-sys.stdin.read()
-"""
 MAPPERS, COPIES = 25, 16  # each process maps so many files
 
 
