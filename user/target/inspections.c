@@ -66,7 +66,8 @@ struct inspections *inspections_new(void)
 
 static void free_inspected(struct inspected *inspected)
 {
-	close(inspected->fd);
+	if (inspected->fd >= 0)
+		close(inspected->fd);
 	free(inspected->path);
 	free(inspected);
 }
@@ -236,7 +237,7 @@ int inspections_begin(struct inspections *inspections, const struct file *file, 
 		      struct inspection *inspection)
 {
 	struct inspected *inspected;
-	int code = 0;
+	int code;
 
 	if (!inspections->worker) {
 		inspections_get(inspections, file->role, fd, file->path, inspection);
@@ -245,18 +246,12 @@ int inspections_begin(struct inspections *inspections, const struct file *file, 
 	inspected = make_inspected(file, fd);
 	if (!inspected)
 		return -ENOMEM;
-	if (inspected->fd < 0)
-		code = -EMFILE;
-	else if (!inspected->path)
-		code = -ENOMEM;
-	if (!code) {
+	if (inspected->fd >= 0 && inspected->path) {
 		worker_add(inspections->worker, &inspected->work);
 		return -EINPROGRESS;
 	}
-	free(inspected->path);
-	if (inspected->fd >= 0)
-		close(inspected->fd);
-	free(inspected);
+	code = inspected->fd < 0 ? -EMFILE : -ENOMEM;
+	free_inspected(inspected);
 	return code;
 }
 
