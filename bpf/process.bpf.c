@@ -21,48 +21,50 @@ const volatile bool watch_all = false;
 /* Read by user space, which writes the pids; filled by on_signal(). */
 struct gw_signals signals;
 
-/* Sends the end of a session. One that does not fit is found by user space's next sweep. */
-static __always_inline void tell_end(__u64 session)
+/* Fills in a record's header; false: the numbers are not there, so there is nothing to send. */
+static __always_inline bool begin_record(struct gw_record_header *header, enum gw_record_type type,
+					 __u32 size)
 {
 	__u32 zero = 0;
 	struct gw_shared *numbers = bpf_map_lookup_elem(&shared, &zero);
-	struct gw_end_record record = {
-		.header = {.type = GW_RECORD_END,
-			   .version = GW_ABI_VERSION,
-			   .size = sizeof(record)},
-		.session = session,
-	};
 
-	if (!session || !numbers)
-		return;
-	record.header.time = bpf_ktime_get_ns();
-	record.header.lost = numbers->lost;
-	bpf_ringbuf_output(&ring, &record, sizeof(record), 0);
+	if (!numbers)
+		return false;
+	header->type = type;
+	header->version = GW_ABI_VERSION;
+	header->size = size;
+	header->time = bpf_ktime_get_ns();
+	header->lost = numbers->lost;
+	return true;
+}
+
+/*
+ * Ends a session and sends that. A record that does not fit: user space's next sweep finds it.
+ * Global, as forget_thread().
+ */
+__noinline int end_session(__u64 session, __u32 reason)
+{
+	struct gw_end_record record = {.session = session};
+
+	session_end(session, reason);
+	if (session && begin_record(&record.header, GW_RECORD_END, sizeof(record)))
+		bpf_ringbuf_output(&ring, &record, sizeof(record), 0);
+	return 0;
 }
 
 /* Sends the end of a process's memory. One that does not fit is found by processes_tick(). */
 static __always_inline void tell_process(struct task_struct *task, __u32 pid, __u32 reason)
 {
-	__u32 zero = 0;
-	struct gw_shared *numbers = bpf_map_lookup_elem(&shared, &zero);
-	struct gw_process_record record = {
-		.header = {.type = GW_RECORD_PROCESS,
-			   .version = GW_ABI_VERSION,
-			   .size = sizeof(record)},
-		.pid = pid,
-		.reason = reason,
-	};
+	struct gw_process_record record = {.pid = pid, .reason = reason};
 
-	if (!numbers)
+	if (!begin_record(&record.header, GW_RECORD_PROCESS, sizeof(record)))
 		return;
-	record.header.time = bpf_ktime_get_ns();
-	record.header.lost = numbers->lost;
 	record.start_time = BPF_CORE_READ(task, group_leader, start_boottime);
 	bpf_ringbuf_output(&ring, &record, sizeof(record), 0);
 }
 
 /*
- * Ends the sessions of a thread that is going away, and tells so. Global: the verifier checks it
+ * Ends the sessions of a thread that is going away, and sends that. Global: the verifier checks it
  * once, not at each call. reason: enum gw_end_reason.
  */
 __noinline int forget_thread(__u32 tid, __u32 reason)
@@ -73,15 +75,10 @@ __noinline int forget_thread(__u32 tid, __u32 reason)
 	if (!thread)
 		return 0;
 	nest = nest_get(thread);
-	if (thread->pre_dispatch)
-		session_end(thread->pre_dispatch, reason);
+	end_session(thread->pre_dispatch, reason);
 	for (int i = 0; i < GW_MAX_NESTING; i++)
 		if (nest && i < thread->depth)
-			session_end(nest->trace[i].session, reason);
-	tell_end(thread->pre_dispatch);
-	for (int i = 0; i < GW_MAX_NESTING; i++)
-		if (nest && i < thread->depth)
-			tell_end(nest->trace[i].session);
+			end_session(nest->trace[i].session, reason);
 	return thread_drop(tid);
 }
 
@@ -137,20 +134,10 @@ static __always_inline void tell_fork(struct task_struct *child, __u32 parent,
 {
 	struct pid *pid = BPF_CORE_READ(child, thread_pid);
 	unsigned int level = BPF_CORE_READ(pid, level);
-	__u32 zero = 0;
-	struct gw_shared *numbers = bpf_map_lookup_elem(&shared, &zero);
-	struct gw_fork_record record = {
-		.header = {.type = GW_RECORD_FORK,
-			   .version = GW_ABI_VERSION,
-			   .size = sizeof(record)},
-		.parent = parent,
-		.interpreter = interpreter,
-	};
+	struct gw_fork_record record = {.parent = parent, .interpreter = interpreter};
 
-	if (!numbers)
+	if (!begin_record(&record.header, GW_RECORD_FORK, sizeof(record)))
 		return;
-	record.header.time = bpf_ktime_get_ns();
-	record.header.lost = numbers->lost;
 	record.start_time = BPF_CORE_READ(child, start_boottime);
 	record.pid = BPF_CORE_READ(child, tgid);
 	record.ns_pid = BPF_CORE_READ(pid, numbers[level].nr);
