@@ -188,14 +188,14 @@ static __always_inline void enforce_note_acted(struct gw_thread *thread, __u64 a
 	thread->noted |= THREAD_ACTED;
 }
 
-/* Does what the record has told; told: there was room for it. asked: as in the record. */
-static __always_inline void enforce_do(struct gw_thread *thread, __u32 ask, __u64 asked, bool told)
+/* Does what the record says; sent: the record fitted. asked: as in the record. */
+static __always_inline void enforce_do(struct gw_thread *thread, __u32 ask, __u64 asked, bool sent)
 {
 	if (thread && ask && !policy.dry_run)
 		enforce_note_acted(thread, asked);
 	if (ask == GW_ASK_SIGNALLED)
 		bpf_send_signal_thread(policy.signal);
-	else if (ask == GW_ASK_STOPPED && told)
+	else if (ask == GW_ASK_STOPPED && sent)
 		enforce_stop();
 	else if (ask == GW_ASK_STOPPED || ask == GW_ASK_RAISED)
 		count(GW_ASKS_LOST);

@@ -6,8 +6,8 @@
  * glibc 2.31 - 2.43, nptl/descr.h and sysdeps/{x86_64,aarch64}/nptl/tls.h. On x86-64 the thread
  * pointer is that of struct pthread, which begins with the thread control block; the DTV is the
  * word at 8. On AArch64 it points behind struct pthread, whose size differs from version to
- * version, and at the DTV's address. The kernel is told the address of the `tid` in struct pthread,
- * as it clears it at the thread's end (set_tid_address, CLONE_CHILD_CLEARTID).
+ * version, and at the DTV's address. The kernel is given the address of the `tid` in struct
+ * pthread, as it clears it at the thread's end (set_tid_address, CLONE_CHILD_CLEARTID).
  */
 #ifndef GRADWATCH_MACHINE_BPF_H
 #define GRADWATCH_MACHINE_BPF_H

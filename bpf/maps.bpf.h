@@ -112,7 +112,7 @@ struct {
 struct gw_shared {
 	__u64 last_session;
 	__u64 lost;
-	__u32 codes; /* code objects that were told, modulo 2^32 */
+	__u32 codes; /* code objects that were sent, modulo 2^32 */
 	__u32 pad;
 	__u64 next_record; /* of all threads that have no entry: see throttle.bpf.h */
 };
@@ -199,7 +199,7 @@ struct {
 	__type(value, struct gw_answer);
 } answers SEC(".maps");
 
-/* A code object that was told: the same address may be another one later. */
+/* A code object that was sent: the same address may be another one later. */
 struct code_key {
 	__u64 address;
 	__u32 pid;
@@ -210,7 +210,7 @@ struct code_known {
 	__u64 id;
 	__u64 file, name, lines;
 	__u32 first_line;
-	__u32 told; /* gw_shared.codes when it was told */
+	__u32 sent; /* gw_shared.codes when it was sent */
 };
 
 /* A walk over a thread's Python stack: see stack.bpf.h. */

@@ -19,7 +19,7 @@ static __always_inline struct gw_nest *nest_get(const struct gw_thread *thread)
 	return thread->depth ? bpf_map_lookup_elem(&nests, &tid) : NULL;
 }
 
-/* Not on the stack, which has no room for it. */
+/* Not on the stack, where it does not fit. */
 static const struct gw_nest empty_nest;
 
 /* Global, as those of threads.bpf.h. 0: the thread has an entry. */
@@ -32,7 +32,7 @@ __noinline int nest_make(__u32 tid)
 	return -1;
 }
 
-/* For the thread to open a trace; NULL: there is no room, which is counted. */
+/* For the thread to open a trace; NULL: the map is full, which is counted. */
 static __always_inline struct gw_nest *nest_get_or_make(const struct gw_thread *thread)
 {
 	__u32 tid = thread->tid;

@@ -53,7 +53,7 @@ __noinline int end_session(__u64 session, __u32 reason)
 }
 
 /* Sends the end of a process's memory. One that does not fit is found by processes_tick(). */
-static __always_inline void tell_process(struct task_struct *task, __u32 pid, __u32 reason)
+static __always_inline void send_process(struct task_struct *task, __u32 pid, __u32 reason)
 {
 	struct gw_process_record record = {.pid = pid, .reason = reason};
 
@@ -129,7 +129,7 @@ static __always_inline bool inherit_watching(__u32 pid, __u32 child_pid)
 }
 
 /* Sends a fork. One that does not fit is counted: user space looks at all processes then. */
-static __always_inline void tell_fork(struct task_struct *child, __u32 parent,
+static __always_inline void send_fork(struct task_struct *child, __u32 parent,
 				      enum gw_inherited interpreter)
 {
 	struct pid *pid = BPF_CORE_READ(child, thread_pid);
@@ -145,14 +145,15 @@ static __always_inline void tell_fork(struct task_struct *child, __u32 parent,
 		count(GW_FORKS_LOST);
 }
 
-/* What is known of a process ends with its address space; user space is told of a known one. */
+/* What is known of a process ends with its address space; the end of a known one is sent to user
+ * space. */
 static __always_inline void forget_memory(struct task_struct *task, __u32 reason)
 {
 	__u32 pid = BPF_CORE_READ(task, tgid);
 
 	bpf_map_delete_elem(&enforced, &pid);
 	if (!bpf_map_delete_elem(&interpreters, &pid))
-		tell_process(task, pid, reason);
+		send_process(task, pid, reason);
 }
 
 /*
@@ -170,7 +171,7 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	if (child_pid == pid || !inherit_watching(pid, child_pid)) /* a thread, or a stranger */
 		return 0;
 	inherit_enforced(pid, child_pid);
-	tell_fork(child, pid, inherit_interpreter(pid, child_pid));
+	send_fork(child, pid, inherit_interpreter(pid, child_pid));
 	return 0;
 }
 

@@ -4,7 +4,7 @@
  *
  * A session is one entry of a mode: from `__enter__` to `__exit__`. In between the mode is popped
  * and pushed back around every traced operator, put aside by Python code, and entered again to
- * decompose an operator, so what a push or a pop means is told by the Python frames that it comes
+ * decompose an operator, so what a push or a pop is known by the Python frames that it comes
  * from (peek.bpf.h). Nested traces are a small stack per thread. Sessions live in a map that user
  * space sweeps, so that pushes and pops send nothing.
  *
@@ -74,7 +74,7 @@ struct session_start {
  * Puts a session into the map under the next free number; false when the map is full.
  *
  * An atomic add that returns the sum is refused before 5.12 ("BPF_STX uses reserved fields"). So
- * the sum is read after it, and the map tells apart two threads that read the same one.
+ * the sum is read after it, and the map distinguishes two threads that read the same one.
  */
 static __always_inline bool session_insert(struct gw_session *session, struct gw_shared *numbers)
 {
@@ -166,7 +166,7 @@ static __always_inline void session_drop_dead(struct gw_thread *thread, const st
 	}
 }
 
-/* The outermost trace makes room: the deepest ones are those that are being worked on. */
+/* The outermost trace is evicted: the deepest ones are those that are being worked on. */
 static __always_inline void session_make_room(struct gw_thread *thread, struct gw_nest *nest)
 {
 	if (thread->depth < GW_MAX_NESTING)
@@ -178,7 +178,7 @@ static __always_inline void session_make_room(struct gw_thread *thread, struct g
 	thread->depth = GW_MAX_NESTING - 1;
 }
 
-/* Opens a trace on the thread and returns its session id; 0: there is no room for it. */
+/* Opens a trace on the thread and returns its session id; 0: it does not fit. */
 static __always_inline __u64 session_open(struct gw_thread *thread, struct session_start *start)
 {
 	struct gw_nest *nest = nest_get_or_make(thread);

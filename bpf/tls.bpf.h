@@ -75,7 +75,7 @@ static __always_inline bool tls_is_foreign(void)
 
 /*
  * The thread's block of this library: 0 in *block when it has none yet.
- * `thread` keeps it for the next time; NULL when there is no room for the thread.
+ * `thread` keeps it for the next time; NULL when the thread does not fit into the map.
  */
 static __always_inline enum tls_result tls_block(struct gw_thread *thread, __u64 base,
 						 __u32 file_id, __u64 *block)

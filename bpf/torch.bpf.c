@@ -32,8 +32,8 @@ const volatile bool watch_all = false;
 enum watched { WATCHED_NO, WATCHED_YES };
 
 /*
- * Whether the current process is watched, and its thread's entry in *thread (NULL when there
- * is no room). An entry exists only for a thread of a watched process: the usual hit is one
+ * Whether the current process is watched, and its thread's entry in *thread (NULL when it
+ * does not fit). An entry exists only for a thread of a watched process: the usual hit is one
  * look-up. One of a process that is not watched is two.
  */
 static __always_inline enum watched thread_get(struct gw_thread **thread)

@@ -25,7 +25,7 @@ static __always_inline __u8 state_bits(const struct tls_state *state)
 	return (state->grad ? GW_STATE_GRAD : 0) | (state->inference ? GW_STATE_INFERENCE : 0);
 }
 
-/* Fills in what a record tells of its session. */
+/* Fills in what a record says of its session. */
 static __always_inline void change_of_session(struct change *change,
 					      const struct gw_session *session)
 {
@@ -66,7 +66,7 @@ static __always_inline __u8 trace_began(const struct gw_thread *thread, __u8 sta
 }
 
 /*
- * Opens a session for the mode of a state and returns its id, 0 when there is no room. Not inline:
+ * Opens a session for the mode of a state and returns its id, 0 when the map is full. Not inline:
  * see tls_read_block() for what the stack allows.
  */
 static __noinline __u64 trace_open(struct gw_thread *thread, const struct tls_state *state,
@@ -85,7 +85,7 @@ static __noinline __u64 trace_open(struct gw_thread *thread, const struct tls_st
 
 /*
  * Tells of a trace that begins: its first stack says what kind it is. The record is the caller's,
- * as there is no room for two on the stack; all but its certainty is overwritten.
+ * as two do not fit on the stack; all but its certainty is overwritten.
  */
 static __always_inline void trace_tell(struct change *change, __u64 session,
 				       const struct tls_state *state, __u64 mode, __u8 began)
@@ -120,7 +120,7 @@ static __noinline void trace_begin(struct gw_thread *thread, const struct tls_st
 					: GW_STATE_UNKNOWN);
 }
 
-/* The session of the mode in force, which is opened and told if it is not known. */
+/* The session of the mode in force, which is opened and sent if it is not known. */
 static __always_inline struct gw_session *
 trace_session(struct gw_thread *thread, const struct tls_state *state, struct change *change)
 {
@@ -261,8 +261,8 @@ static __always_inline void change_of_call(struct change *change, const struct t
 
 /*
  * What an operator after a change to `to` is expected to see. An inference mode that is on may be
- * left again before one does. One that was told and is off has been left, of which the change's
- * record tells; where the trace began in it, an operator is to see that.
+ * left again before one does. One that was sent and is off has been left, which the change's
+ * record says; where the trace began in it, an operator is to see that.
  */
 static __always_inline __u8 expected_after(const struct gw_thread *thread,
 					   const struct gw_session *session,
@@ -322,7 +322,7 @@ static __noinline __u64 trace_ask(struct gw_thread *thread, struct tls_state *st
 	struct change change = {.certain = true};
 	struct gw_session *session;
 	__u32 decision;
-	bool told;
+	bool sent;
 
 	if (!thread || !state)
 		return 0;
@@ -341,12 +341,12 @@ static __noinline __u64 trace_ask(struct gw_thread *thread, struct tls_state *st
 	change.caller = GW_CALLER_BINDING;
 	change.asked = bpf_ktime_get_ns();
 	enforce_note_asked(thread, change.asked);
-	if (policy.dry_run) /* it is told at the setter what would have been done */
+	if (policy.dry_run) /* the setter's record says what would have been done */
 		return 0;
-	told = emit(&change);
-	if (change.ask == GW_ASK_RAISED && told)
+	sent = emit(&change);
+	if (change.ask == GW_ASK_RAISED && sent)
 		return change.session;
-	enforce_do(NULL, change.ask, change.asked, told);
+	enforce_do(NULL, change.ask, change.asked, sent);
 	return 0;
 }
 
@@ -375,7 +375,7 @@ pre_dispatch_session(struct gw_thread *thread, const struct tls_state *state, st
 	return bpf_map_lookup_elem(&sessions, &id);
 }
 
-/* The setter is called in a pre-dispatch trace, which is told as information. */
+/* The setter is called in a pre-dispatch trace, which is reported as information. */
 static __noinline enum gw_counter trace_pre_dispatch(struct gw_thread *thread,
 						     const struct tls_state *state, __u8 to,
 						     struct pt_regs *ctx)

@@ -32,8 +32,8 @@
 #define GW_MAX_WALKS       128   /* stacks being walked at one time */
 #define GW_CODE_CACHES     32    /* of these, so many keep code objects for the next stack */
 #define GW_CACHED_CODES    128   /* code objects that one of them keeps */
-#define GW_MAX_CODES       12288 /* code objects that user space has been told of */
-#define GW_CODES_AGAIN     32768 /* after so many others, one that is used is told again */
+#define GW_MAX_CODES       12288 /* code objects that were sent to user space */
+#define GW_CODES_AGAIN     32768 /* after so many others, one that is used is sent again */
 #define GW_NAME_BYTES      256   /* of a file name or qualified name, as stored by CPython */
 #define GW_LINES_SMALL     448   /* bytes of a line table, in the two sizes of its record */
 #define GW_LINES_LARGE     4000
@@ -67,7 +67,7 @@ enum gw_site {
 enum gw_mode_api {
 	GW_MODES_NONE,  /* not found: no traces can be seen */
 	GW_MODES_KEYED, /* infra slots by key; PROXY has its own (2.2 and later) */
-	GW_MODES_STACK, /* one vector of modes, told apart by Python class (1.13 - 2.1) */
+	GW_MODES_STACK, /* one vector of modes, known by Python class (1.13 - 2.1) */
 };
 
 /* TorchDispatchModeKey, c10/core/impl/TorchDispatchModeTLS.h (PyTorch 2.2 - 2.14). */
@@ -234,7 +234,7 @@ struct gw_policy {
 	__u32 fallback; /* enum gw_action, for what cannot be raised */
 	__u32 signal;   /* GW_ACTION_SIGNAL, GW_ACTION_KILL: its number */
 	__u8 dry_run;
-	__u8 ask_always; /* some findings are accepted: only user space can tell which */
+	__u8 ask_always; /* some findings are accepted: only user space knows which */
 	__u8 registers;  /* this kernel lets a uprobe's program write registers */
 	__u8 pad;
 };
@@ -412,7 +412,7 @@ _Static_assert(sizeof(struct gw_fork_record) == 24 + 24, "fork record layout");
 /* A code object. Strings are raw: `kind` bytes per character, as CPython stores them. */
 struct gw_code_record {
 	struct gw_record_header header;
-	__u64 id;         /* no other code object's; the same when it is told again */
+	__u64 id;         /* no other code object's; the same when it is sent again */
 	__u64 start_time; /* of the process, as in gw_event_record */
 	__u32 pid;
 	__u32 first_line;

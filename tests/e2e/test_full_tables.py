@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The kernel's tables of processes and traces are full: what does not fit is counted and told."""
+"""The kernel's maps of processes and traces are full: what does not fit is counted and reported."""
 
 import ctypes
 import errno
@@ -114,7 +114,7 @@ def test_interpreters(puppet, gradwatch):
     table.close()
     # Each once, however often it is tried again.
     check_told(monitor, "interpreters_full", 2, "processes without stacks, interpreter map full")
-    assert monitor.stderr.count("no room in the kernel's table of interpreters") == 1
+    assert monitor.stderr.count("the kernel's map of interpreters") == 1
     assert "processes whose stacks were not read" in monitor.stderr
     assert monitor.status == 3
     told = [(event["pid"], event["stack_status"]) for event in monitor.violations]
@@ -124,7 +124,7 @@ def test_interpreters(puppet, gradwatch):
 
 
 def test_interpreters_when_there_is_room(puppet, gradwatch):
-    """What found no room is tried again as long as the process lives."""
+    """What did not fit is tried again as long as the process lives."""
     process = puppet("--bare")
     monitor = gradwatch("--pid", process.pid).armed()
     table = Table(monitor, "interpreters").fill()
@@ -178,7 +178,7 @@ def test_enforced(puppet, gradwatch):
     count = monitor.end_event["counters"]["enforced_full"]
     assert count > 0
     check_told(monitor, "enforced_full", count, "processes not acted in, map of enforced ones full")
-    assert monitor.stderr.count("no room in the kernel's table of enforced") == 1
+    assert monitor.stderr.count("the kernel's map of enforced") == 1
 
 
 def test_decisions(puppet, gradwatch):

@@ -233,7 +233,7 @@ static void test_stalled_reader(void **state)
 	text = read_until_drained(writer, pipes[0]);
 	assert_int_equal(lines_of(text, lost_output, true), missing);
 	assert_non_null(strstr(text, "\"total\":100}\n{"));
-	assert_int_equal(status_of(writer).told, 100);
+	assert_int_equal(status_of(writer).notified, 100);
 	sink_event(sink, &event);
 	text = read_until_drained(writer, pipes[0]);
 	assert_int_equal(lines_of(text, lost_output, false), 0);

@@ -48,7 +48,7 @@ struct question {
 /* --- telling -----------------------------------------------------------------------------------
  */
 
-static void tell(struct act *act, struct event *event)
+static void report(struct act *act, struct event *event)
 {
 	model_action(act->discover->model, event);
 }
@@ -61,12 +61,12 @@ static void tell_outcome(struct act *act, struct event *event, enum action_outco
 	action->outcome = outcome;
 	action->duration_ns = clock_between(event->time, clock_monotonic());
 	str_format(action->detail, sizeof(action->detail), "%s", detail);
-	tell(act, event);
+	report(act, event);
 }
 
 static void on_let_go(void *context, struct event *event)
 {
-	tell(context, event);
+	report(context, event);
 }
 
 static bool ran_on(void *context, uint32_t tid, uint64_t asked)
@@ -84,7 +84,7 @@ static void on_signal_outcome(void *context, const struct target *target, struct
 		     event->action.signal != SIGKILL;
 	struct target copy;
 
-	tell(act, event);
+	report(act, event);
 	if (!again || target_open(&copy, target->pid, target->start_time))
 		return;
 	event->action.action = GW_ACTION_KILL;
@@ -201,7 +201,7 @@ static void why_not_raised(char *out, size_t size, int code, const struct gw_eve
 	else if (code == -ETIMEDOUT)
 		str_format(out, size, "the thread did not stop");
 	else if (code == -ENOSPC)
-		str_format(out, size, "its libtorch_python has no room for messages");
+		str_format(out, size, "its libtorch_python has no unused memory for messages");
 	else
 		str_format(out, size, "ptrace: %s", strerror(-code));
 }
@@ -310,7 +310,7 @@ static void note_stopped(struct act *act, const struct gw_event_record *record)
 }
 
 /* BPF sent the signal, and the process had ended before its record was read. */
-static void tell_ended(struct act *act, const struct question *question)
+static void report_ended(struct act *act, const struct question *question)
 {
 	bool made = ran_on(act, question->record->tid, question->record->asked);
 
@@ -338,7 +338,7 @@ static void act_on(struct act *act, const struct question *question)
 			watch_signal(act, &target, question->event, question->record->asked,
 				     (int)act->policy->bpf.signal);
 		else
-			tell_ended(act, question);
+			report_ended(act, question);
 		break;
 	case GW_ASK_RAISED:
 		tell_outcome(act, question->event, ACTION_PERFORMED, "");

@@ -161,8 +161,8 @@ static int find_place(struct arming *arming, uint32_t pid, struct raise_place *p
 		.entry = binding.bias + binding.inspect.function,
 		.err_format = python.err_format,
 		.exception = python.runtime_error,
-		.room = binding.bias + binding.inspect.room,
-		.room_size = binding.inspect.room_size,
+		.space = binding.bias + binding.inspect.space,
+		.space_size = binding.inspect.space_size,
 	};
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Makes processes ready to be acted in: tells BPF of them, finds the Python binding of the setter
+ * Makes processes ready to be acted in: gives them to BPF, finds the Python binding of the setter
  * in the file that they map, and where in them an exception can be raised.
  */
 #ifndef GRADWATCH_ACT_ARMING_H
@@ -32,8 +32,8 @@ int arming_place(struct arming *arming, uint32_t pid, uint64_t start_time,
 		 struct raise_place *place, char *reason, size_t reason_size);
 
 /*
- * Writes into a process what BPF lets calls raise with, and tells BPF. Where that fails, user space
- * is asked at each call.
+ * Writes into a process what BPF lets calls raise with, and gives BPF the addresses. Where that
+ * fails, user space is asked at each call.
  */
 void arming_prepare(struct arming *arming, uint32_t pid, uint64_t start_time);
 

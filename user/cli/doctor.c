@@ -98,7 +98,7 @@ static enum outcome check_lockdown(struct err *text)
 			"lockdown=integrity");
 		return OUTCOME_FAILED;
 	}
-	err_set(text, 0, "%s", strcmp(mode, "unknown") ? mode : "not told by this kernel");
+	err_set(text, 0, "%s", strcmp(mode, "unknown") ? mode : "not shown by this kernel");
 	return OUTCOME_OK;
 }
 
@@ -162,7 +162,7 @@ static enum outcome check_newer(struct err *text)
 
 static enum outcome check_mappings(struct err *text)
 {
-	return tried(selftest_mappings(text), text, "a new mapping was told");
+	return tried(selftest_mappings(text), text, "a new mapping was reported");
 }
 
 static int doctor_machine(void)
@@ -226,7 +226,7 @@ static void print_limits(const struct inspect_plan *plan)
 		printf("not seen: traces; this build has no dispatch-mode functions that are "
 		       "known\n");
 	else if (plan->abi.mode_api == GW_MODES_STACK)
-		printf("modes: told apart by their Python class (this build has no mode keys)\n");
+		printf("modes: known by their Python class (this build has no mode keys)\n");
 	else
 		printf("modes: the PROXY slot of the keyed dispatch modes\n");
 	if (plan->abi.tls_included == GW_NO_OFFSET)

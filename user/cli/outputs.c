@@ -320,7 +320,7 @@ void outputs_totals(struct outputs *outputs, struct event_totals *totals)
 		text_suppressions(stream, totals->suppressions);
 	fclose(stream);
 	if (buffer_take(&buffer, &text, &length))
-		log_error("out of memory: the totals cannot be told");
+		log_error("out of memory: the totals cannot be printed");
 	else
 		writer_put(outputs->errors, text, length);
 	free(text);

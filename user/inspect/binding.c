@@ -188,10 +188,10 @@ static void find_room(const struct elf_image *image, struct inspect_binding *bin
 		start = (end + 15) & ~15ull;
 		page_end = (end + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 		if (start >= page_end || is_shared(image, i, start, page_end) ||
-		    page_end - start <= binding->room_size)
+		    page_end - start <= binding->space_size)
 			continue;
-		binding->room = start;
-		binding->room_size = page_end - start;
+		binding->space = start;
+		binding->space_size = page_end - start;
 	}
 }
 

@@ -20,8 +20,8 @@ struct inspect_binding {
 	uint64_t address;     /* of the probed instruction: the entry, or behind its endbr64 */
 	uint64_t file_offset; /* of that instruction */
 	bool method_o;        /* takes its argument as METH_O, else as a tuple and a dict */
-	uint64_t room;        /* link-time address of memory that nobody uses */
-	uint64_t room_size;   /* its bytes */
+	uint64_t space;       /* link-time address of memory that nobody uses */
+	uint64_t space_size;  /* its bytes */
 	/* Link-time addresses, 0 where they are not known. */
 	struct gw_range range; /* the binding's code */
 	struct gw_range apply; /* that of torch._C._FunctionBase.apply */

@@ -196,7 +196,7 @@ static int read_image(const struct elf_image *image, const char *file_name,
 	if (!layout) {
 		str_format(reason, reason_size,
 			   version ? "CPython %u.%u, whose stacks are not known"
-				   : "a CPython that does not tell its version",
+				   : "a CPython that does not give its version",
 			   version >> 8, version & 0xff);
 		return -ENOTSUP;
 	}

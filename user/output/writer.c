@@ -20,8 +20,8 @@
 /* A line, or the descriptor for the lines behind it. */
 struct entry {
 	struct entry *next;
-	int fd;        /* -1: a line */
-	uint64_t told; /* a notice that so many lines were lost, 0: none */
+	int fd;            /* -1: a line */
+	uint64_t notified; /* a notice that so many lines were lost, 0: none */
 	size_t length;
 	char data[];
 };
@@ -107,10 +107,10 @@ static void note(struct writer *writer, const struct entry *entry, int error)
 
 	writer->bytes -= entry->length;
 	writer->full_since = 0;
-	if (entry->told) {
+	if (entry->notified) {
 		status->notice = false;
 		if (!error)
-			status->told = entry->told;
+			status->notified = entry->notified;
 	} else if (entry->fd < 0) {
 		status->waiting--;
 		status->lost += error != 0;
@@ -217,7 +217,7 @@ static int wait_until(struct writer *writer, uint64_t ns)
 }
 
 /* With the lock. */
-static int put(struct writer *writer, const char *line, size_t length, uint64_t told)
+static int put(struct writer *writer, const char *line, size_t length, uint64_t notified)
 {
 	size_t newline = writer->begin_lines;
 	struct entry *entry;
@@ -231,11 +231,11 @@ static int put(struct writer *writer, const char *line, size_t length, uint64_t 
 	entry = malloc(sizeof(*entry) + newline + length);
 	if (!entry)
 		return -ENOMEM;
-	*entry = (struct entry){.fd = -1, .told = told, .length = newline + length};
+	*entry = (struct entry){.fd = -1, .notified = notified, .length = newline + length};
 	if (newline)
 		entry->data[0] = '\n';
 	memcpy(entry->data + newline, line, length);
-	if (told)
+	if (notified)
 		writer->status.notice = true;
 	else
 		writer->status.waiting++;

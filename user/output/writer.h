@@ -19,13 +19,13 @@
 struct writer;
 
 struct writer_status {
-	uint64_t lost;    /* lines */
-	uint64_t told;    /* of these, by notices that were written */
-	uint64_t waiting; /* lines that are not written yet */
-	bool notice;      /* a notice waits */
-	int error;        /* negative errno of the last write that failed, 0: none failed */
-	bool full;        /* a line did not fit */
-	bool gone;        /* the reader has closed its end: nothing is written any more */
+	uint64_t lost;     /* lines */
+	uint64_t notified; /* of these, by notices that were written */
+	uint64_t waiting;  /* lines that are not written yet */
+	bool notice;       /* a notice waits */
+	int error;         /* negative errno of the last write that failed, 0: none failed */
+	bool full;         /* a line did not fit */
+	bool gone;         /* the reader has closed its end: nothing is written any more */
 };
 
 /*
@@ -39,7 +39,7 @@ int writer_put(struct writer *writer, const char *line, size_t length);
 
 /*
  * Queues a line that says how many lines were lost so far. It is not counted when it is lost
- * itself. When it is written, writer_status.told is lost.
+ * itself. When it is written, writer_status.notified is lost.
  */
 int writer_notice(struct writer *writer, const char *line, size_t length, uint64_t lost);
 

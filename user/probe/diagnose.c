@@ -95,7 +95,7 @@ bool diagnose_initial_pid_namespace(void)
 	ssize_t length = readlink("/proc/self/ns/pid", target, sizeof(target) - 1);
 
 	if (length < 0)
-		return true; /* not told: namespaces are compiled out, or /proc is odd */
+		return true; /* not shown: namespaces are compiled out, or /proc is odd */
 	target[length] = '\0';
 	return !strcmp(target, "pid:[4026531836]");
 }
@@ -106,7 +106,7 @@ bool diagnose_initial_time_namespace(void)
 	ssize_t length = readlink("/proc/self/ns/time", target, sizeof(target) - 1);
 
 	if (length < 0)
-		return true; /* not told: the kernel has none */
+		return true; /* not shown: the kernel has none */
 	target[length] = '\0';
 	return !strcmp(target, "time:[4026531834]");
 }

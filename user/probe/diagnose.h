@@ -29,11 +29,11 @@ int diagnose_perf_event_paranoid(void);
 /* Whether this process may send signals to those of other users (CAP_KILL). */
 bool diagnose_can_signal(void);
 
-/* "none", "integrity", "confidentiality", or "unknown" where the kernel does not tell. */
+/* "none", "integrity", "confidentiality", or "unknown" where the kernel does not show it. */
 void diagnose_lockdown(char *mode, size_t size);
 
 /*
- * Whether this process is in the initial pid namespace. BPF tells processes by their ids there, so
+ * Whether this process is in the initial pid namespace. BPF knows processes by their ids there, so
  * in another one a pid would name a stranger. (Linux include/linux/proc_ns.h: PROC_PID_INIT_INO.)
  */
 bool diagnose_initial_pid_namespace(void);

@@ -69,7 +69,7 @@ static bool is_multi(const struct plans *plans)
 	return plans->way == UPROBE_MULTI;
 }
 
-/* Whether programs are told which file was hit, so that files share them. */
+/* Whether programs get the number of the file that was hit, so that files share them. */
 static bool has_cookies(const struct plans *plans)
 {
 	return plans->way != UPROBE_EVENT;

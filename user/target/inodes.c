@@ -41,7 +41,7 @@ static int load(struct inodes *inodes, struct err *err)
 	program = has_find_vma ? inodes->bpf->progs.inode_find : inodes->bpf->progs.inode_walk;
 	code = inode_bpf__load(inodes->bpf);
 	if (code)
-		diagnose_bpf(err, code, "loading the program that tells inodes apart");
+		diagnose_bpf(err, code, "loading the program that reads inodes");
 	else
 		inodes->program_fd = bpf_program__fd(program);
 	return code;

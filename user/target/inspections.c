@@ -148,18 +148,18 @@ static void inspect(enum file_role role, const char *data, size_t size, const ch
 		    struct inspection *inspection)
 {
 	char *reason = inspection->reason;
-	const size_t room = sizeof(inspection->reason);
+	const size_t space = sizeof(inspection->reason);
 
 	switch (role) {
 	case FILE_SETTER:
-		inspection->code = inspect_plan(data, size, &inspection->plan, reason, room);
+		inspection->code = inspect_plan(data, size, &inspection->plan, reason, space);
 		break;
 	case FILE_BINDING:
-		inspection->code = inspect_binding(data, size, &inspection->binding, reason, room);
+		inspection->code = inspect_binding(data, size, &inspection->binding, reason, space);
 		break;
 	case FILE_PYTHON:
 		inspection->code = inspect_python(data, size, str_base_name(path),
-						  &inspection->python, reason, room);
+						  &inspection->python, reason, space);
 		break;
 	case FILE_ROLE_MAX:
 		inspection->code = -EINVAL;

@@ -12,7 +12,7 @@
 #include "inspect/python.h"
 #include "target/files.h"
 
-#define INSPECTIONS_MAX 64 /* contents that are remembered; the one used longest ago makes room */
+#define INSPECTIONS_MAX 64 /* contents that are remembered; the one used longest ago is evicted */
 
 /* What was found; by role one of the union. */
 struct inspection {
@@ -48,7 +48,7 @@ int inspections_use_thread(struct inspections *inspections);
 
 /*
  * Inspects a file of the registry, behind fd. 0: *inspection is what was found. -EINPROGRESS:
- * inspections_next() will tell. -ENOMEM, -EMFILE: it cannot be done now.
+ * inspections_next() will return it. -ENOMEM, -EMFILE: it cannot be done now.
  */
 int inspections_begin(struct inspections *inspections, const struct file *file, int fd,
 		      struct inspection *inspection);

@@ -14,7 +14,7 @@ static uint64_t address_in_process(const struct inspect_python *python, uint64_t
 	return address ? address + (python->fixed ? 0 : bias) : 0;
 }
 
-static void tell(const struct file *file, uint64_t bias, struct interpreter_found *found)
+static void fill_found(const struct file *file, uint64_t bias, struct interpreter_found *found)
 {
 	const struct inspection *inspection = roles_found(file);
 	const struct inspect_python *inspect = &inspection->python;
@@ -31,7 +31,7 @@ static void tell(const struct file *file, uint64_t bias, struct interpreter_foun
 		   inspection->code ? inspection->reason : "");
 }
 
-/* The mapping of the text tells the load address. Another part of the file is passed over. */
+/* The mapping of the text gives the load address. Another part of the file is passed over. */
 static bool take(const struct file *file, const struct procfs_mapping *mapping,
 		 struct interpreter_found *found)
 {
@@ -41,7 +41,7 @@ static bool take(const struct file *file, const struct procfs_mapping *mapping,
 	if ((inspection->code && inspection->code != -ENOTSUP) ||
 	    !procfs_mapped_at(mapping, inspection->python.text_offset, &address))
 		return false;
-	tell(file, address - inspection->python.text, found);
+	fill_found(file, address - inspection->python.text, found);
 	return true;
 }
 

@@ -180,13 +180,13 @@ static struct process *find_parent(const struct processes *processes,
 	return parent;
 }
 
-/* What is told of the parent's files is enough. */
+/* What was reported of the parent's files is enough. */
 static void hold_files(const struct processes *processes, struct process *process)
 {
 	for (unsigned int i = 0; i < process->files; i++) {
 		struct file *file = files_get(processes->files, process->file[i].id);
 
-		process->file[i].told = FILE_TOLD_ATTACHED;
+		process->file[i].reported = FILE_REPORTED_ATTACHED;
 		if (file)
 			files_hold(file);
 	}

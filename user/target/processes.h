@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The registry of processes that have mapped libtorch: who they are (read from /proc while they
- * live, as a finding may be told when they are gone), which files they map and where, and their
+ * live, as a finding may be reported when they are gone), which files they map and where, and their
  * Python. A process is its pid and start time.
  *
  * A process holds the files that it maps (files.h). When it has ended, or has replaced its program,
  * it lets go of them at once; what it was called is kept for PROCESSES_LINGER_NS, for the traces
- * that are told late.
+ * that are reported late.
  */
 #ifndef GRADWATCH_TARGET_PROCESSES_H
 #define GRADWATCH_TARGET_PROCESSES_H
@@ -25,17 +25,17 @@
 #define PROCESS_LIBC_MAX    64
 
 /* What an event has said of a file. */
-enum process_file_told { FILE_TOLD_NOTHING, FILE_TOLD_SKIPPED, FILE_TOLD_ATTACHED };
+enum process_file_reported { FILE_REPORTED_NOTHING, FILE_REPORTED_SKIPPED, FILE_REPORTED_ATTACHED };
 
 /* A file that a process maps. */
 struct process_file {
 	uint32_t id;    /* in the registry of files */
 	uint64_t start; /* of its executable mapping, and the inode that /proc shows there */
 	uint64_t inode;
-	uint64_t bias; /* added to link-time addresses */
-	bool unplaced; /* FILE_SETTER: the process's memory does not have its probes */
-	uint8_t told;  /* FILE_SETTER: enum process_file_told */
-	uint8_t role;  /* enum file_role */
+	uint64_t bias;    /* added to link-time addresses */
+	bool unplaced;    /* FILE_SETTER: the process's memory does not have its probes */
+	uint8_t reported; /* FILE_SETTER: enum process_file_reported */
+	uint8_t role;     /* enum file_role */
 };
 
 struct process {
@@ -52,14 +52,14 @@ struct process {
 	unsigned int files;
 	uint64_t mapped_at; /* ns, when it mapped libtorch; 0: before it was watched */
 	uint64_t ended;     /* ns, 0: it lives */
-	bool cut;           /* it was told that not all of its files are looked at */
-	bool stackless;     /* counted: it found no room in BPF's map of interpreters */
+	bool cut;           /* it was reported that not all of its files are looked at */
+	bool stackless;     /* counted: it did not fit into BPF's map of interpreters */
 	bool unenforced;    /* counted: the same of enforced ones */
 };
 
 struct processes;
 
-/* Called for each process that has ended. missed: BPF did not tell of it, or that was lost. */
+/* Called for each process that has ended. missed: BPF did not report it, or that was lost. */
 typedef void (*processes_ended)(void *context, const struct process *process, bool missed);
 
 /* NULL: out of memory. The files stay the caller's. */
@@ -119,10 +119,10 @@ void processes_with_file(const struct processes *processes, uint32_t file_id,
 
 unsigned int processes_count(const struct processes *processes);
 
-/* How often there was no room for one. */
+/* How often one did not fit. */
 uint64_t processes_refused(const struct processes *processes);
 
-/* Whether there are processes, it may be, that there was no room for. */
+/* Whether there may be processes that did not fit. */
 bool processes_are_refused(const struct processes *processes, uint64_t now);
 
 #endif

@@ -117,7 +117,7 @@ static int read_status(pid_t pid, char *out, size_t size)
 {
 	int fd = procfs_open(pid, "status", O_RDONLY);
 	FILE *status = fd < 0 ? NULL : fdopen(fd, "r");
-	size_t length = 1, room = 0;
+	size_t length = 1, space = 0;
 	char *line = NULL;
 	int code = 0;
 
@@ -128,7 +128,7 @@ static int read_status(pid_t pid, char *out, size_t size)
 	}
 	str_format(out, size, "\n");
 	errno = 0;
-	while (getline(&line, &room, status) > 0) {
+	while (getline(&line, &space, status) > 0) {
 		if (!strncmp(line, "Groups:", 7))
 			continue;
 		if (str_format(out + length, size - length, "%s", line))
@@ -188,7 +188,7 @@ int procfs_state(pid_t tid, char *state)
 	return code;
 }
 
-/* The pid in the process's own namespace: the last of those in its status; `pid` if none is told.
+/* The pid in the process's own namespace: the last of those in its status; `pid` if there is none.
  */
 static uint32_t innermost_pid(const char *status, uint32_t pid)
 {

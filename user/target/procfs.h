@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What /proc tells of a process. A pid is only a number: callers that keep one keep its start time
+ * What /proc shows of a process. A pid is only a number: callers that keep one keep its start time
  * with it. All functions return 0 or a negative errno (-ESRCH: no such process, or it just ended).
  */
 #ifndef GRADWATCH_TARGET_PROCFS_H

@@ -113,11 +113,11 @@ static int read_maps(pid_t tid, FILE *maps, wanted_function wanted, visit_functi
 {
 	struct procfs_mapping mapping;
 	char *line = NULL;
-	size_t room = 0;
+	size_t space = 0;
 	int lines = 0, result = 0;
 
 	errno = 0;
-	while (!result && lines++ < MAX_MAPS_LINES && getline(&line, &room, maps) > 0) {
+	while (!result && lines++ < MAX_MAPS_LINES && getline(&line, &space, maps) > 0) {
 		if (!parse_maps_line(line, &mapping) || !wanted(context, mapping.path))
 			continue;
 		clean_path(tid, &mapping);
@@ -181,14 +181,14 @@ static int find_mapping(pid_t tid, uint64_t address, struct procfs_mapping *foun
 {
 	char permissions[5];
 	char *line = NULL;
-	size_t room = 0;
+	size_t space = 0;
 	int lines = 0, code;
 	FILE *maps = open_maps(tid, &code);
 
 	if (!maps)
 		return code;
 	code = -ENOENT;
-	while (code && lines++ < MAX_MAPS_LINES && getline(&line, &room, maps) > 0)
+	while (code && lines++ < MAX_MAPS_LINES && getline(&line, &space, maps) > 0)
 		if (parse_numbers(line, found, permissions) && found->start <= address &&
 		    address < found->end)
 			code = 0;

@@ -207,7 +207,7 @@ static void visit(void *context, pid_t pid)
 	try_later(arrivals, &arrival);
 }
 
-/* Goes on to look at all processes. A process that starts meanwhile tells of its mappings. */
+/* Goes on to look at all processes. A process that starts meanwhile reports its mappings. */
 static void scan_all(struct arrivals *arrivals, struct discover *discover, uint64_t end)
 {
 	struct scan scan = {arrivals, discover, end, false};

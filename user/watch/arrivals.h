@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The processes whose mappings are to be looked at: those that have told of a new mapping, those
+ * The processes whose mappings are to be looked at: those that have reported a new mapping, those
  * that could not be watched and are tried again, and, at the start or after a loss, all. To look at
  * a process can take long, so it is not done where the records of mappings are read, and only for a
  * limited time per turn of the loop.
@@ -56,7 +56,7 @@ void arrivals_all(struct arrivals *arrivals);
 
 /*
  * Looks at processes, for about budget ns. Returns whether some are left that need no waiting. A
- * process that cannot be watched now is told of once, and tried again as long as it lives.
+ * process that cannot be watched now is reported once, and tried again as long as it lives.
  */
 bool arrivals_look(struct arrivals *arrivals, struct discover *discover, uint64_t budget);
 

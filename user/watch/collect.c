@@ -24,7 +24,7 @@
 
 #define MAX_ENDINGS  256
 
-/* A session that was taken out of its map, and is told to be over when it is its turn. */
+/* A session that was taken out of its map, and whose end is reported when it is its turn. */
 struct ending {
 	struct gw_session session;
 	enum model_mode_state mode;
@@ -49,7 +49,7 @@ struct collect {
 	uint64_t counter[GW_COUNTER_MAX];
 	uint64_t counted_at;
 	unsigned long counted_until;
-	uint64_t forks_lost;               /* so many were told of */
+	uint64_t forks_lost;               /* so many were reported */
 	struct ending ending[MAX_ENDINGS]; /* a ring, ordered by position */
 	unsigned int first_ending, endings;
 	uint64_t removed;               /* sessions that sweeps have taken out of the map */
@@ -178,7 +178,7 @@ static unsigned long end_of_record(const struct collect *collect, size_t size)
 }
 
 /* Tells of the sessions whose records end before a position in the ring. */
-static void tell_endings(struct collect *collect, unsigned long position)
+static void report_endings(struct collect *collect, unsigned long position)
 {
 	while (collect->endings && ending_at(collect, 0)->after <= position) {
 		const struct ending *ending = ending_at(collect, 0);
@@ -210,7 +210,7 @@ static int on_record(void *context, void *data, size_t size)
 	bool last = end_of_record(collect, size) >= collect->until ||
 		    clock_monotonic() >= collect->deadline;
 
-	tell_endings(collect, consumed(collect));
+	report_endings(collect, consumed(collect));
 	if (!take_end(collect, data, size) && !take_process(collect, data, size))
 		tell_record(collect, data, size);
 	return last ? -ECANCELED : 0;
@@ -283,7 +283,7 @@ bool collect_records(struct collect *collect, bool all)
 	if (all || before >= collect->until)
 		collect->until = __atomic_load_n(collect->producer, __ATOMIC_ACQUIRE);
 	ring_buffer__consume(collect->ring);
-	tell_endings(collect, consumed(collect));
+	report_endings(collect, consumed(collect));
 	return consumed(collect) >= collect->until || clock_monotonic() < collect->deadline;
 }
 
@@ -311,7 +311,7 @@ static enum model_mode_state mode_state(const struct gw_session *session, uint64
 
 /*
  * A session that is over is taken out of the map first: what comes after that is another session's,
- * and what came before is told before its end. False: too many are waiting for that.
+ * and what came before is reported before its end. False: too many are waiting for that.
  */
 static bool end_session(struct collect *collect, const struct gw_session *session,
 			enum model_mode_state mode, uint64_t now)
@@ -324,7 +324,7 @@ static bool end_session(struct collect *collect, const struct gw_session *sessio
 	*ending = (struct ending){*session, mode,
 				  __atomic_load_n(collect->producer, __ATOMIC_ACQUIRE), now};
 	collect->endings++;
-	tell_endings(collect, consumed(collect));
+	report_endings(collect, consumed(collect));
 	return true;
 }
 
@@ -376,12 +376,12 @@ static enum sweep sweep_sessions(struct collect *collect, bool last)
 	}
 	if (last) {
 		collect_records(collect, true);
-		tell_endings(collect, ULONG_MAX);
+		report_endings(collect, ULONG_MAX);
 	}
 	return any ? SWEEP_DONE : SWEEP_EMPTY;
 }
 
-/* That something found no room in one of the kernel's tables is said once. */
+/* That something did not fit into one of the kernel's maps is logged once. */
 static void warn_full(struct collect *collect, const uint64_t *counter)
 {
 	static const struct {
@@ -398,7 +398,7 @@ static void warn_full(struct collect *collect, const uint64_t *counter)
 		if (!counter[tables[i].counter] || collect->warned & 1u << i)
 			continue;
 		collect->warned |= 1u << i;
-		log_warn("no room in the kernel's table of %s (at most %u); what does not fit is "
+		log_warn("the kernel's map of %s is full (at most %u); what does not fit is "
 			 "counted",
 			 tables[i].table, tables[i].limit);
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What BPF has to tell: records from the ring, sessions and counters from the maps. */
+/* What BPF reports: records from the ring, sessions and counters from the maps. */
 #ifndef GRADWATCH_WATCH_COLLECT_H
 #define GRADWATCH_WATCH_COLLECT_H
 
@@ -13,7 +13,7 @@ struct watch_actor;
 
 /*
  * All stay the caller's; actor: NULL: nobody acts. While the actor waits for what becomes of a
- * process, its sessions are not told to be over.
+ * process, the end of its sessions is not reported.
  */
 int collect_open(struct collect **collect, struct programs *programs, struct model *model,
 		 const struct watch_actor *actor, struct err *err);

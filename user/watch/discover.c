@@ -112,17 +112,18 @@ static void doubt_libc(struct event *event, const struct process *process)
 }
 
 /* Tells that a process has a library. */
-static void tell(struct discover *discover, const struct process *process, struct library *library,
-		 struct process_file *file)
+static void report(struct discover *discover, const struct process *process,
+		   struct library *library, struct process_file *file)
 {
 	struct event event = {.time = clock_monotonic()};
-	bool first = !library->told;
+	bool first = !library->reported;
 	pid_t tgid;
 
-	library->told = true;
-	file->told = library->state == LIBRARY_SKIPPED || file->unplaced ? FILE_TOLD_SKIPPED
-									 : FILE_TOLD_ATTACHED;
-	event.type = file->told == FILE_TOLD_SKIPPED ? EVENT_SKIPPED : EVENT_ATTACHED;
+	library->reported = true;
+	file->reported = library->state == LIBRARY_SKIPPED || file->unplaced
+				 ? FILE_REPORTED_SKIPPED
+				 : FILE_REPORTED_ATTACHED;
+	event.type = file->reported == FILE_REPORTED_SKIPPED ? EVENT_SKIPPED : EVENT_ATTACHED;
 	discover_describe_process(&event.process, process);
 	describe_library(&event, library);
 	if (event.type == EVENT_ATTACHED && process->libc[0])
@@ -198,7 +199,7 @@ static void note_shortage(struct visit *visit, int code)
 
 /*
  * Tells BPF of a process that has a libtorch: of its Python, and of the code in it that calls the
- * setter. What is not mapped yet is told when it is: each mapping is looked at.
+ * setter. What is not mapped yet is reported when it is: each mapping is looked at.
  */
 static void tell_interpreter(struct visit *visit, struct process *process)
 {
@@ -222,10 +223,10 @@ static void tell_interpreter(struct visit *visit, struct process *process)
 	if (!process->stackless)
 		programs_count_full(discover->programs, GW_INTERPRETERS_FULL);
 	process->stackless = true;
-	visit->code = -EAGAIN; /* there may be room later */
+	visit->code = -EAGAIN; /* there may be space later */
 }
 
-/* BPF forgets a process at its end, but not what it is told of one that has ended before. */
+/* BPF forgets a process at its end, but not what it is given for one that has ended before. */
 static void forget_if_ended(const struct discover *discover, const struct process *process)
 {
 	pid_t tgid;
@@ -268,11 +269,12 @@ static struct library *learn(struct visit *visit, const struct procfs_mapping *m
 	return NULL;
 }
 
-/* Whether there is something to tell: nothing was told yet, or it could be probed after all. */
+/* Whether there is something to report: nothing was reported yet, or it could be probed after all.
+ */
 static bool is_news(const struct library *library, const struct process_file *file)
 {
-	return file->told == FILE_TOLD_NOTHING ||
-	       (file->told == FILE_TOLD_SKIPPED && !file->unplaced &&
+	return file->reported == FILE_REPORTED_NOTHING ||
+	       (file->reported == FILE_REPORTED_SKIPPED && !file->unplaced &&
 		library->state == LIBRARY_PROBED);
 }
 
@@ -283,10 +285,10 @@ static void on_library(struct visit *visit, struct process *process, struct libr
 	struct discover *discover = visit->discover;
 
 	file->bias = library_bias(library, mapping);
-	if (file->told == FILE_TOLD_NOTHING)
+	if (file->reported == FILE_REPORTED_NOTHING)
 		file->unplaced = !library_is_placed(library, (pid_t)visit->pid, mapping);
 	if (is_news(library, file))
-		tell(discover, process, library, file);
+		report(discover, process, library, file);
 	if (discover->found && !file->unplaced && library->state == LIBRARY_PROBED &&
 	    discover->found(discover->found_context, process, library, file, &discover->mapped))
 		visit->code = -EAGAIN;
@@ -453,7 +455,7 @@ struct armed {
 	void *context;
 };
 
-/* One that has ended meanwhile is told of here: there is nothing more to look at. */
+/* One that has ended meanwhile is reported here: there is nothing more to look at. */
 static void on_waiting(void *context, struct process *process)
 {
 	struct armed *armed = context;
@@ -464,8 +466,8 @@ static void on_waiting(void *context, struct process *process)
 	}
 	for (unsigned int i = 0; i < process->files; i++)
 		if (process->file[i].id == armed->library->id &&
-		    process->file[i].told == FILE_TOLD_NOTHING)
-			tell(armed->discover, process, armed->library, &process->file[i]);
+		    process->file[i].reported == FILE_REPORTED_NOTHING)
+			report(armed->discover, process, armed->library, &process->file[i]);
 }
 
 static void on_inspected(void *context, struct process *process)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Which files are to be probed: those that the watched processes have mapped. Fills the registries
- * of files and processes (user/target/), and tells of what is found.
+ * of files and processes (user/target/), and reports what is found.
  *
  * Arming is on mapping. Probes are per inode, so a file that any process has shown us is armed for
  * all that map it later. For a file that nobody has mapped yet, a record of the new mapping
  * (mappings.h) starts inspection and probing. A build that is met for the first time takes the
  * verifier some tenths of a second, on a thread of its own; a copy of a known one about a
  * millisecond. `import torch` goes on for more than a second before any Python code can change the
- * grad mode. The time is told in the "attached" event, so that a program which is quicker is not a
+ * grad mode. The time is in the "attached" event, so that a program which is quicker is not a
  * silent miss.
  */
 #ifndef GRADWATCH_WATCH_DISCOVER_H
@@ -54,7 +54,7 @@ void discover_close(struct discover *discover);
 /*
  * Looks at one process's mappings. mapped_at: when the mapping was made, 0: before we came. 0 also
  * for a process that has ended; a negative errno when its mappings could not be read, or when a
- * file could not be probed for lack of memory, descriptors or room: it is to be tried again.
+ * file could not be probed for lack of memory, descriptors or space: it is to be tried again.
  */
 int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at);
 

@@ -105,7 +105,7 @@ void libraries_take_probes(struct libraries *libraries, struct probes_queue *que
 {
 	attacher_stop(libraries->attacher);
 	while (libraries_take(libraries))
-		; /* they have their probes, though nobody was told */
+		; /* they have their probes, though nothing was reported */
 	files_each(libraries->files, FILE_SETTER, take_probes, queue);
 }
 

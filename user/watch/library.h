@@ -28,7 +28,7 @@ struct library {
 	const char *path; /* the file's */
 	enum library_state state;
 	uint32_t pid;        /* the process that has shown it */
-	bool told;           /* an event has told of it */
+	bool reported;       /* there was an event for it */
 	bool again;          /* SKIPPED: for lack of memory or descriptors, so it is tried again */
 	uint64_t tried;      /* ns, when it was last tried */
 	char version[64];    /* of PyTorch, "" when unknown */
@@ -57,7 +57,7 @@ void libraries_take_probes(struct libraries *libraries, struct probes_queue *que
 
 /*
  * The library of a file's entry. Where the entry is new, its inspection and probing begin; fd: the
- * file. It is ARMING until libraries_take() has told of it, or at once what it will be. NULL: out
+ * file. It is ARMING until libraries_take() has returned it, or at once what it will be. NULL: out
  * of memory.
  */
 struct library *libraries_arm(struct libraries *libraries, struct file *file, int fd, pid_t pid);
@@ -84,7 +84,7 @@ bool libraries_are_arming(struct libraries *libraries, uint64_t time);
 bool library_is_placed(const struct library *library, pid_t pid,
 		       const struct procfs_mapping *mapping);
 
-/* Whether a code says nothing about a file: memory, descriptors or room were short. */
+/* Whether a code says nothing about a file: memory, descriptors or space in a map were short. */
 bool library_is_short(int code);
 
 /*

@@ -29,7 +29,7 @@ struct watch {
 	bool resting;     /* nothing is traced: it wakes up once a second */
 	uint64_t opened;  /* ns, when the sources were */
 	uint64_t looked;  /* ns, when what was mapped before that had been looked at; 0: not yet */
-	bool armed;       /* what was mapped before that is probed: START was told */
+	bool armed;       /* what was mapped before that is probed: START was reported */
 	struct err error; /* why the loop was ended, code 0: it was to end */
 };
 

@@ -225,7 +225,7 @@ void selftest_newer(char *text, size_t size)
 	static const struct {
 		const char *name;
 		int helper;       /* which the programs of probes could call */
-		const char *type; /* or a type of the kernel that tells of it */
+		const char *type; /* or a type of the kernel that shows it */
 		int kind;
 	} parts[] = {
 		{"bpf_loop", BPF_FUNC_loop, NULL, 0},

@@ -36,14 +36,14 @@ enum order {
 };
 
 #define TICK_NS                                                                                    \
-	250000000ull /* how late a trace's begin or end is told, at most about twice this          \
+	250000000ull /* how late a trace's begin or end is reported, at most about twice this      \
 		      */
 #define REST_NS                                                                                    \
 	1000000000ull /* between ticks while there is no trace: what has ended is forgotten */
 #define ANSWER_NS 20000000ull /* for answers to stopped processes, per turn */
 #define ARMED_NS  10000000ull /* for what became of files, per turn */
 #define LOOK_NS   30000000ull /* to look at processes, per turn */
-#define FULL_NS   10000000ull /* until it is seen again whether an output has room */
+#define FULL_NS   10000000ull /* until it is checked again whether an output takes lines */
 
 void watch_arrive(struct watch *watch, uint32_t pid, uint64_t time)
 {
@@ -319,8 +319,8 @@ static bool targets_gone(const struct watch *watch)
 }
 
 /*
- * A file that nobody maps is forgotten; not while there are processes that the registry has no room
- * for, as one of them may map it.
+ * A file that nobody maps is forgotten; not while there are processes that did not fit into the
+ * registry, as one of them may map it.
  */
 static void forget_the_ended(struct watch *watch)
 {
@@ -337,7 +337,7 @@ static bool serve_tick(void *context)
 	struct watch *watch = context;
 	uint64_t now = clock_monotonic();
 
-	if (watch->acting) /* a process that was ended is told of before its traces are */
+	if (watch->acting) /* a process's end is reported before that of its traces */
 		watch->config->actor->tick(watch->config->actor->context, now);
 	forget_the_ended(watch);
 	loop_wake_at(watch->ticking, now + (watch->resting ? REST_NS : TICK_NS));

@@ -139,9 +139,10 @@ static void allow_descriptors(void)
 	uint64_t allowed = inherited_allow_descriptors();
 
 	if (allowed < FEW_DESCRIPTORS)
-		log_warn("at most %" PRIu64 " descriptors are allowed: some libtorch files may not "
-			 "be probed, and are told as skipped; raise the hard limit (ulimit -Hn)",
-			 allowed);
+		log_warn(
+			"at most %" PRIu64 " descriptors are allowed: some libtorch files may not "
+			"be probed, and are reported as skipped; raise the hard limit (ulimit -Hn)",
+			allowed);
 }
 
 static int start(struct watch *watch, struct err *err)
@@ -195,7 +196,7 @@ static int run(struct watch *watch, struct err *err)
 	return code;
 }
 
-/* In this order: the outcomes are told before the end is. */
+/* In this order: the outcomes are reported before the end is. */
 static void stop_actor(struct watch *watch)
 {
 	if (watch->acting)

@@ -43,7 +43,7 @@ struct watch_result {
 	unsigned int probed; /* times a probed libtorch was met in a process; 0: nothing watched */
 	uint64_t missed;     /* see struct discover */
 	uint64_t gaps;       /* records of new mappings that were lost */
-	uint64_t refused;    /* how often the registry had no room for a process */
+	uint64_t refused;    /* how often a process did not fit into the registry */
 	uint64_t files_refused; /* and for a file */
 	int command_status;     /* exit status of the command as a shell gives it */
 };
