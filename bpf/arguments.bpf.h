@@ -60,7 +60,7 @@ static __always_inline __u64 dict_only_value(__u64 dict, __u32 version)
 	return value ? user_word(value) : 0;
 }
 
-/* The object that the binding is called with, 0: it cannot be told. */
+/* The object that the binding is called with, 0: it is not known. */
 static __always_inline __u64 binding_argument(struct pt_regs *ctx, bool method_o, __u32 version)
 {
 	__u64 args = PT_REGS_PARM2(ctx);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a uprobe's program is told of the place it was hit at. Programs are loaded once per plan and
+ * What a uprobe's program knows of the place it was hit at. Programs are loaded once per plan and
  * placed in every file that has it; the cookie (5.15 and later) holds the file's number and, for a
  * program that serves several sites, the site. Older kernels have no cookies: there the programs
  * are loaded for one file, whose number is a constant.

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Records to user space. A record that finds no room is counted, and the next one that does tells.
+/*
+ * Records to user space. A record that does not fit is counted; the next one that fits carries the
+ * total.
  */
 #ifndef GRADWATCH_EMIT_BPF_H
 #define GRADWATCH_EMIT_BPF_H
@@ -58,7 +60,7 @@ static __always_inline void fill_record(struct gw_event_record *record, const st
 	bpf_get_current_comm(record->comm, sizeof(record->comm));
 }
 
-/* Sends the record of a walk with its frames; returns whether there was room. */
+/* Sends the record of a walk with its frames; returns whether it fitted. */
 static __always_inline bool send_walk(struct gw_walk *walk, const struct change *change, __u64 time,
 				      __u64 lost)
 {
@@ -74,7 +76,7 @@ static __always_inline bool send_walk(struct gw_walk *walk, const struct change 
 	return !bpf_ringbuf_output(&ring, &walk->record, size, 0);
 }
 
-/* The same without a stack, when there is no room to walk one. */
+/* The same without a stack, when there is no buffer to walk one in. */
 static __always_inline bool send_bare(const struct change *change, __u64 time, __u64 lost)
 {
 	struct gw_event_record *record = bpf_ringbuf_reserve(&ring, sizeof(*record), 0);
@@ -90,7 +92,7 @@ static __always_inline bool send_bare(const struct change *change, __u64 time, _
 	return true;
 }
 
-/* Sends a record with the Python stack; one that finds no room is counted as lost. */
+/* Sends a record with the Python stack; one that does not fit is counted as lost. */
 static __noinline bool emit(const struct change *change)
 {
 	__u32 zero = 0;

@@ -17,6 +17,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "maps.bpf.h"
+#include "nest.bpf.h"
 #include "session.bpf.h"
 
 #define SIGNAL_STOP 19 /* SIGSTOP, x86 and arm64 */
@@ -67,34 +68,52 @@ static __always_inline struct gw_enforced *enforce_process(void)
  */
 static __always_inline bool enforce_was_let_go(const struct gw_thread *thread)
 {
-	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	__u32 tid = thread->tid;
+	struct gw_nest *nest;
 	__u64 *answered;
 
-	if (!thread->asked || policy.dry_run)
-		return thread->asked != 0;
+	if (!(thread->noted & THREAD_ASKED) || policy.dry_run)
+		return thread->noted & THREAD_ASKED;
 	answered = bpf_map_lookup_elem(&let_go, &tid);
-	return answered && *answered == thread->asked;
+	nest = bpf_map_lookup_elem(&nests, &tid);
+	return answered && nest && *answered == nest->asked;
 }
 
-/* The thread puts a question at the entry of the binding; 0: it puts none, and is past the last. */
-static __always_inline void enforce_note_question(__u64 asked)
+/* The thread puts a question at the entry of the binding. */
+static __always_inline void enforce_note_asked(struct gw_thread *thread, __u64 asked)
 {
-	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+	__u32 tid = thread->tid;
+	struct gw_nest *nest = bpf_map_lookup_elem(&nests, &tid);
 
+	if (!nest) /* it has a trace, so there is one */
+		return;
+	nest->asked = asked;
+	thread->noted |= THREAD_ASKED;
 	bpf_map_update_elem(&asking, &tid, &asked, BPF_ANY);
+}
+
+/* The thread is at the entry of the binding: if it has put a question there, it is past it. */
+static __always_inline void enforce_note_past(const struct gw_thread *thread)
+{
+	__u32 tid = thread->tid;
+	__u64 none = 0;
+
+	if (thread->noted & THREAD_ASKED)
+		bpf_map_update_elem(&asking, &tid, &none, BPF_ANY);
 }
 
 /* The thread is at a probe again: if it was sent a signal, that has not stopped the change. */
 static __always_inline void enforce_note_life(struct gw_thread *thread)
 {
 	__u32 tid = thread->tid;
-	__u64 acted;
+	struct gw_nest *nest;
 
-	if (!policy.action || !thread->acted)
+	if (!policy.action || !(thread->noted & THREAD_ACTED))
 		return;
-	acted = thread->acted;
-	thread->acted = 0;
-	bpf_map_update_elem(&ran_on, &tid, &acted, BPF_ANY);
+	thread->noted &= ~THREAD_ACTED;
+	nest = bpf_map_lookup_elem(&nests, &tid);
+	if (nest)
+		bpf_map_update_elem(&ran_on, &tid, &nest->acted, BPF_ANY);
 }
 
 /* Whether a call of this process can be made to raise by writing its registers. */
@@ -122,7 +141,7 @@ static __noinline __u32 enforce_setter(struct gw_thread *thread, const struct gw
 	if (action == GW_ACTION_RAISE) {
 		bool came_by_binding = enforce_was_let_go(thread);
 
-		thread->asked = 0;
+		thread->noted &= ~THREAD_ASKED;
 		if (decision == GW_DECISION_LET_BE)
 			return GW_ASK_NONE;
 		if (came_by_binding)
@@ -157,14 +176,26 @@ static __always_inline void enforce_stop(void)
 	bpf_send_signal_thread(SIGNAL_STOP);
 }
 
-/* Does what the record has told; told: there was room for it. asked: as in the record. */
-static __always_inline void enforce_do(struct gw_thread *thread, __u32 ask, __u64 asked, bool told)
+/* What is done about a change is only known to have been in time when the thread lives on. */
+static __always_inline void enforce_note_acted(struct gw_thread *thread, __u64 asked)
+{
+	__u32 tid = thread->tid;
+	struct gw_nest *nest = bpf_map_lookup_elem(&nests, &tid);
+
+	if (!nest)
+		return;
+	nest->acted = asked;
+	thread->noted |= THREAD_ACTED;
+}
+
+/* Does what the record says; sent: the record fitted. asked: as in the record. */
+static __always_inline void enforce_do(struct gw_thread *thread, __u32 ask, __u64 asked, bool sent)
 {
 	if (thread && ask && !policy.dry_run)
-		thread->acted = asked;
+		enforce_note_acted(thread, asked);
 	if (ask == GW_ASK_SIGNALLED)
 		bpf_send_signal_thread(policy.signal);
-	else if (ask == GW_ASK_STOPPED && told)
+	else if (ask == GW_ASK_STOPPED && sent)
 		enforce_stop();
 	else if (ask == GW_ASK_STOPPED || ask == GW_ASK_RAISED)
 		count(GW_ASKS_LOST);

@@ -6,8 +6,8 @@
  * glibc 2.31 - 2.43, nptl/descr.h and sysdeps/{x86_64,aarch64}/nptl/tls.h. On x86-64 the thread
  * pointer is that of struct pthread, which begins with the thread control block; the DTV is the
  * word at 8. On AArch64 it points behind struct pthread, whose size differs from version to
- * version, and at the DTV's address. The kernel is told the address of the `tid` in struct pthread,
- * as it clears it at the thread's end (set_tid_address, CLONE_CHILD_CLEARTID).
+ * version, and at the DTV's address. The kernel is given the address of the `tid` in struct
+ * pthread, as it clears it at the thread's end (set_tid_address, CLONE_CHILD_CLEARTID).
  */
 #ifndef GRADWATCH_MACHINE_BPF_H
 #define GRADWATCH_MACHINE_BPF_H
@@ -38,6 +38,41 @@ static __always_inline __u64 thread_pointer(void)
 static __always_inline __u64 thread_self(void)
 {
 	return thread_pointer();
+}
+
+/*
+ * A register by the number that it is encoded as. The number is a constant to the verifier, which
+ * wants each field of the context read by an instruction of its own.
+ */
+#define READ_REGISTER(number, field)                                                               \
+	case number:                                                                               \
+		asm volatile("%0 = *(u64 *)(%1 + %2)"                                              \
+			     : "=r"(value)                                                         \
+			     : "r"(ctx), "i"(offsetof(struct pt_regs, field)));                    \
+		break
+
+static __always_inline __u64 register_value(struct pt_regs *ctx, __u32 number)
+{
+	__u64 value = 0;
+
+	switch (number) {
+		READ_REGISTER(0, ax);
+		READ_REGISTER(1, cx);
+		READ_REGISTER(2, dx);
+		READ_REGISTER(3, bx);
+		READ_REGISTER(5, bp);
+		READ_REGISTER(6, si);
+		READ_REGISTER(7, di);
+		READ_REGISTER(8, r8);
+		READ_REGISTER(9, r9);
+		READ_REGISTER(10, r10);
+		READ_REGISTER(11, r11);
+		READ_REGISTER(12, r12);
+		READ_REGISTER(13, r13);
+		READ_REGISTER(14, r14);
+		READ_REGISTER(15, r15);
+	}
+	return value;
 }
 
 /* At the entry of a function, or `frame` bytes of its frame later: the address it returns to. */
@@ -82,6 +117,13 @@ static __always_inline __u64 thread_self(void)
 	struct task_struct *task = (void *)bpf_get_current_task();
 
 	return (__u64)BPF_CORE_READ(task, clear_child_tid) - PTHREAD_TID;
+}
+
+/* user/inspect looks for no other register there. */
+static __always_inline __u64 register_value(struct pt_regs *ctx, __u32 number)
+{
+	(void)number;
+	return PT_REGS_PARM1(ctx);
 }
 
 /* In the link register, with a signature in the bits that no address needs (pointer

@@ -28,26 +28,36 @@ struct gw_open_trace {
  * and good until exec, where the entry is removed: that halves the cost of a hit.
  */
 struct gw_thread {
+	union {
+		__u64 owner; /* `tid`, and above it who claims the slot: see threads.bpf.h */
+		__u32 tid;   /* whose entry it is, 0: nobody's */
+	};
 	__u64 block;
 	__u64 base;         /* load address of the file that `block` belongs to */
-	__u64 modes;        /* tracked, for builds whose state cannot be read: see tls.bpf.h */
 	__u64 next_record;  /* see throttle.bpf.h */
 	__u64 pre_dispatch; /* session of the pre-dispatch trace in progress, 0: none */
+	__u64 proxy_type;   /* see python_is_proxy_mode(), 0: not met yet */
+	__u32 modes;        /* tracked, for builds whose state cannot be read: see tls.bpf.h */
 	__u32 file_id;
 	__u8 grad_known;    /* tracked */
 	__u8 grad;          /* tracked */
-	__u8 depth;         /* entries of trace[] in use */
+	__u8 depth;         /* entries of gw_nest.trace in use */
 	__u8 expected;      /* GW_STATE_ bits as last known in a trace: see trace.bpf.h */
 	__u8 at_operator;   /* the same, at the operator before */
 	__u8 tell_operator; /* the next operator's stack is wanted: it names the changed scope */
 	__u8 around;        /* GW_STATE_ bits around an export, and AROUND_KNOWN: see trace.bpf.h */
-	__u8 pad;
-	__u32 tid; /* whose entry it is, 0: nobody's */
+	__u8 noted;         /* THREAD_ bits: what gw_nest has of it */
+};
+_Static_assert(sizeof(struct gw_thread) == 64, "a line of the cache, and GW_MAX_THREADS of them");
+
+#define THREAD_ASKED 1
+#define THREAD_ACTED 2
+
+/* What is kept of a thread that is in a trace, or has been in one: few of the others are. */
+struct gw_nest {
 	struct gw_open_trace trace[GW_MAX_NESTING];
-	/* At the end, so that what each hit looks at is in one line of the cache. */
-	__u64 proxy_type; /* see python_is_proxy_mode(), 0: not met yet */
-	__u64 asked;      /* the question that this call of the binding has put, 0: none */
-	__u64 acted;      /* the violation that the process was sent a signal for, 0: none */
+	__u64 asked; /* THREAD_ASKED: the question that this call of the binding has put */
+	__u64 acted; /* THREAD_ACTED: the violation that the process was sent a signal for */
 };
 
 struct {
@@ -72,13 +82,13 @@ struct {
 	__type(value, struct gw_thread);
 } threads SEC(".maps");
 
-/* The slots of it that are taken, and by which thread. */
+/* By thread id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, GW_MAX_THREADS);
+	__uint(max_entries, GW_MAX_NESTS);
 	__type(key, __u32);
-	__type(value, __u32);
-} thread_owners SEC(".maps");
+	__type(value, struct gw_nest);
+} nests SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -102,7 +112,7 @@ struct {
 struct gw_shared {
 	__u64 last_session;
 	__u64 lost;
-	__u32 codes; /* code objects that were told, modulo 2^32 */
+	__u32 codes; /* code objects that were sent, modulo 2^32 */
 	__u32 pad;
 	__u64 next_record; /* of all threads that have no entry: see throttle.bpf.h */
 };
@@ -145,7 +155,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, GW_MAX_SESSIONS);
+	__uint(max_entries, GW_MAX_DECISIONS);
 	__type(key, __u64);
 	__type(value, __u8);
 } decisions SEC(".maps");
@@ -189,7 +199,7 @@ struct {
 	__type(value, struct gw_answer);
 } answers SEC(".maps");
 
-/* A code object that was told: the same address may be another one later. */
+/* A code object that was sent: the same address may be another one later. */
 struct code_key {
 	__u64 address;
 	__u32 pid;
@@ -200,7 +210,7 @@ struct code_known {
 	__u64 id;
 	__u64 file, name, lines;
 	__u32 first_line;
-	__u32 told; /* gw_shared.codes when it was told */
+	__u32 sent; /* gw_shared.codes when it was sent */
 };
 
 /* A walk over a thread's Python stack: see stack.bpf.h. */
@@ -276,17 +286,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } no_programs SEC(".maps");
-
-/*
- * An open trace of a thread by number. The mask is what the verifier sees the bound by; without
- * the barrier clang drops it wherever it has seen a comparison of its own.
- */
-static __always_inline struct gw_open_trace *trace_at(struct gw_thread *thread, __u32 index)
-{
-	asm volatile("" : "+r"(index));
-	return &thread->trace[index & (GW_MAX_NESTING - 1)];
-}
-_Static_assert((GW_MAX_NESTING & (GW_MAX_NESTING - 1)) == 0, "a mask");
 
 /* This CPU's counters; a NULL can only be the verifier's. */
 static __always_inline struct gw_counters *counters_get(void)

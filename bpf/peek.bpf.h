@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a push or a pop of a dispatch mode means, told by the two innermost Python frames.
+ * What a push or a pop of a dispatch mode means, by the two innermost Python frames.
  *
  * torch/utils/_python_dispatch.py (1.13 - 2.14): TorchDispatchMode.__enter__ calls _push_mode,
  * __exit__ calls _pop_mode. Whoever puts a mode aside for a while calls the same two from
@@ -103,7 +103,7 @@ static __always_inline void peek_tail(const struct gw_python *python, __u64 stri
 	tail[1] = user_word(string + python->string_ascii + *length - 8);
 }
 
-/* Whether a qualified name is that of a method, told by its last eight bytes and one before. */
+/* Whether a qualified name is that of a method, by its last eight bytes and one before. */
 static __always_inline bool is_enter(__u64 length, const __u64 tail[2])
 {
 	return tail[1] == CHARS('_', 'e', 'n', 't', 'e', 'r', '_', '_') && tail[0] >> 56 == '_' &&
@@ -143,7 +143,7 @@ static __always_inline bool is_grad_mode_file(const __u64 tail[2])
 }
 
 /*
- * Who changes the grad mode, as the innermost Python frames tell: the outermost in
+ * Who changes the grad mode, as the innermost Python frames show: the outermost in
  * torch/autograd/grad_mode.py, as no_grad.__enter__ calls set_grad_enabled.__init__; else the
  * innermost; both past what handles torch functions (user/model/frames.c looks at the whole stack).
  */

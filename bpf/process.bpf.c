@@ -15,77 +15,86 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* Loaded only where there is a command. User space writes the pids, and reads the rest. */
+/* Every process is watched; none is in the map of watched ones then. */
+const volatile bool watch_all = false;
+
+/* Read by user space, which writes the pids; filled by on_signal(). */
 struct gw_signals signals;
 
-/*
- * Sends the end of a session. One that does not fit is no loss: user space sweeps the map as well,
- * only later.
- */
-static __always_inline void tell_end(__u64 session)
+/* Fills in a record's header; false: the numbers are not there, so there is nothing to send. */
+static __always_inline bool begin_record(struct gw_record_header *header, enum gw_record_type type,
+					 __u32 size)
 {
 	__u32 zero = 0;
 	struct gw_shared *numbers = bpf_map_lookup_elem(&shared, &zero);
-	struct gw_end_record record = {
-		.header = {.type = GW_RECORD_END,
-			   .version = GW_ABI_VERSION,
-			   .size = sizeof(record)},
-		.session = session,
-	};
-
-	if (!session || !numbers)
-		return;
-	record.header.time = bpf_ktime_get_ns();
-	record.header.lost = numbers->lost;
-	bpf_ringbuf_output(&ring, &record, sizeof(record), 0);
-}
-
-/* One that does not fit is no loss: user space looks at all processes from time to time. */
-static __always_inline void tell_process(struct task_struct *task, __u32 pid, __u32 reason)
-{
-	__u32 zero = 0;
-	struct gw_shared *numbers = bpf_map_lookup_elem(&shared, &zero);
-	struct gw_process_record record = {
-		.header = {.type = GW_RECORD_PROCESS,
-			   .version = GW_ABI_VERSION,
-			   .size = sizeof(record)},
-		.pid = pid,
-		.reason = reason,
-	};
 
 	if (!numbers)
+		return false;
+	header->type = type;
+	header->version = GW_ABI_VERSION;
+	header->size = size;
+	header->time = bpf_ktime_get_ns();
+	header->lost = numbers->lost;
+	return true;
+}
+
+/*
+ * Ends a session and sends that. A record that does not fit: user space's next sweep finds it.
+ * Global, as forget_thread().
+ */
+__noinline int end_session(__u64 session, __u32 reason)
+{
+	struct gw_end_record record = {.session = session};
+
+	session_end(session, reason);
+	if (session && begin_record(&record.header, GW_RECORD_END, sizeof(record)))
+		bpf_ringbuf_output(&ring, &record, sizeof(record), 0);
+	return 0;
+}
+
+/* Sends the end of a process's memory. One that does not fit is found by processes_tick(). */
+static __always_inline void send_process(struct task_struct *task, __u32 pid, __u32 reason)
+{
+	struct gw_process_record record = {.pid = pid, .reason = reason};
+
+	if (!begin_record(&record.header, GW_RECORD_PROCESS, sizeof(record)))
 		return;
-	record.header.time = bpf_ktime_get_ns();
-	record.header.lost = numbers->lost;
 	record.start_time = BPF_CORE_READ(task, group_leader, start_boottime);
 	bpf_ringbuf_output(&ring, &record, sizeof(record), 0);
 }
 
-static __always_inline void forget_thread(__u32 tid, enum gw_end_reason reason)
+/*
+ * Ends the sessions of a thread that is going away, and sends that. Global: the verifier checks it
+ * once, not at each call. reason: enum gw_end_reason.
+ */
+__noinline int forget_thread(__u32 tid, __u32 reason)
 {
 	struct gw_thread *thread = thread_find(tid);
+	struct gw_nest *nest;
 
 	if (!thread)
-		return;
-	session_end_all(thread, reason);
-	tell_end(thread->pre_dispatch);
+		return 0;
+	nest = nest_get(thread);
+	end_session(thread->pre_dispatch, reason);
 	for (int i = 0; i < GW_MAX_NESTING; i++)
-		if (i < thread->depth)
-			tell_end(thread->trace[i].session);
-	thread_drop(tid);
+		if (nest && i < thread->depth)
+			end_session(nest->trace[i].session, reason);
+	return thread_drop(tid);
 }
 
 /* A forked child has its parent's memory, so its Python is where the parent's is. */
-static __always_inline void inherit_interpreter(__u32 pid, __u32 child_pid)
+static __always_inline enum gw_inherited inherit_interpreter(__u32 pid, __u32 child_pid)
 {
 	struct gw_interpreter *interpreter = bpf_map_lookup_elem(&interpreters, &pid);
 	struct gw_interpreter copy;
 
 	if (!interpreter)
-		return;
+		return GW_INHERITED_NONE;
 	copy = *interpreter;
-	if (bpf_map_update_elem(&interpreters, &child_pid, &copy, BPF_ANY))
-		count(GW_INTERPRETERS_FULL);
+	if (!bpf_map_update_elem(&interpreters, &child_pid, &copy, BPF_ANY))
+		return GW_INHERITED_ENTRY;
+	count(GW_INTERPRETERS_FULL);
+	return GW_INHERITED_FULL;
 }
 
 /* It has its parent's libraries as well. */
@@ -101,17 +110,56 @@ static __always_inline void inherit_enforced(__u32 pid, __u32 child_pid)
 		count(GW_ENFORCED_FULL);
 }
 
-/* What is known of a process ends with its address space; user space is told of a known one. */
+/* Returns whether the child is watched. */
+static __always_inline bool inherit_watching(__u32 pid, __u32 child_pid)
+{
+	struct gw_process *process;
+	struct gw_process copy;
+
+	if (watch_all)
+		return true;
+	process = bpf_map_lookup_elem(&processes, &pid);
+	if (!process || !process->follow)
+		return false;
+	copy = *process;
+	if (!bpf_map_update_elem(&processes, &child_pid, &copy, BPF_ANY))
+		return true;
+	count(GW_PROCESSES_FULL);
+	return false;
+}
+
+/* Sends a fork. One that does not fit is counted: user space looks at all processes then. */
+static __always_inline void send_fork(struct task_struct *child, __u32 parent,
+				      enum gw_inherited interpreter)
+{
+	struct pid *pid = BPF_CORE_READ(child, thread_pid);
+	unsigned int level = BPF_CORE_READ(pid, level);
+	struct gw_fork_record record = {.parent = parent, .interpreter = interpreter};
+
+	if (!begin_record(&record.header, GW_RECORD_FORK, sizeof(record)))
+		return;
+	record.start_time = BPF_CORE_READ(child, start_boottime);
+	record.pid = BPF_CORE_READ(child, tgid);
+	record.ns_pid = BPF_CORE_READ(pid, numbers[level].nr);
+	if (bpf_ringbuf_output(&ring, &record, sizeof(record), 0))
+		count(GW_FORKS_LOST);
+}
+
+/* What is known of a process ends with its address space; the end of a known one is sent to user
+ * space. */
 static __always_inline void forget_memory(struct task_struct *task, __u32 reason)
 {
 	__u32 pid = BPF_CORE_READ(task, tgid);
 
 	bpf_map_delete_elem(&enforced, &pid);
 	if (!bpf_map_delete_elem(&interpreters, &pid))
-		tell_process(task, pid, reason);
+		send_process(task, pid, reason);
 }
 
-/* sched_process_fork(parent, child): children of followed processes are watched from birth. */
+/*
+ * sched_process_fork(parent, child): children of followed processes are watched from birth. Runs
+ * before the child does, so the records are in the order of the generations.
+ */
 SEC("raw_tp/sched_process_fork")
 int on_fork(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -119,19 +167,11 @@ int on_fork(struct bpf_raw_tracepoint_args *ctx)
 	struct task_struct *child = (void *)ctx->args[1];
 	__u32 pid = BPF_CORE_READ(parent, tgid);
 	__u32 child_pid = BPF_CORE_READ(child, tgid);
-	struct gw_process *process;
-	struct gw_process copy;
 
-	if (child_pid == pid) /* a thread */
+	if (child_pid == pid || !inherit_watching(pid, child_pid)) /* a thread, or a stranger */
 		return 0;
-	inherit_interpreter(pid, child_pid);
-	inherit_enforced(pid, child_pid); /* with --all nobody is in `processes` */
-	process = bpf_map_lookup_elem(&processes, &pid);
-	if (!process || !process->follow)
-		return 0;
-	copy = *process;
-	if (bpf_map_update_elem(&processes, &child_pid, &copy, BPF_ANY))
-		count(GW_PROCESSES_FULL);
+	inherit_enforced(pid, child_pid);
+	send_fork(child, pid, inherit_interpreter(pid, child_pid));
 	return 0;
 }
 

@@ -4,7 +4,7 @@
  *
  * A session is one entry of a mode: from `__enter__` to `__exit__`. In between the mode is popped
  * and pushed back around every traced operator, put aside by Python code, and entered again to
- * decompose an operator, so what a push or a pop means is told by the Python frames that it comes
+ * decompose an operator, so what a push or a pop is known by the Python frames that it comes
  * from (peek.bpf.h). Nested traces are a small stack per thread. Sessions live in a map that user
  * space sweeps, so that pushes and pops send nothing.
  *
@@ -24,6 +24,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "maps.bpf.h"
+#include "nest.bpf.h"
 #include "peek.bpf.h"
 #include "python.bpf.h"
 
@@ -59,17 +60,6 @@ static __always_inline void session_end(__u64 id, enum gw_end_reason reason)
 	session->end_reason = reason;
 }
 
-/* Ends every open trace of a thread that is going away. */
-static __always_inline void session_end_all(const struct gw_thread *thread,
-					    enum gw_end_reason reason)
-{
-	if (thread->pre_dispatch)
-		session_end(thread->pre_dispatch, reason);
-	for (int i = 0; i < GW_MAX_NESTING; i++)
-		if (i < thread->depth)
-			session_end(thread->trace[i].session, reason);
-}
-
 /* What a session begins with. */
 struct session_start {
 	struct mode_ref ref;
@@ -84,7 +74,7 @@ struct session_start {
  * Puts a session into the map under the next free number; false when the map is full.
  *
  * An atomic add that returns the sum is refused before 5.12 ("BPF_STX uses reserved fields"). So
- * the sum is read after it, and the map tells apart two threads that read the same one.
+ * the sum is read after it, and the map distinguishes two threads that read the same one.
  */
 static __always_inline bool session_insert(struct gw_session *session, struct gw_shared *numbers)
 {
@@ -131,22 +121,24 @@ static __noinline __u64 session_new(const struct session_start *start)
 }
 
 /* Which of the thread's open traces uses this mode object, -1: none. */
-static __always_inline int session_find(const struct gw_thread *thread, __u64 mode)
+static __always_inline int session_find(const struct gw_thread *thread, const struct gw_nest *nest,
+					__u64 mode)
 {
 	int found = -1;
 
 	for (int i = 0; i < GW_MAX_NESTING; i++)
-		if (i < thread->depth && thread->trace[i].mode == mode)
+		if (nest && i < thread->depth && nest->trace[i].mode == mode)
 			found = i;
 	return found;
 }
 
 /* Drops traces above `depth`; the one that goes on below them has taken their place. */
-static __always_inline void session_unwind(struct gw_thread *thread, __u8 depth)
+static __always_inline void session_unwind(struct gw_thread *thread, const struct gw_nest *nest,
+					   __u8 depth)
 {
 	for (int i = 0; i < GW_MAX_NESTING; i++)
 		if (i >= depth && i < thread->depth)
-			session_end(thread->trace[i].session, GW_END_REPLACED);
+			session_end(nest->trace[i].session, GW_END_REPLACED);
 	thread->depth = depth;
 }
 
@@ -155,7 +147,7 @@ static __always_inline void session_unwind(struct gw_thread *thread, __u8 depth)
  * Unrolled: clang enters the loop in its middle, and the verifier takes that for a loop without end
  * (5.10, 6.1: "back-edge").
  */
-static __always_inline void session_drop_dead(struct gw_thread *thread)
+static __always_inline void session_drop_dead(struct gw_thread *thread, const struct gw_nest *nest)
 {
 #pragma unroll
 	for (int i = GW_MAX_NESTING - 1; i >= 0; i--) {
@@ -164,7 +156,7 @@ static __always_inline void session_drop_dead(struct gw_thread *thread)
 
 		if (i + 1 != thread->depth)
 			continue;
-		id = thread->trace[i].session;
+		id = nest->trace[i].session;
 		session = bpf_map_lookup_elem(&sessions, &id);
 		if (session && !session->end_reason &&
 		    python_is_alive(session->mode, session->mode_type))
@@ -174,28 +166,31 @@ static __always_inline void session_drop_dead(struct gw_thread *thread)
 	}
 }
 
-/* The outermost trace makes room: the deepest ones are those that are being worked on. */
-static __always_inline void session_make_room(struct gw_thread *thread)
+/* The outermost trace is evicted: the deepest ones are those that are being worked on. */
+static __always_inline void session_make_room(struct gw_thread *thread, struct gw_nest *nest)
 {
 	if (thread->depth < GW_MAX_NESTING)
 		return;
 	count(GW_NESTING_FULL);
-	session_end(thread->trace[0].session, GW_END_REPLACED);
+	session_end(nest->trace[0].session, GW_END_REPLACED);
 	for (int i = 1; i < GW_MAX_NESTING; i++)
-		thread->trace[i - 1] = thread->trace[i];
+		nest->trace[i - 1] = nest->trace[i];
 	thread->depth = GW_MAX_NESTING - 1;
 }
 
-/* Opens a trace on the thread and returns its session id. */
+/* Opens a trace on the thread and returns its session id; 0: it does not fit. */
 static __always_inline __u64 session_open(struct gw_thread *thread, struct session_start *start)
 {
+	struct gw_nest *nest = nest_get_or_make(thread);
 	struct gw_open_trace *trace;
 
-	session_drop_dead(thread);
-	session_make_room(thread);
-	start->depth = thread->depth;
 	thread->expected = thread->at_operator = start->state;
-	trace = trace_at(thread, thread->depth);
+	if (!nest)
+		return 0;
+	session_drop_dead(thread, nest);
+	session_make_room(thread, nest);
+	start->depth = thread->depth;
+	trace = nest_trace(nest, thread->depth);
 	trace->session = session_new(start);
 	trace->mode = start->ref.mode;
 	trace->holder = start->ref.holder;
@@ -205,61 +200,61 @@ static __always_inline __u64 session_open(struct gw_thread *thread, struct sessi
 	return trace->session;
 }
 
-/* The open session of a mode on a thread, with its index; NULL: none, or it is over. */
-static __always_inline struct gw_session *session_get(struct gw_thread *thread, __u64 mode,
-						      int *index)
+/* The session of an open trace by number, -1: none; NULL: it is over, or was never known. */
+static __always_inline struct gw_session *session_at(struct gw_nest *nest, int index)
 {
 	struct gw_session *session;
 	__u64 id;
 
-	*index = session_find(thread, mode);
-	if (*index < 0)
+	if (!nest || index < 0)
 		return NULL;
-	id = trace_at(thread, *index)->session;
+	id = nest_trace(nest, index)->session;
 	session = bpf_map_lookup_elem(&sessions, &id);
 	return session && !session->end_reason ? session : NULL;
 }
 
 /*
- * A ProxyTorchDispatchMode was pushed. Returns whether that begins a session, which is then to be
- * opened; else the mode's session goes on.
+ * A ProxyTorchDispatchMode was pushed, that of the thread's `index`th trace, -1: of none. Returns
+ * whether that begins a session, which is then to be opened; else the mode's session goes on.
  */
-static __always_inline bool session_push(struct gw_thread *thread, __u64 mode, enum peek peek,
-					 bool counts_as_operator)
+static __always_inline bool session_push(struct gw_thread *thread, struct gw_nest *nest, int index,
+					 enum peek peek, bool counts_as_operator)
 {
-	struct gw_session *session;
-	int index;
+	struct gw_session *session = session_at(nest, index);
 
-	session = session_get(thread, mode, &index);
 	if (!session)
 		return true;
 	if (peek == PEEK_ENTER)
-		trace_at(thread, index)->entries++;
+		nest_trace(nest, index)->entries++;
 	else if (peek == PEEK_UNKNOWN)
-		session_unwind(thread, index + 1);
+		session_unwind(thread, nest, index + 1);
 	session->pushes++;
 	session->last_push = bpf_ktime_get_ns();
 	session->operators += counts_as_operator;
 	return false;
 }
 
-/* A mode was popped, which may be the end of its session. state: GW_STATE_ bits. */
-static __always_inline void session_pop(struct gw_thread *thread, __u64 mode, enum peek peek,
+/*
+ * The mode of an open session was popped, which may be its end. state: GW_STATE_ bits. Which of the
+ * thread's traces it is is looked for here: the verifier would go through all that is done between
+ * the pop's begin and this for each of them.
+ */
+static __always_inline void session_pop(struct gw_thread *thread, struct gw_nest *nest,
+					struct gw_session *session, enum peek peek,
 					bool counts_as_operator, __u8 state)
 {
-	struct gw_session *session;
 	int index;
 
-	session = session_get(thread, mode, &index);
-	if (!session)
-		return;
 	session->pops++;
 	session->operators += counts_as_operator;
 	session->last_pop = bpf_ktime_get_ns();
-	if (peek != PEEK_EXIT || --trace_at(thread, index)->entries)
+	if (peek != PEEK_EXIT)
+		return;
+	index = session_find(thread, nest, session->mode);
+	if (index < 0 || --nest_trace(nest, index)->entries)
 		return;
 	session->state_end = state;
-	session_unwind(thread, index + 1);
+	session_unwind(thread, nest, index + 1);
 	session_end(session->id, GW_END_LEFT);
 	thread->depth = index;
 }
@@ -267,8 +262,8 @@ static __always_inline void session_pop(struct gw_thread *thread, __u64 mode, en
 /* The session of a mode that is in force, 0: none yet. */
 static __always_inline __u64 session_of(struct gw_thread *thread, __u64 mode)
 {
-	int index;
-	struct gw_session *session = session_get(thread, mode, &index);
+	struct gw_nest *nest = nest_get(thread);
+	struct gw_session *session = session_at(nest, session_find(thread, nest, mode));
 
 	return session ? session->id : 0;
 }

@@ -6,8 +6,8 @@
  * is taken. A code object's names and line table are sent once, in a record of their own that comes
  * before the first frame that refers to it: so a stack is whole even if the process is killed by
  * its next instruction, and lines are worked out in user space. User space forgets code objects to
- * make room, those first that were sent longest ago. So one that is used after GW_CODES_AGAIN
- * others were sent is sent again, with the same id: user space has room for more than these.
+ * are evicted, those first that were sent longest ago. So one that is used after GW_CODES_AGAIN
+ * others were sent is sent again, with the same id: user space keeps more than these.
  *
  * The stack belongs to the running thread, so it stands still while it is walked. What is walked
  * is the target's memory and may be anything: reads that fail end the walk with a reason, cycles
@@ -103,7 +103,7 @@ static __always_inline void copy_string(__u64 string, struct gw_walk *walk, __u8
 	*bytes = length;
 }
 
-static __always_inline void fill_code(struct gw_code_record *record, __u32 room,
+static __always_inline void fill_code(struct gw_code_record *record, __u32 space,
 				      struct gw_walk *walk, __u32 line_total)
 {
 	const struct code_known *known = &walk->known;
@@ -113,7 +113,7 @@ static __always_inline void fill_code(struct gw_code_record *record, __u32 room,
 	__builtin_memset(record, 0, sizeof(*record));
 	record->header.type = GW_RECORD_CODE;
 	record->header.version = GW_ABI_VERSION;
-	record->header.size = sizeof(*record) + room;
+	record->header.size = sizeof(*record) + space;
 	record->header.time = bpf_ktime_get_ns();
 	record->id = known->id;
 	record->start_time = walk->start_time;
@@ -126,13 +126,13 @@ static __always_inline void fill_code(struct gw_code_record *record, __u32 room,
 	copy_string(known->name, walk, record->name, &record->name_bytes, &record->name_kind,
 		    &record->name_cut);
 	asm volatile("" : "+r"(size)); /* one value for the comparison and the read */
-	if (size > room)
-		size = room;
+	if (size > space)
+		size = space;
 	if (!bpf_probe_read_user(record->lines, size, (void *)(known->lines + 32)))
 		record->line_bytes = size;
 }
 
-/* Sends the walk's code object; returns whether there was room. */
+/* Sends the walk's code object; returns whether it fitted. */
 static __always_inline bool send_code(struct gw_walk *walk)
 {
 	__u64 total = user_word(walk->known.lines + 16); /* bytes: ob_size; the data is at 32 */
@@ -194,7 +194,7 @@ static __always_inline __u32 codes_told(void)
 }
 
 /*
- * One more was told. The count is read after an add that does not return it (see session_insert):
+ * One more was sent. The count is read after an add that does not return it (see session_insert):
  * that it is another CPU's makes no difference.
  */
 static __always_inline __u32 codes_count_up(void)
@@ -208,10 +208,10 @@ static __always_inline __u32 codes_count_up(void)
 	return *(volatile __u32 *)&numbers->codes;
 }
 
-/* Whether user space may have forgotten it. Others may have been told since the walk began. */
-static __always_inline bool is_told_long_ago(const struct gw_walk *walk, __u32 told)
+/* Whether user space may have forgotten it. Others may have been sent since the walk began. */
+static __always_inline bool is_sent_long_ago(const struct gw_walk *walk, __u32 sent)
 {
-	return (__s32)(walk->codes - told) >= GW_CODES_AGAIN;
+	return (__s32)(walk->codes - sent) >= GW_CODES_AGAIN;
 }
 
 /*
@@ -227,19 +227,19 @@ __noinline __u64 code_define(__u32 slot)
 	if (!walk)
 		return 0;
 	known = bpf_map_lookup_elem(&codes, &walk->key);
-	walk->known.id = walk->known.told = 0;
+	walk->known.id = walk->known.sent = 0;
 	if (known && code_is_same(known, &walk->known)) {
 		walk->known.id = known->id;
-		walk->known.told = known->told;
+		walk->known.sent = known->sent;
 	}
-	if (!walk->known.id || is_told_long_ago(walk, walk->known.told)) {
+	if (!walk->known.id || is_sent_long_ago(walk, walk->known.sent)) {
 		if (!walk->known.id)
 			walk->known.id = code_new_id();
 		if (!send_code(walk)) {
 			count(GW_CODES_LOST);
 			return 0;
 		}
-		walk->known.told = codes_count_up();
+		walk->known.sent = codes_count_up();
 		bpf_map_update_elem(&codes, &walk->key, &walk->known, BPF_ANY);
 	}
 	cached = code_cached_at(slot, walk->key.address);
@@ -251,7 +251,7 @@ __noinline __u64 code_define(__u32 slot)
 	return walk->known.id;
 }
 
-/* Reads what tells one code object from another; false when it cannot be read. */
+/* Reads what distinguishes one code object from another; false when it cannot be read. */
 static __always_inline bool code_read(struct gw_walk *walk, __u64 address)
 {
 	const struct gw_python *python = &walk->interpreter.python;
@@ -278,7 +278,7 @@ static __always_inline __u64 code_id(struct gw_walk *walk, __u32 slot, __u64 add
 	walk->key.address = address;
 	if (cached && cached->key.address == address && cached->key.pid == walk->key.pid &&
 	    cached->key.born == walk->key.born && code_is_same(&cached->known, &walk->known) &&
-	    !is_told_long_ago(walk, cached->known.told)) {
+	    !is_sent_long_ago(walk, cached->known.sent)) {
 		cached->walk = walk->number;
 		return cached->known.id;
 	}

@@ -4,8 +4,11 @@
  *
  * Every call of the setter begins by finding its thread, and a look-up in an array is a few
  * instructions of the program itself, where one in a hash is a call of the kernel: 70 ns of 270.
- * Slots are taken and given up rarely, through a hash of owners: inserting into that is atomic on
- * every kernel, and the compare-and-exchange of BPF is not there before 5.12.
+ * A slot is taken by claiming it: one is added to its claims, which are above the thread id in one
+ * word, and then the word is read. Whoever sees his own claim alone has the slot, the others take
+ * theirs back. Two cannot both see that, as all of it happens in one word, and he who has the slot
+ * leaves his claim there. Two that claim it at the same moment may both go on to another of their
+ * slots. (An atomic operation that returns something is not there before 5.12.)
  *
  * The first slot of a thread is its id modulo the number of slots: threads of one job, whose ids
  * follow each other, never want the same. The others are mixed from all of the id, so that two jobs
@@ -21,7 +24,8 @@
 
 #include "maps.bpf.h"
 
-#define THREAD_WAYS 8 /* slots that a thread may have */
+#define THREAD_WAYS  8            /* slots that a thread may have */
+#define THREAD_CLAIM (1ULL << 32) /* one of gw_thread.owner */
 
 static __always_inline __u32 thread_slot(__u32 tid, __u32 way)
 {
@@ -78,6 +82,18 @@ static __always_inline struct gw_thread *thread_find(__u32 tid)
 	return thread ? thread : thread_in(thread_elsewhere(tid));
 }
 
+/* Whether the slot is the current thread's now. */
+static __always_inline bool thread_claim(struct gw_thread *thread)
+{
+	if (thread->owner) /* cheap to see */
+		return false;
+	__sync_fetch_and_add(&thread->owner, THREAD_CLAIM);
+	if (*(volatile __u64 *)&thread->owner == THREAD_CLAIM)
+		return true;
+	__sync_fetch_and_add(&thread->owner, -THREAD_CLAIM);
+	return false;
+}
+
 /* Takes a slot for the current thread, and clears it; -1: they are all taken, which is counted. */
 __noinline int thread_take(__u32 tid)
 {
@@ -88,11 +104,11 @@ __noinline int thread_take(__u32 tid)
 
 		if (!thread)
 			return -1;
-		/* The first is cheap to see, the second is what decides. */
-		if (thread->tid || bpf_map_update_elem(&thread_owners, &slot, &tid, BPF_NOEXIST))
+		if (!thread_claim(thread))
 			continue;
-		__builtin_memset(thread, 0, sizeof(*thread));
-		thread->tid = tid;
+		__builtin_memset(&thread->block, 0,
+				 sizeof(*thread) - offsetof(struct gw_thread, block));
+		__sync_fetch_and_add(&thread->owner, tid);
 		return slot;
 	}
 	count(GW_THREADS_FULL);
@@ -110,19 +126,20 @@ static __always_inline struct gw_thread *thread_elsewhere_or_new(__u32 tid)
 	return thread_in(slot < 0 ? thread_take(tid) : slot);
 }
 
-/* Gives a thread's slot up. An entry that is another's by now is left alone. */
+/*
+ * Gives a thread's slot up, and all that is known of it. What its probes have written there is seen
+ * before that, as the thread has left them long ago.
+ */
 __noinline int thread_drop(__u32 tid)
 {
 #pragma unroll
 	for (int way = 0; way < THREAD_WAYS; way++) {
 		struct gw_thread *thread = thread_at(tid, way);
-		__u32 slot = thread_slot(tid, way);
 
-		if (!thread)
-			continue;
-		thread->tid = 0;
-		bpf_map_delete_elem(&thread_owners, &slot);
+		if (thread)
+			__sync_fetch_and_add(&thread->owner, -(THREAD_CLAIM + tid));
 	}
+	bpf_map_delete_elem(&nests, &tid);
 	return 0;
 }
 

@@ -11,8 +11,9 @@
  * the variable from the thread pointer where the loader found room next to it, else the address of
  * {module, offset}.
  *
- * Where a build's offsets are unknown (plan.certain == 0), the state is tracked by the probes
- * instead: good while nobody else changes it, so such verdicts are marked.
+ * Where a build's offsets are unknown (plan.certain == 0), or the process has another C library,
+ * the state is tracked by the probes instead: good while nobody else changes it, so such verdicts
+ * are marked.
  */
 #ifndef GRADWATCH_TLS_BPF_H
 #define GRADWATCH_TLS_BPF_H
@@ -23,6 +24,7 @@
 
 #include "machine.bpf.h"
 #include "maps.bpf.h"
+#include "nest.bpf.h"
 #include "python.bpf.h"
 #include "session.bpf.h"
 
@@ -62,9 +64,18 @@ static __always_inline void tls_keep_block(struct gw_thread *thread, __u64 base,
 	thread->file_id = file_id;
 }
 
+/* Only for threads whose block is not known: theirs is not looked for. */
+static __always_inline bool tls_is_foreign(void)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	const struct gw_interpreter *process = bpf_map_lookup_elem(&interpreters, &pid);
+
+	return process && process->other_libc;
+}
+
 /*
  * The thread's block of this library: 0 in *block when it has none yet.
- * `thread` keeps it for the next time; NULL when there is no room for the thread.
+ * `thread` keeps it for the next time; NULL when the thread does not fit into the map.
  */
 static __always_inline enum tls_result tls_block(struct gw_thread *thread, __u64 base,
 						 __u32 file_id, __u64 *block)
@@ -77,7 +88,7 @@ static __always_inline enum tls_result tls_block(struct gw_thread *thread, __u64
 	}
 	*block = 0;
 	pointer = thread_pointer();
-	if (!pointer)
+	if (!pointer || tls_is_foreign())
 		return TLS_UNREADABLE;
 	if (plan.tls_variable == GW_NO_OFFSET) {
 		module = user_word(base + plan.tls_pair);
@@ -245,7 +256,7 @@ static __always_inline void track_grad(struct gw_thread *thread, __u8 grad)
 
 static __always_inline void track_key(struct gw_thread *thread, __u32 key, bool set)
 {
-	__u64 bit = 1ULL << (key & 63);
+	__u32 bit = 1u << (key & 31);
 
 	thread->modes = set ? thread->modes | bit : thread->modes & ~bit;
 }
@@ -253,7 +264,7 @@ static __always_inline void track_key(struct gw_thread *thread, __u32 key, bool 
 static __always_inline void track_pop_highest(struct gw_thread *thread)
 {
 	for (int key = 2; key >= 0; key--) {
-		if (thread->modes & (1ULL << key)) {
+		if (thread->modes & (1u << key)) {
 			track_key(thread, key, false);
 			return;
 		}
@@ -273,6 +284,8 @@ static __always_inline void track_stack_pop(struct gw_thread *thread)
 /* The tracked state, in the form of a read one. */
 static __always_inline void track_state(struct gw_thread *thread, struct tls_state *state)
 {
+	struct gw_nest *nest;
+
 	state->grad = plan.grad_default;
 	if (!thread)
 		return;
@@ -284,8 +297,9 @@ static __always_inline void track_state(struct gw_thread *thread, struct tls_sta
 		state->tracing = thread->modes != 0;
 	if (plan.mode_api == GW_MODES_STACK)
 		state->ref.above = !(thread->modes & 1);
-	if (state->tracing && thread->depth) {
-		const struct gw_open_trace *trace = trace_at(thread, thread->depth - 1);
+	nest = state->tracing ? nest_get(thread) : NULL;
+	if (nest) {
+		const struct gw_open_trace *trace = nest_trace(nest, thread->depth - 1);
 
 		state->ref.holder = trace->holder;
 		state->ref.mode = trace->mode;

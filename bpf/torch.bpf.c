@@ -32,8 +32,8 @@ const volatile bool watch_all = false;
 enum watched { WATCHED_NO, WATCHED_YES };
 
 /*
- * Whether the current process is watched, and its thread's entry in *thread (NULL when there
- * is no room). An entry exists only for a thread of a watched process: the usual hit is one
+ * Whether the current process is watched, and its thread's entry in *thread (NULL when it
+ * does not fit). An entry exists only for a thread of a watched process: the usual hit is one
  * look-up. One of a process that is not watched is two.
  */
 static __always_inline enum watched thread_get(struct gw_thread **thread)
@@ -142,8 +142,7 @@ PROBE(set_grad_enabled)
 
 	if (!process || thread_get(&thread) == WATCHED_NO || !thread || !plan.certain)
 		return 0;
-	if (thread->asked)
-		enforce_note_question(0);
+	enforce_note_past(thread);
 	state.file_id = cookie_file(ctx);
 	if (tls_read(thread, process->torch_base, &state) != TLS_READ || !state.tracing)
 		return 0;
@@ -177,19 +176,46 @@ static __always_inline bool ends_operator(enum peek peek)
 	return peek == PEEK_UNKNOWN || peek == (plan.hands_on_in_python ? PEEK_ASIDE : PEEK_OTHER);
 }
 
+enum pushed {
+	PUSHED_GOES_ON,   /* the mode's session goes on */
+	PUSHED_FIRST,     /* a session begins */
+	PUSHED_IN_MIDDLE, /* one that has begun before it was watched */
+};
+
+/*
+ * What a push by the current thread means, as enum pushed. Global: the verifier checks it on its
+ * own, and goes once through what comes then.
+ */
+__noinline int push_find(__u64 mode, __u64 holder)
+{
+	struct gw_thread *thread = thread_find((__u32)bpf_get_current_pid_tgid());
+	struct gw_nest *nest;
+	enum peek peek;
+	int index;
+
+	if (!thread)
+		return PUSHED_GOES_ON;
+	nest = nest_get(thread);
+	index = session_find(thread, nest, mode);
+	peek = trace_push_meaning(nest, index, holder);
+	if (!session_push(thread, nest, index, peek, ends_operator(peek)))
+		return PUSHED_GOES_ON;
+	return peek == PEEK_ENTER || peek == PEEK_UNKNOWN ? PUSHED_FIRST : PUSHED_IN_MIDDLE;
+}
+
 /* A ProxyTorchDispatchMode is about to be pushed. */
 static __always_inline void push(struct pt_regs *ctx, struct gw_thread *thread, __u64 base,
 				 const struct mode_ref *ref)
 {
 	struct tls_state state = {.file_id = cookie_file(ctx)};
-	enum peek peek = trace_push_meaning(thread, ref);
+	int pushed = push_find(ref->mode, ref->holder);
 	bool certain;
 
-	if (!session_push(thread, ref->mode, peek, ends_operator(peek)))
+	if (pushed == PUSHED_GOES_ON)
 		return;
 	certain = state_get(thread, base, &state);
 	state.ref = *ref;
-	trace_begin(thread, &state, peek == PEEK_ENTER || peek == PEEK_UNKNOWN, certain);
+	trace_begin(thread, &state, pushed == PUSHED_FIRST, certain);
 }
 
 /* TorchDispatchModeTLS::set_mode(const std::shared_ptr<...> &mode, TorchDispatchModeKey key) */
@@ -207,7 +233,7 @@ PROBE(set_mode)
 	track_key(thread, key, true);
 	if (key != GW_MODE_KEY_PROXY)
 		return 0;
-	argument_mode(PT_REGS_PARM1(ctx), &ref);
+	argument_mode(register_value(ctx, plan.mode_register), &ref);
 	if (ref.mode)
 		push(ctx, thread, base, &ref);
 	return 0;
@@ -264,7 +290,7 @@ PROBE(push_onto_stack)
 
 	if (thread_get(&thread) == WATCHED_NO || !thread)
 		return 0;
-	argument_mode(PT_REGS_PARM1(ctx), &ref);
+	argument_mode(register_value(ctx, plan.mode_register), &ref);
 	proxy = mode_is_proxy(thread, ref.mode) != PYTHON_PROXY_NO;
 	track_stack_push(thread, proxy);
 	if (proxy)

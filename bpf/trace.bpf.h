@@ -25,7 +25,7 @@ static __always_inline __u8 state_bits(const struct tls_state *state)
 	return (state->grad ? GW_STATE_GRAD : 0) | (state->inference ? GW_STATE_INFERENCE : 0);
 }
 
-/* Fills in what a record tells of its session. */
+/* Fills in what a record says of its session. */
 static __always_inline void change_of_session(struct change *change,
 					      const struct gw_session *session)
 {
@@ -66,7 +66,7 @@ static __always_inline __u8 trace_began(const struct gw_thread *thread, __u8 sta
 }
 
 /*
- * Opens a session for the mode of a state and returns its id, 0 when there is no room. Not inline:
+ * Opens a session for the mode of a state and returns its id, 0 when the map is full. Not inline:
  * see tls_read_block() for what the stack allows.
  */
 static __noinline __u64 trace_open(struct gw_thread *thread, const struct tls_state *state,
@@ -85,7 +85,7 @@ static __noinline __u64 trace_open(struct gw_thread *thread, const struct tls_st
 
 /*
  * Tells of a trace that begins: its first stack says what kind it is. The record is the caller's,
- * as there is no room for two on the stack; all but its certainty is overwritten.
+ * as two do not fit on the stack; all but its certainty is overwritten.
  */
 static __always_inline void trace_tell(struct change *change, __u64 session,
 				       const struct tls_state *state, __u64 mode, __u8 began)
@@ -120,7 +120,7 @@ static __noinline void trace_begin(struct gw_thread *thread, const struct tls_st
 					: GW_STATE_UNKNOWN);
 }
 
-/* The session of the mode in force, which is opened and told if it is not known. */
+/* The session of the mode in force, which is opened and sent if it is not known. */
 static __always_inline struct gw_session *
 trace_session(struct gw_thread *thread, const struct tls_state *state, struct change *change)
 {
@@ -171,35 +171,36 @@ static __noinline void trace_pop(struct gw_thread *thread, struct tls_state *sta
 {
 	enum peek peek = PEEK_OTHER;
 	struct gw_session *session;
+	struct gw_nest *nest;
 	int index;
 
 	if (!thread || !state || !state->tracing)
 		return;
 	tls_resolve(state);
-	session = session_get(thread, state->ref.mode, &index);
+	nest = nest_get(thread);
+	index = session_find(thread, nest, state->ref.mode);
+	session = session_at(nest, index);
 	if (!session)
 		return;
 	if (by_guard)
-		trace_at(thread, index)->stash = state->ref.holder;
+		nest_trace(nest, index)->stash = state->ref.holder;
 	else
 		peek = peek_caller();
 	trace_operator(thread, session, state_bits(state), certain);
-	session_pop(thread, state->ref.mode, peek, by_guard, state_bits(state));
+	session_pop(thread, nest, session, peek, by_guard, state_bits(state));
 }
 
 /*
  * What a push means. The guard brings back the very holder that it took away, and has kept it
  * alive: then there is nothing to find out.
  */
-static __always_inline enum peek trace_push_meaning(struct gw_thread *thread,
-						    const struct mode_ref *ref)
+static __always_inline enum peek trace_push_meaning(struct gw_nest *nest, int index, __u64 holder)
 {
-	int index = session_find(thread, ref->mode);
 	struct gw_open_trace *trace;
 
-	if (index >= 0) {
-		trace = trace_at(thread, index);
-		if (trace->stash == ref->holder) {
+	if (nest && index >= 0) {
+		trace = nest_trace(nest, index);
+		if (trace->stash == holder) {
 			trace->stash = 0;
 			return PEEK_OTHER;
 		}
@@ -260,8 +261,8 @@ static __always_inline void change_of_call(struct change *change, const struct t
 
 /*
  * What an operator after a change to `to` is expected to see. An inference mode that is on may be
- * left again before one does. One that was told and is off has been left, of which the change's
- * record tells; where the trace began in it, an operator is to see that.
+ * left again before one does. One that was sent and is off has been left, which the change's
+ * record says; where the trace began in it, an operator is to see that.
  */
 static __always_inline __u8 expected_after(const struct gw_thread *thread,
 					   const struct gw_session *session,
@@ -321,7 +322,7 @@ static __noinline __u64 trace_ask(struct gw_thread *thread, struct tls_state *st
 	struct change change = {.certain = true};
 	struct gw_session *session;
 	__u32 decision;
-	bool told;
+	bool sent;
 
 	if (!thread || !state)
 		return 0;
@@ -339,14 +340,13 @@ static __noinline __u64 trace_ask(struct gw_thread *thread, struct tls_state *st
 	change_of_call(&change, state, to, ctx);
 	change.caller = GW_CALLER_BINDING;
 	change.asked = bpf_ktime_get_ns();
-	thread->asked = change.asked;
-	enforce_note_question(change.asked);
-	if (policy.dry_run) /* it is told at the setter what would have been done */
+	enforce_note_asked(thread, change.asked);
+	if (policy.dry_run) /* the setter's record says what would have been done */
 		return 0;
-	told = emit(&change);
-	if (change.ask == GW_ASK_RAISED && told)
+	sent = emit(&change);
+	if (change.ask == GW_ASK_RAISED && sent)
 		return change.session;
-	enforce_do(NULL, change.ask, change.asked, told);
+	enforce_do(NULL, change.ask, change.asked, sent);
 	return 0;
 }
 
@@ -375,7 +375,7 @@ pre_dispatch_session(struct gw_thread *thread, const struct tls_state *state, st
 	return bpf_map_lookup_elem(&sessions, &id);
 }
 
-/* The setter is called in a pre-dispatch trace, which is told as information. */
+/* The setter is called in a pre-dispatch trace, which is reported as information. */
 static __noinline enum gw_counter trace_pre_dispatch(struct gw_thread *thread,
 						     const struct tls_state *state, __u8 to,
 						     struct pt_regs *ctx)
@@ -403,11 +403,14 @@ static __noinline enum gw_counter trace_pre_dispatch(struct gw_thread *thread,
 /* A call of the setter outside of any trace: a pre-dispatch one that was in progress is over. */
 static __always_inline void trace_none(struct gw_thread *thread)
 {
+	struct gw_nest *nest;
+
 	if (thread->pre_dispatch)
 		session_end(thread->pre_dispatch, GW_END_LEFT);
 	thread->pre_dispatch = 0;
-	if (thread->depth)
-		session_drop_dead(thread);
+	nest = nest_get(thread);
+	if (nest)
+		session_drop_dead(thread, nest);
 }
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -10,6 +11,9 @@
 #include "gradwatch/version.h"
 #include "watch/inherited.h"
 #include "probe/kernel_btf.h"
+
+/* Blocks of this size, as files that are inspected, go back to the kernel when they are freed. */
+#define LARGE_BYTES (256 << 10)
 
 /* What is opened later must not take the number of a standard descriptor that was closed. */
 static int open_standard_descriptors(void)
@@ -26,6 +30,7 @@ int main(int argc, char **argv)
 	struct err err;
 
 	inherited_take();
+	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
 	if (open_standard_descriptors())
 		return EXIT_BAD_USE;
 	if (options_parse(&options, argc, argv, &err)) {

@@ -14,26 +14,31 @@
 #include <linux/types.h>
 #endif
 
-#define GW_ABI_VERSION 5
+#define GW_ABI_VERSION 6
 
-/* Limits. A map that is full is counted (enum gw_counter), never silently ignored. */
+/*
+ * Limits. A map that is full is counted (enum gw_counter), never silently ignored. Some maps are
+ * smaller on old kernels: user/probe/map_sizes.c.
+ */
 #define GW_MAX_PROCESSES   16384 /* watched process ids */
 #define GW_MAX_THREADS     32768 /* threads that have called a probed function */
-#define GW_MAX_SESSIONS    16384 /* trace sessions not yet collected by user space */
+#define GW_MAX_NESTS       8192  /* of these, threads that have been in a trace */
+#define GW_MAX_SESSIONS    65536 /* trace sessions not yet collected by user space */
+#define GW_MAX_DECISIONS   16384 /* of these, in which one acts */
 #define GW_MAX_NESTING     4     /* traces in progress on one thread */
 #define GW_MAX_STACK_MODES 16    /* entries of a dispatch-mode stack that are looked at */
 #define GW_SPAN_MAX        304   /* bytes of thread-local storage read in one go */
 #define GW_MAX_FRAMES      128   /* of a Python stack, innermost first */
-#define GW_MAX_WALKS       256   /* stacks being walked at one time */
-#define GW_CODE_CACHES     64    /* of these, so many keep code objects for the next stack */
+#define GW_MAX_WALKS       128   /* stacks being walked at one time */
+#define GW_CODE_CACHES     32    /* of these, so many keep code objects for the next stack */
 #define GW_CACHED_CODES    128   /* code objects that one of them keeps */
-#define GW_MAX_CODES       32768 /* code objects that user space has been told of */
-#define GW_CODES_AGAIN     32768 /* after so many others, one that is used is told again */
+#define GW_MAX_CODES       12288 /* code objects that were sent to user space */
+#define GW_CODES_AGAIN     32768 /* after so many others, one that is used is sent again */
 #define GW_NAME_BYTES      256   /* of a file name or qualified name, as stored by CPython */
 #define GW_LINES_SMALL     448   /* bytes of a line table, in the two sizes of its record */
 #define GW_LINES_LARGE     4000
 #define GW_COMM_LEN        16        /* TASK_COMM_LEN */
-#define GW_RING_BYTES      (4 << 20) /* ring buffer */
+#define GW_RING_BYTES      (2 << 20) /* ring buffer */
 #define GW_MAX_FILES       1024      /* files that are mapped at one time, of all roles */
 #define GW_MAX_HELD        4096      /* processes that are stopped at one time */
 #define GW_MAX_SIGNALS     32        /* the standard ones, by number */
@@ -62,7 +67,7 @@ enum gw_site {
 enum gw_mode_api {
 	GW_MODES_NONE,  /* not found: no traces can be seen */
 	GW_MODES_KEYED, /* infra slots by key; PROXY has its own (2.2 and later) */
-	GW_MODES_STACK, /* one vector of modes, told apart by Python class (1.13 - 2.1) */
+	GW_MODES_STACK, /* one vector of modes, known by Python class (1.13 - 2.1) */
 };
 
 /* TorchDispatchModeKey, c10/core/impl/TorchDispatchModeTLS.h (PyTorch 2.2 - 2.14). */
@@ -101,7 +106,8 @@ struct gw_plan {
 			     */
 	__u32 hands_on_in_python; /* STACK: 1: Python code pops and pushes a mode for an operator */
 	__u32 setter_frame; /* x86: bytes from the stack pointer to the setter's return address */
-	__u32 pad;
+	__u8 mode_register; /* where set_mode's, push_onto_stack's first argument is at its probe */
+	__u8 pad[3];
 };
 _Static_assert(sizeof(struct gw_plan) == 8 * GW_SITE_MAX + 8 + 16 * 4, "plan layout");
 
@@ -131,6 +137,7 @@ enum gw_counter {
 	GW_INTERPRETERS_FULL, /* a process's Python was not noted: no stacks, kinds unknown */
 	GW_ENFORCED_FULL,     /* a process was not noted in which one should act */
 	GW_DECISIONS_FULL,    /* of a trace: each change in it is asked about */
+	GW_FORKS_LOST,        /* fork of a watched process, not sent: the ring buffer was full */
 	GW_COUNTER_MAX,
 };
 
@@ -197,7 +204,8 @@ struct gw_interpreter {
 	struct gw_range binding; /* torch._C._set_grad_enabled */
 	struct gw_range apply;   /* torch._C._FunctionBase.apply */
 	struct gw_python python;
-	__u32 has_python; /* 0: all of the above is 0 */
+	__u16 has_python; /* 0: all of the above is 0 */
+	__u16 other_libc; /* the process's C library is not glibc: its threads are not read */
 };
 _Static_assert(sizeof(struct gw_interpreter) == 96, "interpreter layout");
 
@@ -226,7 +234,7 @@ struct gw_policy {
 	__u32 fallback; /* enum gw_action, for what cannot be raised */
 	__u32 signal;   /* GW_ACTION_SIGNAL, GW_ACTION_KILL: its number */
 	__u8 dry_run;
-	__u8 ask_always; /* some findings are accepted: only user space can tell which */
+	__u8 ask_always; /* some findings are accepted: only user space knows which */
 	__u8 registers;  /* this kernel lets a uprobe's program write registers */
 	__u8 pad;
 };
@@ -314,6 +322,7 @@ enum gw_record_type {
 	GW_RECORD_ASK,
 	GW_RECORD_END,     /* struct gw_end_record: a session whose thread has ended */
 	GW_RECORD_PROCESS, /* struct gw_process_record: a process's memory is gone */
+	GW_RECORD_FORK,    /* struct gw_fork_record: a watched process has forked */
 };
 
 struct gw_record_header {
@@ -380,10 +389,30 @@ struct gw_process_record {
 };
 _Static_assert(sizeof(struct gw_process_record) == 24 + 16, "process record layout");
 
+/* Whether a forked child has its parent's entry in the map of interpreters. */
+enum gw_inherited {
+	GW_INHERITED_NONE, /* the parent has none */
+	GW_INHERITED_ENTRY,
+	GW_INHERITED_FULL, /* it has not: the map is full, which is counted */
+};
+
+/*
+ * A watched process has forked a child that is watched, too. Before any record of the child, of its
+ * children and of its end.
+ */
+struct gw_fork_record {
+	struct gw_record_header header;
+	__u64 start_time;  /* of the child, ns since boot */
+	__u32 pid, ns_pid; /* of the child */
+	__u32 parent;      /* its pid */
+	__u32 interpreter; /* enum gw_inherited */
+};
+_Static_assert(sizeof(struct gw_fork_record) == 24 + 24, "fork record layout");
+
 /* A code object. Strings are raw: `kind` bytes per character, as CPython stores them. */
 struct gw_code_record {
 	struct gw_record_header header;
-	__u64 id;         /* no other code object's; the same when it is told again */
+	__u64 id;         /* no other code object's; the same when it is sent again */
 	__u64 start_time; /* of the process, as in gw_event_record */
 	__u32 pid;
 	__u32 first_line;

@@ -58,8 +58,10 @@ MORE, FEWER = 60, 10
 PROBED_NS = 300
 PATIENCE = 30  # seconds
 
-# A pause for all after attaching: else only the unprobed runs come right after other work.
+# A pause for all after attaching: else only the unprobed runs come right after other work. And one
+# before this case: what a tool has still to write of the changes takes CPU from what comes next.
 SETTLE_SECONDS = 0.5
+SETTLE_BEFORE = "train"
 
 
 class Target:
@@ -156,6 +158,8 @@ def run_one(target, contestant, rounds):
         times = {case: [] for case in CASES}
         for _ in range(PASSES):
             for case in filter(contestant.takes, CASES):
+                if case == SETTLE_BEFORE:
+                    time.sleep(SETTLE_SECONDS)
                 _, batches, count = CASES[case]
                 times[case] += target.measure(case, batches, count) or []
         for case, batches in times.items():

@@ -5,6 +5,7 @@ import functools
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import enforcing  # noqa: E402
+import mapping  # noqa: E402
 import processes  # noqa: E402
 import targets  # noqa: E402
 
@@ -72,6 +74,29 @@ def nothing_left_behind():
 def gradwatch(binary):
     """Starts the monitor."""
     return functools.partial(processes.Gradwatch, binary)
+
+
+@pytest.fixture(scope="session")
+def mapper(tmp_path_factory):
+    """Starts a process that maps a library."""
+    program = tmp_path_factory.mktemp("mapper") / "mapper"
+    command = ["gcc", "-O1", targets.PROGRAMS / "mapper.c", "-o", program, "-ldl", "-lpthread"]
+    subprocess.run(command, check=True)
+    return functools.partial(mapping.Mapper, program)
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory):
+    """The environment of a gradwatch whose kernel is as tests/programs/kernel_shim.c can be."""
+    library = tmp_path_factory.mktemp("shim") / "kernel_shim.so"
+    source = targets.PROGRAMS / "kernel_shim.c"
+    command = ["gcc", "-O1", "-shared", "-fPIC", source, "-o", library, "-ldl"]
+    subprocess.run(command, check=True)
+
+    def environment(*words):
+        return os.environ | {"LD_PRELOAD": str(library), "GRADWATCH_SHIM": ",".join(words)}
+
+    return environment
 
 
 @pytest.fixture

@@ -62,9 +62,9 @@ def wait_until(condition, timeout=60):
         time.sleep(0.01)
 
 
-def watch(gradwatch, process, *arguments):
+def watch(gradwatch, process, *arguments, **options):
     arguments = ("--enforce-kinds", "make_fx", *arguments)
-    return gradwatch("--pid", process.pid, "--rate", 0, *arguments).armed()
+    return gradwatch("--pid", process.pid, "--rate", 0, *arguments, **options).armed()
 
 
 def actions(monitor, outcome=None):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from enforcing import actions, held, state_of, threads_of, wait_until, watch, watchdog_of
+from mapping import MAP_FILES
 from processes import Process
 
 HOLD = 2  # seconds: --hold-timeout
@@ -132,16 +133,6 @@ def test_no_signals_to_other_users(binary):
 
 
 # --- hostile files -------------------------------------------------------------------------------
-
-MAP_FILES = """
-import mmap, sys
-kept = []
-for path in sys.argv[1:]:
-    with open(path, "rb") as file:
-        kept.append(mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC))
-print("up", flush=True)
-sys.stdin.read()
-"""
 
 
 def hostile_files(any_target, folder):

@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 from enforcing import actions, state_of, watch
-from watching import links
+from watching import links, wait_until
 
 VIOLATIONS = [
     "direct", "star", "partial", "map", "apply", "with", "decorator", "again",
@@ -72,6 +72,20 @@ def test_raise_many(target, enforced, gradwatch):
     assert len(attempts) == 1000
     check_raised(attempts)
     assert len(actions(monitor, "performed")) == len(actions(monitor)) == 1000
+
+
+def test_binding_is_tried_again(enforced, gradwatch, shim):
+    """The probe of the binding finds no descriptor at first."""
+    process = enforced("many", 10)
+    monitor = watch(gradwatch, process, "--on-violation", "raise", env=shim("short-4"))
+    wait_until(lambda: "calls cannot be made to raise" in monitor.stderr)
+    wait_until(lambda: links(monitor) == 3)  # two of its libtorch, and that of the binding
+    process.go()
+    attempts = process.attempts()
+    assert process.wait() == 0, process.stderr
+    monitor.finish()
+    check_raised(attempts)
+    assert len(actions(monitor, "performed")) == len(actions(monitor)) == 10
 
 
 def test_raise_threads(target, enforced, gradwatch):

@@ -47,3 +47,29 @@ def test_other_libc(binary, gradwatch, tmp_path, compiler, flags, certain):
         [binary, "doctor", tmp_path / "libc10.so"], capture_output=True, text=True, timeout=60
     ).stdout
     assert ("certain: false" in told) is (not certain and not flags)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_one_file_in_two_libcs(gradwatch, tmp_path, first):
+    """It is a process that has another C library, and not the file that it maps."""
+    commands = []
+    for compiler in ("gcc", "musl-gcc"):
+        folder = tmp_path / compiler
+        folder.mkdir()
+        program, _ = build(folder, compiler, ["-nostdlib"])
+        commands.append([program, str(tmp_path / "gcc" / "libc10.so")])
+    processes = [Process(command) for command in commands]
+    for process in processes:
+        assert process.line() == "up"
+    pids = [process.pid for process in processes]
+    options = [text for pid in (pids[first], pids[1 - first]) for text in ("--pid", str(pid))]
+    monitor = gradwatch(*options).armed()
+    for process in processes:
+        process.send("go")
+        assert process.line() == "done"
+        process.close_stdin()
+    monitor.finish()
+    certain = {event["pid"]: event["certain"] for event in monitor.of_type("attached")}
+    assert certain == {pids[0]: True, pids[1]: False}
+    told = [(event["pid"], event["to"], event["certain"]) for event in monitor.violations]
+    assert told == [(pids[1], False, False), (pids[1], True, False)]

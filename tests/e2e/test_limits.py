@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 RECORD = 8 + 136 + 16 * 20  # the kernel's header, struct gw_event_record, some frames
-RECORDS_OF_RING = (4 << 20) // RECORD  # GW_RING_BYTES: about
+RECORDS_OF_RING = (2 << 20) // RECORD  # GW_RING_BYTES: about
 STORM = 3 * RECORDS_OF_RING
 MAX_NESTING = 4  # GW_MAX_NESTING
 

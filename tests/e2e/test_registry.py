@@ -13,51 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
+from mapping import LIBRARY, LINGER, OURS, STANDIN, attached, call, descriptors, end
 from processes import Process, Puppet
 from targets import PROGRAMS, Target
 from watching import links, wait_until
 
-STANDIN = Path(os.environ.get("GRADWATCH_STANDIN", "/nonexistent"))
-LIBRARY = STANDIN / "keyed" / "libc10.so"
-# Whatever this test starts, and nothing else of the machine: each call is to be counted.
-OURS = ("--pid", os.getpid(), "--follow")
-LINGER = 10  # seconds that a file's probes stay after the last process that maps it
-
-
-@pytest.fixture(scope="session")
-def mapper(tmp_path_factory):
-    """Starts a process that maps a library and calls its setter when it is told to."""
-    binary = tmp_path_factory.mktemp("mapper") / "mapper"
-    command = ["gcc", "-O1", PROGRAMS / "mapper.c", "-o", binary, "-ldl", "-lpthread"]
-    subprocess.run(command, check=True)
-
-    def start(library, calls=10, threads=1, pause=None):
-        argv = [str(binary), str(threads), str(calls), str(library)]
-        process = Process(argv + ([] if pause is None else [str(pause)]))
-        assert process.line() == "mapped", process.stderr
-        return process
-
-    return start
-
-
-def call(process):
-    process.send("")
-    assert process.line() == "called", process.stderr
-
-
-def end(*processes):
-    for process in processes:
-        process.close_stdin()
-        assert process.wait() == 0, process.stderr
-
-
-def attached(monitor, *processes):
-    pids = {process.pid for process in processes}
-    monitor.wait_for(lambda event: event["type"] == "attached" and event["pid"] in pids, len(pids))
-
-
-def descriptors(monitor):
-    return len(os.listdir(f"/proc/{monitor.pid}/fd"))
+FILL_THE_RING = 50000  # forks, with the ends of the children, while nobody reads
 
 
 @contextlib.contextmanager
@@ -194,6 +155,21 @@ def test_replaced_file(mapper, gradwatch, tmp_path):
     assert not monitor.of_type("skipped")
 
 
+def test_large_files_are_inspected_aside(puppet, gradwatch, shim):
+    """A Python and a binding of up to 64 MB are not read where others wait."""
+    process = puppet("--bare")
+    monitor = gradwatch(
+        "--pid", process.pid, "--on-violation", "raise", "--dry-run", env=shim("watch-loop")
+    ).armed()
+    process.tell("load")
+    attached(monitor, process)
+    process.tell("loop 1")
+    assert "in the loop" not in monitor.stderr
+    process.end()
+    monitor.finish()
+    assert [event["stack_status"] for event in monitor.violations] == ["whole"] * 2
+
+
 # --- what ends -----------------------------------------------------------------------------------
 
 
@@ -272,6 +248,26 @@ print("called", flush=True)
     assert parent.line() == "called", parent.stderr
     monitor.stop()
     assert monitor.ledger["hits"] == 10
+
+
+@pytest.mark.parametrize("children", [0, FILL_THE_RING])
+def test_grandchild_outlives_all(gradwatch, tmp_path, children):
+    """Known also where its parent had ended before its fork was read, or the fork was not told."""
+    library, program = tmp_path / "libc10.so", tmp_path / "forks"
+    shutil.copyfile(LIBRARY, library)
+    subprocess.run(["gcc", "-O1", PROGRAMS / "forks.c", "-o", program, "-ldl"], check=True)
+    monitor = gradwatch(*OURS).armed()
+    process = Process([program, library, str(children), str(LINGER + 6)])
+    assert process.line() == "mapped", process.stderr
+    attached(monitor, process)
+    monitor.signal(signal.SIGSTOP)
+    process.send("")
+    assert process.line() == "forked", process.stderr
+    monitor.signal(signal.SIGCONT)
+    assert process.line() == "called", process.stderr
+    monitor.stop()
+    assert monitor.ledger["hits"] == 10
+    assert (monitor.end_event["counters"]["forks_lost"] > 0) is (children > 0)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -369,8 +365,8 @@ def test_lease(mapper, gradwatch, tmp_path):
 import fcntl, mmap, os, signal, sys
 signal.signal(signal.SIGIO, signal.SIG_IGN)
 fd = os.open({str(file)!r}, os.O_RDONLY)
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)  # refused once somebody else has it open
 held = mmap.mmap(fd, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_EXEC)
-fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 print("mapped", flush=True)
 sys.stdin.readline()
 """

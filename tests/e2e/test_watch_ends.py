@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The ends of gradwatch, and of the files that it watches."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from processes import Puppet
+from mapping import MAP_FILES
+from processes import Process, Puppet
 from watching import CHANGES_OF_SMALL, OPERATORS_OF_SMALL, verdicts, wait_until
 
 
@@ -50,7 +54,7 @@ def probes_of(pid):
     """The ids of the BPF programs and links that the process holds."""
     ids = set()
     for entry in os.scandir(f"/proc/{pid}/fdinfo"):
-        with open(entry.path, encoding="ascii") as file:
+        with contextlib.suppress(FileNotFoundError), open(entry.path, encoding="ascii") as file:
             for line in file:
                 name, _, value = line.partition(":")
                 if name in ("prog_id", "link_id"):
@@ -140,3 +144,48 @@ def test_library_in_another_root(target, puppet, gradwatch):
     assert attached["torch"]["version"].startswith(".".join(map(str, target.version[:2])))
     assert len(monitor.violations) == CHANGES_OF_SMALL
     process.end()
+
+
+# --- while it arms -------------------------------------------------------------------------------
+
+MAPPERS, COPIES = 25, 16  # each process maps so many files
+
+
+@pytest.fixture
+def crowd(tmp_path):
+    """Processes with so many libraries that to arm them takes long; their pids."""
+    library = Path(os.environ["GRADWATCH_STANDIN"]) / "keyed" / "libc10.so"
+    mappers = []
+    for number in range(MAPPERS):
+        copies = [tmp_path / f"{number}.{copy}.libc10.so" for copy in range(COPIES)]
+        for copy in copies:
+            shutil.copyfile(library, copy)
+        mappers.append(Process([sys.executable, "-S", "-c", MAP_FILES, *map(str, copies)]))
+    for mapper in mappers:
+        assert mapper.line() == "up", mapper.stderr
+    return [mapper.pid for mapper in mappers]
+
+
+def watching(pids):
+    return [argument for pid in pids for argument in ("--pid", pid)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_while_it_arms(crowd, gradwatch, number):
+    """It ends there and then, with its totals; what it has placed by then is gone."""
+    monitor = gradwatch(*watching(crowd))
+    monitor.wait_for("attached")
+    held = probes_of(monitor.pid)
+    monitor.stop(number)
+    assert not monitor.of_type("start") and len(monitor.of_type("end")) == 1
+    assert len(monitor.of_type("attached")) < MAPPERS * COPIES
+    assert monitor.status == 0
+    wait_until(lambda: not held & (existing("prog") | existing("link")))
+
+
+def test_unfinished_arming_is_not_success(crowd, gradwatch):
+    monitor = gradwatch(*watching(crowd), "--fail")
+    monitor.wait_for("attached")
+    monitor.stop()
+    assert monitor.status == 3
+    assert "it ended before all that was mapped at the start was probed" in monitor.stderr

@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		CHECK(reason[0]);
 		return 0;
 	}
-	CHECK(binding.function && binding.file_offset < size && binding.room_size < 4096);
+	CHECK(binding.function && binding.file_offset < size && binding.space_size < 4096);
 	check_range(&binding.range);
 	check_range(&binding.apply);
 	CHECK(!binding.range.end || binding.range.start == binding.function);

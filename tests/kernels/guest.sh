@@ -47,7 +47,7 @@ run_tests() {
 	fi
 	# shellcheck disable=SC2086 # a list of tests
 	python3 -m pytest -p no:cacheprovider -q -rA --tb=short --junitxml=$junit \
-		-k "not tlsdesc and not (random and (pairs or endbr64)) and not storm and not short_threads and not rewritten" \
+		-k "not tlsdesc and not (random and (pairs or endbr64)) and not storm and not short_threads" \
 		$tests e2e/test_kernel_lacks.py kernels/test_preemption.py \
 		kernels/test_rights.py
 }

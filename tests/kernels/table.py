@@ -38,7 +38,7 @@ ROWS = {
 }
 # Row: the test whose own words are shown.
 ANSWERS = {
-    "CAP_BPF and CAP_PERFMON without root": "test_rights::test_without_root",
+    "four capabilities without root (`perf_event_paranoid=2`)": "test_rights::test_without_root",
     "lockdown=integrity": "test_rights::test_lockdown[integrity]",
     "lockdown=confidentiality": "test_rights::test_lockdown[confidentiality]",
 }

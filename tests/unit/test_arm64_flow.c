@@ -545,7 +545,7 @@ static void test_sites(void **state)
 		uint64_t offset;
 
 		find(i, &function);
-		assert_int_equal(site_choose(&image, &function, &site), 0);
+		assert_int_equal(site_choose(&image, &function, true, &site), 0);
 		if (site.address - site.function != (uint64_t)sites[i].offset ||
 		    (site.kind == INSPECT_INSN_EMULATED) != sites[i].emulated)
 			fail_msg("%s: +%d, %s", sites[i].code, (int)(site.address - site.function),

@@ -95,7 +95,7 @@ static void check(const char *compiler_flags, const char *flags, bool late, bool
 	struct library library;
 	struct link_map *map;
 	char reason[256];
-	uint8_t *room;
+	uint8_t *space;
 
 	build(&library, compiler_flags, flags, late);
 	assert_int_equal(inspect(&library, &binding, reason), 0);
@@ -107,11 +107,11 @@ static void check(const char *compiler_flags, const char *flags, bool late, bool
 	assert_int_equal(map->l_addr + binding.function, (uintptr_t)methods[1].function);
 	check_range(&binding.range, map, &methods[1], methods);
 	check_range(&binding.apply, map, &methods[3], methods);
-	/* Writing to the room harms nobody: it is mapped, and all zero. */
-	assert_true(binding.room_size > 0);
-	room = (uint8_t *)(map->l_addr + binding.room);
-	for (uint64_t i = 0; i < binding.room_size; i++)
-		assert_int_equal(room[i]++, 0);
+	/* Writing to the space harms nobody: it is mapped, and all zero. */
+	assert_true(binding.space_size > 0);
+	space = (uint8_t *)(map->l_addr + binding.space);
+	for (uint64_t i = 0; i < binding.space_size; i++)
+		assert_int_equal(space[i]++, 0);
 	assert_int_equal(map->l_addr + binding.address,
 			 (uintptr_t)methods[1].function +
 				 (strstr(compiler_flags, "=full") ? 4 : 0));
@@ -164,7 +164,7 @@ static void test_damage(void **state)
 		library.data[at] = (uint8_t)rand();
 		if (!inspect(&library, &binding, reason))
 			assert_true(binding.file_offset < library.size &&
-				    binding.room_size < 4096 &&
+				    binding.space_size < 4096 &&
 				    binding.range.end >= binding.range.start &&
 				    binding.apply.end >= binding.apply.start);
 		else

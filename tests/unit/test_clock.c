@@ -122,6 +122,7 @@ static void test_outputs(void **state)
 	(void)state;
 	close(mkstemp(path));
 	assert_int_equal(outputs_open(&outputs, &options, &err), 0);
+	assert_int_equal(outputs_start(&outputs, &err), 0);
 	event.time = clock_monotonic();
 	outputs_event(&outputs, &event);
 	shift = HOUR;

@@ -71,6 +71,60 @@ static const struct {
 	{"endbr64\n1: pushq %rbx\nret\n.fill 40, 1, 0x06\njmp 1b", 0, false, 0}, /* behind data */
 	{"1: pushq %rbx\npopq %rbx\njmp 1b", 0, true, 0},
 	{"endbr64\npushq %rbx\n1: jne 1b\nret", 4, true, 0},
+	/* so it is, it may be, in a table of jumps */
+	{"endbr64\npushq %rbx\njmp *%rax", 0, false, 0},
+	{"endbr64\npushq %rbx\njmp *8(%rax,%rcx,8)", 0, false, 0},
+	{"endbr64\npushq %rbx\njmp *8(%rip)", 4, true, 0}, /* another function */
+	/* one part of a function is elsewhere, and jumps back */
+	{"endbr64\n7: pushq %rbx\nret", 0, false, 0},
+	{".byte 0x0f, 0x84\n.long 7b - . - 4\nret", 0, true, 0},
+	{"endbr64\npushq %rbx\n7: ret", 4, true, 0}, /* behind the place */
+	{".byte 0xe9\n.long 7b - . - 4", 0, true, 0},
+	{"7: endbr64\npushq %rbx\nret", 4, true, 0}, /* to the entry: as another call */
+	{".byte 0xe9\n.long 7b - . - 4", 0, true, 0},
+};
+
+#define RDI 7
+
+/* Where the first argument may be in any register. */
+static const struct {
+	const char *code;
+	int offset, first;
+} moved[] = {
+	/* as GCC 15 saves registers */
+	{"endbr64\nsubq $24, %rsp\nmovq %r13, 8(%rsp)\nmovq %rdi, %r13\nleaq 8(%rip), %rdi\n"
+	 "call f0_@PLT\nret",
+	 23, 13},
+	{"endbr64\nmovq %rbx, -8(%rsp)\nmovq %rdi, %rbx\nxorl %edi, %edi\nnop\nret", 14, 3},
+	{"endbr64\nmovq %rbx, -8(%rsp)\nmovq %rdi, %rax\nmovq %rax, %rbp\nxorl %edi, %edi\n"
+	 "movl $1, %eax\njne 1f\n1: ret",
+	 22, 5},
+	/* still where it was */
+	{"endbr64\nmovq %rbx, -8(%rsp)\nmovl $1, %eax\ncall f0_@PLT\nret", 14, RDI},
+	{"endbr64\npushq %rbx\nret", 4, RDI},
+	/* in no register, or not all of it */
+	{"endbr64\nmovq %rdi, -8(%rsp)\nxorl %edi, %edi\ncall f0_@PLT\nret", 0, RDI},
+	{"endbr64\nmovq %rbx, -8(%rsp)\nmovl %edi, %ebx\nxorl %edi, %edi\nnop\nret", 0, RDI},
+	{"endbr64\nmovq %rbx, -8(%rsp)\nleaq 8(%rdi), %rbx\nxorl %edi, %edi\nnop\nret", 0, RDI},
+	{"endbr64\nmovq %rbx, -8(%rsp)\nmovq (%rdi), %rbx\nxorl %edi, %edi\nnop\nret", 0, RDI},
+	{"endbr64\nmovq %rbx, -8(%rsp)\nmovq %rdi, %rbx\nxchgq %rdi, %rbx\nnop\nret", 0, RDI},
+	{"endbr64\nmovq %rbx, -8(%rsp)\nmovq %rdi, %rax\nxorl %edi, %edi\ncpuid\nnop\nret", 0, RDI},
+	/* the second is not where it was */
+	{"endbr64\nmovq %rbx, -8(%rsp)\nmovq %rdi, %rbx\nmovl $1, %esi\nnop\nret", 0, RDI},
+	{"endbr64\nmovq %rbx, -8(%rsp)\nmovq %rdi, %rbx\nleal 1(%rsi), %esi\nnop\nret", 0, RDI},
+	/* memory may have been changed */
+	{"endbr64\nmovq %rdi, %rbx\nmovq %rax, (%rdi)\nxorl %edi, %edi\nnop\nret", 0, RDI},
+	{"endbr64\nmovq %rdi, %rbx\nincl (%rax)\nxorl %edi, %edi\nnop\nret", 0, RDI},
+	{"endbr64\nmovq %rdi, %rbx\nmovb $0, 8(%rip)\nxorl %edi, %edi\nnop\nret", 0, RDI},
+	{"endbr64\nmovq %rdi, %rbx\nrep stosq\nnop\nret", 0, RDI},
+	/* it does not run once per call */
+	{"endbr64\nmovq %rbx, -8(%rsp)\nmovq %rdi, %rbx\nxorl %edi, %edi\njrcxz 1f\nnop\n1: ret", 0,
+	 RDI},
+	{"endbr64\nmovq %rbx, -8(%rsp)\n1: movq %rdi, %rbx\nxorl %edi, %edi\nnop\njmp 1b", 0, RDI},
+	{"endbr64\nmovq %rbx, -8(%rsp)\nmovq %rdi, %rbx\nxorl %edi, %edi\nnop\njmp *%rcx", 0, RDI},
+	{"endbr64\nmovq %rbx, -8(%rsp)\nmovq %rdi, %rbx\n7: xorl %edi, %edi\nnop\nret", 0, RDI},
+	{".byte 0xe9\n.long 7b - . - 4", 0, RDI},
+	{"endbr64\nmovq %rdi, %rbx\nret", 0, RDI},
 };
 
 static void test_sites(void **state)
@@ -94,7 +148,7 @@ static void test_sites(void **state)
 
 		snprintf(name, sizeof(name), "f%zu_", i);
 		assert_int_equal(elf_image_function(&image, name, &function), 0);
-		assert_int_equal(site_choose(&image, &function, &site), 0);
+		assert_int_equal(site_choose(&image, &function, false, &site), 0);
 		if (site.address - site.function != (uint64_t)cases[i].offset ||
 		    (site.kind == INSPECT_INSN_EMULATED) != cases[i].emulated)
 			fail_msg("%s: +%d, %s", cases[i].code, (int)(site.address - site.function),
@@ -108,10 +162,41 @@ static void test_sites(void **state)
 	library_free(&library);
 }
 
+static void test_moved(void **state)
+{
+	static const char *bodies[COUNT(moved)];
+	struct library library;
+	struct elf_image image;
+	char reason[256];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(moved); i++)
+		bodies[i] = moved[i].code;
+	library_assemble(&library, bodies, COUNT(moved));
+	assert_int_equal(elf_image_open(&image, library.data, library.size, reason, sizeof(reason)),
+			 0);
+	for (size_t i = 0; i < COUNT(moved); i++) {
+		struct inspect_site site = {0};
+		struct elf_function function;
+		char name[16];
+
+		snprintf(name, sizeof(name), "f%zu_", i);
+		assert_int_equal(elf_image_function(&image, name, &function), 0);
+		assert_int_equal(site_choose(&image, &function, true, &site), 0);
+		if (site.address - site.function != (uint64_t)moved[i].offset ||
+		    site.first != moved[i].first)
+			fail_msg("%s: +%d, in register %d", moved[i].code,
+				 (int)(site.address - site.function), site.first);
+	}
+	elf_image_close(&image);
+	library_free(&library);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sites),
+		cmocka_unit_test(test_moved),
 	};
 
 	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

@@ -58,7 +58,7 @@ static struct segments *open_log(const struct segments_config *config)
 	struct err err;
 	struct segments *segments = segments_open(config, &err);
 
-	if (!segments)
+	if (!segments || segments_start(segments, &err))
 		fail_msg("%s", err.text);
 	return segments;
 }
@@ -351,6 +351,37 @@ static void test_refused(void **state)
 	check_refused("/dev/null", -ENOTDIR);
 }
 
+/* Whether files in it take the right to ignore modes; its lock is left for the next one. */
+static bool needs_override(uid_t owner)
+{
+	struct segments_config config = make_config();
+	struct segments *segments;
+	struct err err;
+	bool needs;
+
+	config.owner = owner;
+	segments = segments_open(&config, &err);
+	assert_non_null(segments);
+	needs = segments_need_override(segments);
+	close_log(segments);
+	return needs;
+}
+
+static void test_need_override(void **state)
+{
+	(void)state;
+	assert_false(needs_override(geteuid()));
+	assert_int_equal(count_of(FOLDER_PLAIN), 0); /* it was not started */
+	assert_int_equal(chmod("log", 0500), 0);
+	assert_true(needs_override(geteuid()));
+	assert_int_equal(chmod("log", 0700), 0);
+	if (!geteuid()) {
+		assert_int_equal(chown("log", 65534, 65534), 0);
+		assert_true(needs_override(65534));
+	}
+	remove_log();
+}
+
 static void test_second_writer(void **state)
 {
 	struct segments_config config = make_config();
@@ -435,7 +466,7 @@ int main(void)
 		cmocka_unit_test(test_rotation),    cmocka_unit_test(test_keep),
 		cmocka_unit_test(test_compression), cmocka_unit_test(test_earlier_run),
 		cmocka_unit_test(test_refused),     cmocka_unit_test(test_second_writer),
-		cmocka_unit_test(test_gap),
+		cmocka_unit_test(test_gap),         cmocka_unit_test(test_need_override),
 	};
 
 	return cmocka_run_group_tests(tests, enter_directory, leave_directory);

@@ -84,7 +84,7 @@ static struct segments *open_log(const char *path, bool plain)
 	struct err err;
 	struct segments *segments = segments_open(&config, &err);
 
-	if (!segments)
+	if (!segments || segments_start(segments, &err))
 		fail_msg("%s", err.text);
 	return segments;
 }

@@ -127,7 +127,7 @@ static void test_json_plain(void **state)
 	event.totals.lost_output = 8;
 	event.totals.infos = 5;
 	event.totals.findings = 6;
-	event.totals.coverage = (struct event_coverage){41, 42, 43, 44, 45};
+	event.totals.coverage = (struct event_coverage){41, 42, 43, 44, 45, 46, 47};
 	event.totals.notes = 9;
 	event.totals.suppressed = 7;
 	for (uint64_t i = 0; i < GW_STACK_MAX; i++)
@@ -136,30 +136,31 @@ static void test_json_plain(void **state)
 		event.totals.actions[i] = 31 + i;
 	for (uint64_t i = 0; i < GW_COUNTER_MAX; i++)
 		event.totals.counter[i] = 10 + i;
-	check_json(
-		&event,
-		COMMON("end", "06.118000001",
-		       "1118000001") ",\"processes\":1,\"traces\":2,\"violations\":3,"
-				     "\"infos\":5,\"findings\":6,\"notes\":9,\"suppressed\":7,"
-				     "\"findings_"
-				     "forgotten\":0,"
-				     "\"drifts\":17,\"lost\":4,\"lost_output\":8,"
-				     "\"actions\":{\"performed\":31,\"too_late\":32,"
-				     "\"refused\":33,\"dry_run\":34,\"let_go\":35},"
-				     "\"stacks\":{\"whole\":50,\"cut\":51,\"no_python\":52,"
-				     "\"unsupported_python\":53,\"no_thread\":54,"
-				     "\"unreadable\":55,\"busy\":56},"
-				     "\"ledger\":{\"hits\":10,\"reported\":11,\"redundant\":12,"
-				     "\"outside_trace\":13,\"filtered\":14,\"lost\":15,"
-				     "\"throttled\":16},"
-				     "\"counters\":{\"unreadable\":18,\"threads_full\":19,"
-				     "\"sessions_full\":20,\"nesting_full\":21,\"processes_"
-				     "full\":22,\"codes_lost\":23,\"traces_lost\":24,"
-				     "\"drifts_lost\":25,\"names_lost\":26,\"asks_lost\":27,"
-				     "\"interpreters_full\":28,\"enforced_full\":29,"
-				     "\"decisions_full\":30},\"coverage\":{\"probed\":41,"
-				     "\"missed\":42,"
-				     "\"mappings_lost\":43,\"refused\":44,\"bad_records\":45}}\n");
+	check_json(&event,
+		   COMMON("end", "06.118000001",
+			  "1118000001") ",\"processes\":1,\"traces\":2,\"violations\":3,"
+					"\"infos\":5,\"findings\":6,\"notes\":9,\"suppressed\":7,"
+					"\"findings_"
+					"forgotten\":0,"
+					"\"drifts\":17,\"lost\":4,\"lost_output\":8,"
+					"\"actions\":{\"performed\":31,\"too_late\":32,"
+					"\"refused\":33,\"dry_run\":34,\"let_go\":35},"
+					"\"stacks\":{\"whole\":50,\"cut\":51,\"no_python\":52,"
+					"\"unsupported_python\":53,\"no_thread\":54,"
+					"\"unreadable\":55,\"busy\":56},"
+					"\"ledger\":{\"hits\":10,\"reported\":11,\"redundant\":12,"
+					"\"outside_trace\":13,\"filtered\":14,\"lost\":15,"
+					"\"throttled\":16},"
+					"\"counters\":{\"unreadable\":18,\"threads_full\":19,"
+					"\"sessions_full\":20,\"nesting_full\":21,\"processes_"
+					"full\":22,\"codes_lost\":23,\"traces_lost\":24,"
+					"\"drifts_lost\":25,\"names_lost\":26,\"asks_lost\":27,"
+					"\"interpreters_full\":28,\"enforced_full\":29,"
+					"\"decisions_full\":30,\"forks_lost\":31},"
+					"\"coverage\":{\"probed\":41,\"missed\":42,"
+					"\"mappings_lost\":43,\"refused\":44,"
+					"\"files_refused\":45,\"unarmed\":46,"
+					"\"bad_records\":47}}\n");
 }
 
 static void test_json_attached(void **state)

@@ -226,7 +226,7 @@ static void test_stalled_reader(void **state)
 	text = read_until_drained(writer, pipes[0]);
 	assert_int_equal(lines_of(text, lost_output, true), missing);
 	assert_non_null(strstr(text, "\"total\":100}\n{"));
-	assert_int_equal(status_of(writer).told, 100);
+	assert_int_equal(status_of(writer).notified, 100);
 	sink_event(sink, &event);
 	text = read_until_drained(writer, pipes[0]);
 	assert_int_equal(lines_of(text, lost_output, false), 0);
@@ -236,59 +236,59 @@ static void test_stalled_reader(void **state)
 	close(pipes[0]);
 }
 
-struct late_reader {
-	int fd;
-	size_t got;
-};
-
-static void *read_late(void *argument)
+/* A reader that stalls is waited for so long, and again when it has read something. */
+static void test_full(void **state)
 {
-	struct late_reader *reader = argument;
-	char buffer[4096];
-	ssize_t count;
-
-	usleep(50000);
-	while ((count = read(reader->fd, buffer, sizeof(buffer))) > 0)
-		reader->got += (size_t)count;
-	return NULL;
-}
-
-/* With patience a slow reader loses nothing; one that stalls is waited for once. */
-static void test_patience(void **state)
-{
-	enum { LINES = 2000, LENGTH = 100 };
+	enum { LENGTH = 100, LIMIT = 8192 };
+	static const uint64_t patience = 50000000;
 	static const char line[LENGTH] = "x";
-	struct late_reader reader = {0};
+	char buffer[4096];
 	struct writer *writer;
 	uint64_t begin;
-	pthread_t thread;
 	int pipes[2];
 
 	(void)state;
 	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
 	assert_true(fcntl(pipes[1], F_SETPIPE_SZ, 4096) >= 4096);
-	writer = writer_new(pipes[1], true, 8192);
-	writer_set_patience(writer, 600000000000);
-	reader.fd = pipes[0];
-	assert_int_equal(pthread_create(&thread, NULL, read_late, &reader), 0);
-	for (int i = 0; i < LINES; i++)
+	writer = writer_new(pipes[1], true, LIMIT);
+	for (int i = 0; i < 4096 / LENGTH; i++)
 		assert_int_equal(writer_put(writer, line, LENGTH), 0);
-	drain(writer);
-	writer_free(writer);
-	pthread_join(thread, NULL);
-	assert_int_equal(reader.got, LINES * LENGTH);
-	close(pipes[0]);
-
-	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
-	writer = writer_new(pipes[1], true, 8192);
-	writer_set_patience(writer, 100000000);
+	drain(writer); /* into the pipe, which is full then */
+	assert_false(writer_is_full(writer, patience));
 	begin = clock_monotonic();
-	while (status_of(writer).lost < 100000)
-		writer_put(writer, line, LENGTH);
-	assert_true(clock_monotonic() - begin >= 100000000);
-	assert_true(clock_monotonic() - begin < 100000 * 100000000ull / 10);
+	while (!writer_is_full(writer, patience))
+		assert_int_equal(writer_put(writer, line, LENGTH), 0);
+	while (writer_is_full(writer, patience))
+		usleep(1000);
+	assert_true(clock_monotonic() - begin >= patience);
+	assert_int_equal(writer_put(writer, line, LENGTH), 0); /* there is room still */
+	assert_false(writer_is_full(writer, patience));
+	assert_true(read(pipes[0], buffer, sizeof(buffer)) > 0); /* which the writer fills again */
+	while (status_of(writer).waiting > LIMIT / LENGTH / 2)
+		usleep(1000);
+	while (!writer_is_full(writer, patience))
+		assert_int_equal(writer_put(writer, line, LENGTH), 0);
 	writer_free(writer);
 	close(pipes[0]);
+}
+
+/* Nobody is waited for who is gone. */
+static void test_not_full_without_reader(void **state)
+{
+	static const char line[8000] = "x";
+	struct writer *writer;
+	int pipes[2];
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	assert_true(fcntl(pipes[1], F_SETPIPE_SZ, 4096) >= 4096);
+	writer = writer_new(pipes[1], true, 9000);
+	assert_int_equal(writer_put(writer, line, sizeof(line)), 0);
+	assert_true(writer_is_full(writer, UINT64_MAX)); /* a part of it is in the pipe */
+	close(pipes[0]);
+	drain(writer);
+	assert_false(writer_is_full(writer, UINT64_MAX));
+	writer_free(writer);
 }
 
 /* The thread of a writer whose reader never comes back ends all the same. */
@@ -349,9 +349,13 @@ static int leave_directory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_full_device),        cmocka_unit_test(test_json_sink),
-		cmocka_unit_test(test_json_slow_reader),   cmocka_unit_test(test_stalled_reader),
-		cmocka_unit_test(test_free_while_stalled), cmocka_unit_test(test_patience),
+		cmocka_unit_test(test_full_device),
+		cmocka_unit_test(test_json_sink),
+		cmocka_unit_test(test_json_slow_reader),
+		cmocka_unit_test(test_stalled_reader),
+		cmocka_unit_test(test_free_while_stalled),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_not_full_without_reader),
 		cmocka_unit_test(test_begin_lines),
 	};
 

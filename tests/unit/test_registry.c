@@ -2,6 +2,7 @@
 /* user/target: the registries of files and processes, and what inspections are known. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,11 +18,14 @@
 
 #include "base/clock.h"
 #include "target/inspections.h"
+#include "target/mapped.h"
 #include "target/processes.h"
+#include "target/roles.h"
 
-#define LONG (FILES_LINGER_NS + 1)
+#define LONG        (FILES_LINGER_NS + 1)
+#define NO_SUCH_PID (1u << 30)
 
-static unsigned int forgotten, told_of_end;
+static unsigned int forgotten, told_of_end, missed_ends;
 
 static void forget(void *context, struct file *file)
 {
@@ -30,11 +34,12 @@ static void forget(void *context, struct file *file)
 	forgotten++;
 }
 
-static void on_ended(void *context, const struct process *process)
+static void on_ended(void *context, const struct process *process, bool missed)
 {
 	(void)context;
 	(void)process;
 	told_of_end++;
+	missed_ends += missed;
 }
 
 static int make_file(char *path, const char *text)
@@ -55,7 +60,7 @@ static struct files *make_files(void)
 
 	assert_non_null(files);
 	files_set_handler(files, FILE_SETTER, &handler);
-	forgotten = told_of_end = 0;
+	forgotten = told_of_end = missed_ends = 0;
 	return files;
 }
 
@@ -211,18 +216,19 @@ static void test_process_holds_files(void **state)
 	bool is_new;
 
 	(void)state;
-	process = processes_note(processes, (uint32_t)pid, &is_new);
+	process = processes_note(processes, (uint32_t)pid, now, &is_new);
 	assert_true(process && is_new && process->exe);
 	start_time = process->start_time;
 	assert_non_null(process_add_file(process, file, 4096, 7));
-	assert_int_equal(process_file_at(process, 4096, 7)->id, file->id);
-	assert_null(process_file_at(process, 4096, 8));
+	assert_int_equal(process_file_at(process, FILE_SETTER, 4096, 7)->id, file->id);
+	assert_null(process_file_at(process, FILE_SETTER, 4096, 8));
 	processes_tick(processes, now);
 	assert_int_equal(file->held, 1);
 	end_child(pid);
 	processes_tick(processes, now + 1); /* nobody has told of its end */
 	assert_int_equal(file->held, 0);
 	assert_int_equal(told_of_end, 1);
+	assert_int_equal(missed_ends, 1);
 	assert_ptr_equal(processes_find(processes, (uint32_t)pid, start_time), process);
 	processes_tick(processes, now + 1 + PROCESSES_LINGER_NS);
 	assert_int_equal(processes_count(processes), 0);
@@ -230,6 +236,27 @@ static void test_process_holds_files(void **state)
 	files_free(files);
 	close(fd);
 	unlink(path);
+}
+
+static struct process *note(struct processes *processes, pid_t pid, uint64_t now)
+{
+	bool is_new;
+	struct process *process = processes_note(processes, (uint32_t)pid, now, &is_new);
+
+	assert_non_null(process);
+	return process;
+}
+
+/* As BPF tells it, in nanoseconds. */
+static struct gw_fork_record fork_of(const struct process *parent, uint32_t child)
+{
+	return (struct gw_fork_record){
+		.header.time = clock_monotonic(),
+		.start_time = parent->start_time + 12345,
+		.parent = parent->pid,
+		.pid = child,
+		.ns_pid = 5,
+	};
 }
 
 /* A child holds what its parent does; who replaces its program lets go, and may map anew. */
@@ -240,62 +267,225 @@ static void test_fork_and_exec(void **state)
 	struct files *files = make_files();
 	struct processes *processes = processes_new(files, on_ended, NULL);
 	struct file *file = learn(files, fd, path, 0);
-	pid_t parent = start_child(), child = start_child();
-	struct process *process;
-	bool is_new;
+	pid_t parent = start_child();
+	struct process *process = note(processes, parent, 0);
+	const struct process *child, *grandchild;
+	struct gw_fork_record fork = fork_of(process, NO_SUCH_PID);
 
 	(void)state;
-	process = processes_note(processes, (uint32_t)parent, &is_new);
 	process_add_file(process, file, 4096, 7);
-	assert_non_null(processes_fork(processes, (uint32_t)parent, (uint32_t)child));
-	assert_int_equal(file->held, 2);
+	/* Both have ended before it is read that they were forked. */
+	assert_int_equal(processes_fork(processes, &fork, &child), 0);
+	fork = fork_of(child, NO_SUCH_PID + 1);
+	assert_int_equal(processes_fork(processes, &fork, &grandchild), 0);
+	assert_string_equal(grandchild->exe, process->exe);
+	assert_int_equal(grandchild->ns_pid, 5);
+	assert_int_equal(file->held, 3);
+	processes_end(processes, child->pid, child->start_time + 1, false, clock_monotonic());
 	processes_end(processes, process->pid, process->start_time, true, clock_monotonic());
 	assert_int_equal(file->held, 1);
-	assert_int_equal(told_of_end, 0);
-	assert_ptr_equal(processes_note(processes, (uint32_t)parent, &is_new), process);
-	assert_true(!is_new && !process->ended && !process->files);
+	assert_int_equal(told_of_end, 1);
+	assert_ptr_equal(note(processes, parent, 0), process);
+	assert_true(!process->ended && !process->files);
 	processes_free(processes);
 	assert_int_equal(file->held, 0);
 	files_free(files);
 	end_child(parent);
-	end_child(child);
 	close(fd);
 	unlink(path);
+}
+
+/* A fork of a process that is another's by now, or before the parent mapped anything. */
+static void test_forks_of_others(void **state)
+{
+	struct files *files = make_files();
+	struct processes *processes = processes_new(files, on_ended, NULL);
+	pid_t pid = start_child();
+	struct process *process = note(processes, pid, 0);
+	struct gw_fork_record fork = fork_of(process, NO_SUCH_PID);
+	const struct process *child;
+
+	(void)state;
+	fork.parent = NO_SUCH_PID;
+	assert_int_equal(processes_fork(processes, &fork, &child), -ESRCH);
+	fork = fork_of(process, NO_SUCH_PID);
+	fork.start_time = process->start_time - 1;
+	assert_int_equal(processes_fork(processes, &fork, &child), -ESRCH);
+	fork = fork_of(process, NO_SUCH_PID);
+	process->mapped_at = fork.header.time + 1;
+	assert_int_equal(processes_fork(processes, &fork, &child), -ESRCH);
+	process->mapped_at = fork.header.time;
+	assert_int_equal(processes_fork(processes, &fork, &child), 0);
+	process->ended = 1;
+	fork = fork_of(process, NO_SUCH_PID + 1);
+	assert_int_equal(processes_fork(processes, &fork, &child), -ESRCH);
+	processes_free(processes);
+	files_free(files);
+	end_child(pid);
+}
+
+/* The end of an earlier process of the pid was missed: it is told, and its files are kept a while.
+ */
+static void test_pid_is_used_again(void **state)
+{
+	char path[32];
+	int fd = make_file(path, "a");
+	struct files *files = make_files();
+	struct processes *processes = processes_new(files, on_ended, NULL);
+	struct file *file = learn(files, fd, path, 0);
+	pid_t pid = start_child();
+	struct process *process = note(processes, pid, LONG);
+	struct gw_fork_record fork;
+	const struct process *child;
+
+	(void)state;
+	process_add_file(process, file, 4096, 7);
+	process->start_time -= 1000000000;
+	process = note(processes, pid, 2 * LONG);
+	assert_int_equal(process->files, 0);
+	assert_int_equal(told_of_end, 1);
+	assert_int_equal(file->held, 0);
+	assert_int_equal(files_expire(files, 2 * LONG + 1), 0);
+	/* The same where the new one is known by its fork. */
+	process_add_file(process, file, 4096, 7);
+	process->start_time -= 1000000000;
+	fork = fork_of(note(processes, getpid(), 0), process->pid);
+	fork.start_time = process->start_time + 2000000000;
+	assert_int_equal(processes_fork(processes, &fork, &child), 0);
+	assert_int_equal(told_of_end, 2);
+	assert_int_equal(missed_ends, 1); /* BPF has the child's entry by now */
+	assert_int_equal(file->held, 0);
+	processes_free(processes);
+	files_free(files);
+	end_child(pid);
+	close(fd);
+	unlink(path);
+}
+
+/* What is refused is so for a while: it is tried again as long as it lives. */
+static void test_refused_for_now(void **state)
+{
+	struct files *files = make_files();
+	struct processes *processes = processes_new(files, on_ended, NULL);
+	pid_t pid = start_child();
+	struct process *process = note(processes, pid, 0);
+	const struct process *child;
+	struct gw_fork_record fork;
+
+	(void)state;
+	for (uint32_t i = 1; i < PROCESSES_MAX; i++) {
+		fork = fork_of(process, NO_SUCH_PID + i);
+		assert_int_equal(processes_fork(processes, &fork, &child), 0);
+	}
+	assert_false(processes_are_refused(processes, LONG));
+	fork = fork_of(process, NO_SUCH_PID);
+	fork.header.time = LONG;
+	assert_int_equal(processes_fork(processes, &fork, &child), -ENOSPC);
+	assert_int_equal(processes_refused(processes), 1);
+	assert_true(processes_are_refused(processes, LONG + 1));
+	assert_false(processes_are_refused(processes, LONG + PROCESSES_RETRY_NS));
+	assert_int_equal(processes_refused(processes), 1);
+	processes_free(processes);
+	files_free(files);
+	end_child(pid);
+}
+
+static bool is_known(struct inspections *inspections, enum file_role role, int fd, const char *path)
+{
+	struct inspection found;
+
+	return inspections_known(inspections, role, fd, path, &found);
 }
 
 /* Copies are inspected once. The name counts where the result depends on it. */
 static void test_same_content(void **state)
 {
 	struct inspections *inspections = inspections_new();
-	struct inspection result = {.code = -ENOENT};
-	struct inspection_key first, copy, other, python;
-	char path[3][32];
+	struct inspection result, again;
+	char path[3][32], text[32];
 	int fd[3] = {make_file(path[0], "aa"), make_file(path[1], "aa"), make_file(path[2], "ab")};
 
 	(void)state;
-	assert_int_equal(inspections_key(inspections, FILE_SETTER, fd[0], path[0], &first), 0);
-	assert_int_equal(inspections_key(inspections, FILE_SETTER, fd[1], path[1], &copy), 0);
-	assert_int_equal(inspections_key(inspections, FILE_SETTER, fd[2], path[2], &other), 0);
-	inspections_put(inspections, &first, &result);
-	assert_int_equal(inspections_find(inspections, &copy)->code, -ENOENT);
-	assert_null(inspections_find(inspections, &other));
-	inspections_key(inspections, FILE_PYTHON, fd[0], "/bin/python3.9", &python);
-	inspections_put(inspections, &python, &result);
-	inspections_key(inspections, FILE_PYTHON, fd[1], "/usr/bin/python3.9", &python);
-	assert_non_null(inspections_find(inspections, &python));
-	inspections_key(inspections, FILE_PYTHON, fd[1], "/usr/bin/python3.10", &python);
-	assert_null(inspections_find(inspections, &python));
+	assert_false(is_known(inspections, FILE_SETTER, fd[0], path[0]));
+	assert_true(inspections_get(inspections, FILE_SETTER, fd[0], path[0], &result) < 0);
+	assert_true(inspections_known(inspections, FILE_SETTER, fd[1], path[1], &again));
+	assert_int_equal(again.code, result.code);
+	assert_string_equal(again.reason, result.reason);
+	assert_false(is_known(inspections, FILE_SETTER, fd[2], path[2]));
+	assert_false(is_known(inspections, FILE_BINDING, fd[0], path[0]));
+	inspections_get(inspections, FILE_PYTHON, fd[0], "/bin/python3.9", &result);
+	assert_true(is_known(inspections, FILE_PYTHON, fd[1], "/usr/bin/python3.9"));
+	assert_false(is_known(inspections, FILE_PYTHON, fd[1], "/usr/bin/python3.10"));
 	/* As many others as there is room for. */
-	for (uint64_t i = 0; i < INSPECTIONS_MAX; i++) {
-		other.size = 1000 + i;
-		inspections_put(inspections, &other, &result);
+	for (int i = 0; i < INSPECTIONS_MAX; i++) {
+		snprintf(text, sizeof(text), "%d", i);
+		assert_int_equal(pwrite(fd[2], text, strlen(text), 0), strlen(text));
+		inspections_get(inspections, FILE_SETTER, fd[2], path[2], &result);
 	}
-	assert_null(inspections_find(inspections, &first));
+	assert_false(is_known(inspections, FILE_SETTER, fd[0], path[0]));
+	/* A large one is not read where others wait. */
+	assert_int_equal(ftruncate(fd[0], 5 << 20), 0);
+	inspections_get(inspections, FILE_SETTER, fd[0], path[0], &result);
+	assert_false(is_known(inspections, FILE_SETTER, fd[0], path[0]));
 	inspections_free(inspections);
 	for (int i = 0; i < 3; i++) {
 		close(fd[i]);
 		unlink(path[i]);
 	}
+}
+
+static struct process process_of_test;
+
+static struct file *look_for_python(struct files *files, struct inspections *inspections, int *code)
+{
+	const struct role_search search = {files, inspections, FILE_PYTHON, getpid(),
+					   &process_of_test};
+	static struct mapped mapped;
+
+	assert_true(mapped_read(getpid(), &mapped) >= 0);
+	for (unsigned int i = 0; i < mapped.count; i++)
+		if (mapped.role[i] == FILE_PYTHON)
+			return roles_learn(&search, &mapped.mapping[i], code);
+	return NULL;
+}
+
+/* The program of this test is a candidate for the Python: a thread looks at it, once. */
+static void test_inspected_aside(void **state)
+{
+	struct files *files = make_files();
+	struct inspections *inspections = inspections_new();
+	struct inspection found;
+	struct pollfd ready;
+	struct file *file;
+	uint32_t id;
+	int code = 0;
+
+	(void)state;
+	process_of_test = (struct process){.pid = (uint32_t)getpid()};
+	roles_register(files);
+	assert_int_equal(inspections_use_thread(inspections), 0);
+	assert_false(inspections_next(inspections, &id, &found));
+	for (int i = 0; i < 2; i++) {
+		assert_null(look_for_python(files, inspections, &code));
+		assert_int_equal(code, -EINPROGRESS);
+	}
+	assert_int_equal(process_of_test.files, 1);
+	ready = (struct pollfd){.fd = inspections_fd(inspections), .events = POLLIN};
+	assert_int_equal(poll(&ready, 1, 60000), 1);
+	assert_true(inspections_next(inspections, &id, &found));
+	assert_false(inspections_are_busy(inspections, UINT64_MAX));
+	assert_false(inspections_next(inspections, &id, &found));
+	assert_int_equal(poll(&ready, 1, 0), 0);
+	assert_int_equal(id, process_of_test.file[0].id);
+	roles_settle(files, id, &found);
+	file = look_for_python(files, inspections, &code);
+	assert_non_null(file);
+	assert_int_equal(file->id, id);
+	assert_int_equal(roles_found(file)->code, found.code);
+	/* It may be forgotten before it is inspected. */
+	roles_settle(files, id + 1, &found);
+	files_free(files);
+	inspections_free(inspections);
 }
 
 int main(void)
@@ -307,7 +497,11 @@ int main(void)
 		cmocka_unit_test(test_rewritten_file),
 		cmocka_unit_test(test_process_holds_files),
 		cmocka_unit_test(test_fork_and_exec),
+		cmocka_unit_test(test_forks_of_others),
+		cmocka_unit_test(test_pid_is_used_again),
+		cmocka_unit_test(test_refused_for_now),
 		cmocka_unit_test(test_same_content),
+		cmocka_unit_test(test_inspected_aside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -48,6 +48,10 @@ static void test_clean(void **state)
 static void test_each_fact(void **state)
 {
 	(void)state;
+	clean.coverage.unarmed = 1;
+	assert_true(is_unknown(&clean, 0, 0, 0));
+	assert_non_null(strstr(reason, "before all that was mapped at the start was probed"));
+	reset(state);
 	assert_true(is_unknown(&clean, 2, 0, 0));
 	assert_string_equal(reason, "libtorch files skipped: 2");
 	assert_true(is_unknown(&clean, 0, 1, 0));
@@ -70,7 +74,11 @@ static void test_each_fact(void **state)
 	reset(state);
 	clean.coverage.refused = 6;
 	assert_true(is_unknown(&clean, 0, 0, 0));
-	assert_string_equal(reason, "processes that did not fit into the registry: 6");
+	assert_string_equal(reason, "times that a process did not fit into the registry: 6");
+	reset(state);
+	clean.coverage.files_refused = 7;
+	assert_true(is_unknown(&clean, 0, 0, 0));
+	assert_string_equal(reason, "times that a file did not fit into the registry: 7");
 	reset(state);
 	clean.coverage.probed = 0;
 	assert_true(is_unknown(&clean, 1, 0, 0));
@@ -86,7 +94,8 @@ static void test_each_counter(void **state)
 {
 	(void)state;
 	for (int i = GW_THROTTLED; i < GW_COUNTER_MAX; i++) {
-		bool harmless = i == GW_DRIFTS || i == GW_NAMES_LOST || i == GW_DECISIONS_FULL;
+		bool harmless = i == GW_DRIFTS || i == GW_NAMES_LOST || i == GW_DECISIONS_FULL ||
+				i == GW_FORKS_LOST;
 
 		reset(state);
 		clean.counter[i] = 4;

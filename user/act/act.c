@@ -48,7 +48,7 @@ struct question {
 /* --- telling -----------------------------------------------------------------------------------
  */
 
-static void tell(struct act *act, struct event *event)
+static void report(struct act *act, struct event *event)
 {
 	model_action(act->discover->model, event);
 }
@@ -61,12 +61,12 @@ static void tell_outcome(struct act *act, struct event *event, enum action_outco
 	action->outcome = outcome;
 	action->duration_ns = clock_between(event->time, clock_monotonic());
 	str_format(action->detail, sizeof(action->detail), "%s", detail);
-	tell(act, event);
+	report(act, event);
 }
 
 static void on_let_go(void *context, struct event *event)
 {
-	tell(context, event);
+	report(context, event);
 }
 
 static bool ran_on(void *context, uint32_t tid, uint64_t asked)
@@ -84,7 +84,7 @@ static void on_signal_outcome(void *context, const struct target *target, struct
 		     event->action.signal != SIGKILL;
 	struct target copy;
 
-	tell(act, event);
+	report(act, event);
 	if (!again || target_open(&copy, target->pid, target->start_time))
 		return;
 	event->action.action = GW_ACTION_KILL;
@@ -201,7 +201,7 @@ static void why_not_raised(char *out, size_t size, int code, const struct gw_eve
 	else if (code == -ETIMEDOUT)
 		str_format(out, size, "the thread did not stop");
 	else if (code == -ENOSPC)
-		str_format(out, size, "its libtorch_python has no room for messages");
+		str_format(out, size, "its libtorch_python has no unused memory for messages");
 	else
 		str_format(out, size, "ptrace: %s", strerror(-code));
 }
@@ -278,8 +278,11 @@ static bool settle(void *context)
 	struct act *act = context;
 
 	if (act->still < act->stopped_count) {
+		uint64_t end = clock_monotonic() + STOP_NS; /* for all of them */
+
 		for (; act->still < act->stopped_count; act->still++)
-			target_wait_stopped(&act->stopped[act->still], 0, STOP_NS);
+			target_wait_stopped(&act->stopped[act->still], 0,
+					    clock_between(clock_monotonic(), end));
 		return true;
 	}
 	for (size_t i = 0; i < act->stopped_count; i++) {
@@ -307,7 +310,7 @@ static void note_stopped(struct act *act, const struct gw_event_record *record)
 }
 
 /* BPF sent the signal, and the process had ended before its record was read. */
-static void tell_ended(struct act *act, const struct question *question)
+static void report_ended(struct act *act, const struct question *question)
 {
 	bool made = ran_on(act, question->record->tid, question->record->asked);
 
@@ -335,7 +338,7 @@ static void act_on(struct act *act, const struct question *question)
 			watch_signal(act, &target, question->event, question->record->asked,
 				     (int)act->policy->bpf.signal);
 		else
-			tell_ended(act, question);
+			report_ended(act, question);
 		break;
 	case GW_ASK_RAISED:
 		tell_outcome(act, question->event, ACTION_PERFORMED, "");
@@ -407,10 +410,15 @@ static void on_trace_ended(void *context, uint64_t trace)
 /* --- the loop's --------------------------------------------------------------------------------
  */
 
-static void on_process(void *context, struct process *process, struct library *library,
-		       const struct process_file *file, const struct mapped *mapped)
+static int on_process(void *context, struct process *process, struct library *library,
+		      const struct process_file *file, const struct mapped *mapped)
 {
-	arming_process(((struct act *)context)->arming, process, library, file, mapped);
+	return arming_process(((struct act *)context)->arming, process, library, file, mapped);
+}
+
+static void on_process_ended(void *context, uint32_t pid)
+{
+	arming_forget(((struct act *)context)->arming, pid);
 }
 
 static void check_watchdog(struct act *act)
@@ -513,6 +521,7 @@ void act_actor(struct act *act, struct watch_actor *actor)
 	*actor = (struct watch_actor){
 		.start = start,
 		.process = on_process,
+		.process_ended = on_process_ended,
 		.decide = on_decision,
 		.trace_ended = on_trace_ended,
 		.settle = settle,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Enforcement: what BPF asks is answered here, and what was done is verified and told.
+ * Enforcement: what BPF asks is answered here, and what was done is verified and reported.
  *
  * The ways, from the probe to the outcome:
  *   hold    the process is stopped by BPF at the setter; it is held till it is let go

@@ -8,10 +8,13 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "base/table.h"
 
-#define MAX_PLACES 1024 /* processes that are remembered */
+#define MAX_PLACES 1024 /* that are remembered; they are looked for again where they are not */
 
+/* Where calls raise in a process. */
 struct place {
+	struct table_item item;
 	uint32_t pid;
 	uint64_t start_time;
 	struct raise_place place;
@@ -20,9 +23,8 @@ struct place {
 struct arming {
 	const struct act_policy *policy;
 	struct discover *discover;
-	char warned[256]; /* what was last warned of */
-	struct place place[MAX_PLACES];
-	size_t next_place;
+	char warned[256];    /* what was last warned of */
+	struct table places; /* by pid */
 };
 
 struct arming *arming_new(const struct act_policy *policy, struct discover *discover)
@@ -32,70 +34,100 @@ struct arming *arming_new(const struct act_policy *policy, struct discover *disc
 	if (arming) {
 		arming->policy = policy;
 		arming->discover = discover;
+		arming->places.capacity = MAX_PLACES;
 	}
 	return arming;
 }
 
 void arming_free(struct arming *arming)
 {
+	struct table_item *place;
+
+	if (!arming)
+		return;
+	while ((place = table_pop(&arming->places)))
+		free(place);
 	free(arming);
+}
+
+/* Not once more what was said last. */
+static void warn(struct arming *arming, const char *why)
+{
+	if (!strncmp(arming->warned, why, sizeof(arming->warned) - 1))
+		return;
+	str_format(arming->warned, sizeof(arming->warned), "%s", why);
+	log_warn("calls cannot be made to raise by way of %s", why);
 }
 
 /*
  * Places the probe in the binding of a library's setter, once. It stays while gradwatch runs: to
  * place one for a trace that begins, its process would have to be stopped.
  */
-static void bind(uint32_t pid, const struct binding_found *found, struct library *library)
+static int bind(struct arming *arming, uint32_t pid, const struct binding_found *found,
+		struct library *library)
 {
+	int fd = procfs_open_mapping((pid_t)pid, found->mapping), code;
+	char why[sizeof(arming->warned)];
 	struct err err;
-	int fd = procfs_open_mapping((pid_t)pid, found->mapping);
 
 	if (fd < 0)
-		return; /* it has ended */
-	if (library_bind(library, found->file_id, fd, found->inspect.file_offset, &err))
-		log_warn("calls cannot be made to raise by way of %s: %s", found->mapping->path,
-			 err.text);
+		return fd;
+	code = library_bind(library, found->file_id, fd, found->inspect.file_offset, &err);
 	close(fd);
+	if (code) {
+		str_format(why, sizeof(why), "%s: %s", found->mapping->path, err.text);
+		warn(arming, why);
+	}
+	return code;
 }
 
-/* After an exec a process has another memory, but is the same. */
-static void forget_places(struct arming *arming, uint32_t pid)
+void arming_forget(struct arming *arming, uint32_t pid)
 {
-	for (size_t i = 0; i < MAX_PLACES; i++)
-		if (arming->place[i].pid == pid)
-			arming->place[i].pid = 0;
+	struct table_item *place = table_find(&arming->places, &pid, sizeof(pid));
+
+	if (place)
+		table_remove(&arming->places, place);
+	free(place);
 }
 
 /* How the binding of a process takes its arguments; its probe is placed. */
-static void prepare_binding(struct arming *arming, struct process *process, struct library *library,
-			    const struct mapped *mapped, struct gw_enforced *enforced)
+static int prepare_binding(struct arming *arming, struct process *process, struct library *library,
+			   const struct mapped *mapped, struct gw_enforced *enforced)
 {
 	struct discover *discover = arming->discover;
 	struct binding_found binding = {0};
-	char reason[sizeof(arming->warned)];
+	char reason[256];
 	int code = bindings_find(discover->files, discover->inspections, (pid_t)process->pid,
 				 process, mapped, &binding, reason, sizeof(reason));
 
 	if (!code) {
 		enforced->method_o = binding.inspect.method_o;
-		bind(process->pid, &binding, library);
-	} else if (code == -ENOTSUP && strcmp(arming->warned, reason) != 0) {
-		memcpy(arming->warned, reason, sizeof(reason));
-		log_warn("calls cannot be made to raise by way of %s", reason);
+		code = bind(arming, process->pid, &binding, library);
+	} else if (code == -ENOTSUP) {
+		warn(arming, reason);
 	}
+	return code;
 }
 
-void arming_process(struct arming *arming, struct process *process, struct library *library,
-		    const struct process_file *file, const struct mapped *mapped)
+int arming_process(struct arming *arming, struct process *process, struct library *library,
+		   const struct process_file *file, const struct mapped *mapped)
 {
 	struct gw_enforced enforced = {.torch_base = file->bias};
+	struct programs *programs = arming->discover->programs;
+	int code = 0;
 
-	forget_places(arming, process->pid);
+	arming_forget(arming, process->pid); /* after an exec it has another memory */
 	if (!act_policy_allows(arming->policy, (pid_t)process->pid))
-		return;
+		return 0;
 	if (arming->policy->bpf.action == GW_ACTION_RAISE)
-		prepare_binding(arming, process, library, mapped, &enforced);
-	programs_enforce(arming->discover->programs, process->pid, &enforced);
+		code = prepare_binding(arming, process, library, mapped, &enforced);
+	if (programs_enforce(programs, process->pid, &enforced)) {
+		if (!process->unenforced)
+			programs_count_full(programs, GW_ENFORCED_FULL);
+		process->unenforced = true;
+		return -EAGAIN;
+	}
+	return library_is_short(code) ? code : 0;
 }
 
 static int find_place(struct arming *arming, uint32_t pid, struct raise_place *place, char *reason,
@@ -115,9 +147,13 @@ static int find_place(struct arming *arming, uint32_t pid, struct raise_place *p
 		str_format(reason, reason_size, "its mappings cannot be read: %s", strerror(-code));
 	if (code)
 		return code;
-	if (interpreters_find(discover->files, discover->inspections, (pid_t)pid, process, mapped,
-			      &python) ||
-	    !python.err_format || !python.runtime_error) {
+	code = interpreters_find(discover->files, discover->inspections, (pid_t)pid, process,
+				 mapped, &python);
+	if (code == -EINPROGRESS) {
+		str_format(reason, reason_size, "its Python is still being inspected");
+		return code;
+	}
+	if (code || !python.err_format || !python.runtime_error) {
 		str_format(reason, reason_size, "its Python exports no PyErr_Format");
 		return -ENOENT;
 	}
@@ -125,32 +161,41 @@ static int find_place(struct arming *arming, uint32_t pid, struct raise_place *p
 		.entry = binding.bias + binding.inspect.function,
 		.err_format = python.err_format,
 		.exception = python.runtime_error,
-		.room = binding.bias + binding.inspect.room,
-		.room_size = binding.inspect.room_size,
+		.space = binding.bias + binding.inspect.space,
+		.space_size = binding.inspect.space_size,
 	};
 	return 0;
+}
+
+static void remember(struct arming *arming, uint32_t pid, uint64_t start_time,
+		     const struct raise_place *place)
+{
+	struct place *known = malloc(sizeof(*known));
+
+	if (!known)
+		return;
+	*known = (struct place){.pid = pid, .start_time = start_time, .place = *place};
+	if (table_surplus(&arming->places))
+		free(table_pop(&arming->places));
+	if (table_add(&arming->places, &known->item, &known->pid, sizeof(known->pid)))
+		free(known);
 }
 
 int arming_place(struct arming *arming, uint32_t pid, uint64_t start_time,
 		 struct raise_place *place, char *reason, size_t reason_size)
 {
-	struct place *known;
+	const struct place *known = (struct place *)table_find(&arming->places, &pid, sizeof(pid));
 	int code;
 
-	for (size_t i = 0; i < MAX_PLACES; i++) {
-		known = &arming->place[i];
-		if (known->pid == pid && known->start_time == start_time) {
-			*place = known->place;
-			return 0;
-		}
+	if (known && known->start_time == start_time) {
+		*place = known->place;
+		return 0;
 	}
+	arming_forget(arming, pid); /* of an earlier process */
 	code = find_place(arming, pid, place, reason, reason_size);
-	if (code)
-		return code;
-	known = &arming->place[arming->next_place];
-	arming->next_place = (arming->next_place + 1) % MAX_PLACES;
-	*known = (struct place){pid, start_time, *place};
-	return 0;
+	if (!code)
+		remember(arming, pid, start_time, place);
+	return code;
 }
 
 void arming_prepare(struct arming *arming, uint32_t pid, uint64_t start_time)

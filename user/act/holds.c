@@ -85,7 +85,7 @@ bool holds_has(const struct holds *holds, pid_t pid)
 	return false;
 }
 
-static void tell(struct holds *holds, struct hold *hold, const char *why, uint64_t now)
+static void report(struct holds *holds, struct hold *hold, const char *why, uint64_t now)
 {
 	struct event_action *action = &hold->event.action;
 
@@ -96,7 +96,8 @@ static void tell(struct holds *holds, struct hold *hold, const char *why, uint64
 	holds->handler(holds->context, &hold->event);
 }
 
-/* Continues a held process. Returns what is told of it, NULL: it could not be, and is held still.
+/* Continues a held process. Returns what is reported of it, NULL: it could not be, and is held
+ * still.
  */
 static const char *let_go(const struct holds *holds, struct hold *hold, const char *why)
 {
@@ -138,7 +139,7 @@ void holds_tick(struct holds *holds, uint64_t now)
 		const char *why = why_over(holds, *at, now);
 
 		if (why) {
-			tell(holds, *at, why, now);
+			report(holds, *at, why, now);
 			remove_first(at);
 		} else {
 			at = &(*at)->next;
@@ -154,7 +155,7 @@ void holds_release_all(struct holds *holds, const char *why, uint64_t now)
 		const char *what = let_go(holds, *at, why);
 
 		if (what) {
-			tell(holds, *at, what, now);
+			report(holds, *at, what, now);
 			remove_first(at);
 		} else {
 			at = &(*at)->next;

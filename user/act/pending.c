@@ -56,7 +56,7 @@ void pending_free(struct pending *pending)
 	free(pending);
 }
 
-/* Why a signal may not stop the change: asked when it is sent, as a process that ends tells
+/* Why a signal may not stop the change: asked when it is sent, as a process that ends shows
  * nothing. */
 static const char *why_not(const struct target *target, pid_t tid, int signal)
 {
@@ -89,7 +89,7 @@ int pending_add(struct pending *pending, const struct target *target, const stru
 	*sent = (struct sent){.target = *target, .asked = asked, .time = now};
 	sent->why_not = why_not(target, (pid_t)event->process.tid, event->action.signal);
 	saved_copy(&sent->event, &sent->frames, event);
-	while (*at) /* at the end, so that a handler may add to what it is told of */
+	while (*at) /* at the end, so that a handler may add to what it is called for */
 		at = &(*at)->next;
 	*at = sent;
 	return 0;
@@ -104,7 +104,7 @@ bool pending_has(const struct pending *pending, pid_t pid)
 }
 
 /* in_time: the process has ended, and not only after the change. */
-static void tell(struct pending *pending, struct sent *sent, bool in_time, uint64_t now)
+static void report(struct pending *pending, struct sent *sent, bool in_time, uint64_t now)
 {
 	struct event_action *action = &sent->event.action;
 
@@ -127,7 +127,7 @@ static void look(struct pending *pending, uint64_t now, uint64_t patience)
 						    (*at)->event.process.tid, (*at)->asked);
 
 		if (ended || ran_on || clock_between((*at)->time, now) > patience) {
-			tell(pending, *at, ended && !ran_on, now);
+			report(pending, *at, ended && !ran_on, now);
 			remove_first(at);
 		} else {
 			at = &(*at)->next;

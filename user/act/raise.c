@@ -28,7 +28,7 @@
 #include "inspect/binding.h"
 #include "target/procfs.h"
 
-#define MESSAGE_BYTES 256          /* room for one */
+#define MESSAGE_BYTES 256          /* of one */
 #define PATIENCE_NS   500000000ull /* it is on its way out of the kernel, if nothing freezes it */
 #define LOOK_AGAIN_NS 10000
 #define MAX_LATE      64 /* threads that are traced and have not stopped */
@@ -92,11 +92,11 @@ int raise_prepare(pid_t pid, const struct raise_place *place, struct raise_ready
 
 	if (code)
 		return code;
-	if (place->room_size < sizeof(message))
+	if (place->space_size < sizeof(message))
 		return -ENOSPC;
-	ready->message[0] = place->room;
-	ready->message[1] = place->room + MESSAGE_BYTES;
-	return write_memory(pid, place->room, message, sizeof(message));
+	ready->message[0] = place->space;
+	ready->message[1] = place->space + MESSAGE_BYTES;
+	return write_memory(pid, place->space, message, sizeof(message));
 }
 
 static int redirect(pid_t tid, const struct raise_place *place, const struct raise_call *call)

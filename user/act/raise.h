@@ -13,8 +13,8 @@ struct raise_place {
 	uint64_t entry;      /* of the binding */
 	uint64_t err_format; /* PyErr_Format() */
 	uint64_t exception;  /* the variable that holds the exception's type */
-	uint64_t room;       /* for the messages */
-	size_t room_size;
+	uint64_t space;      /* for the messages */
+	size_t space_size;
 };
 
 /* What is in the process when it was prepared: the type, and the message for each new mode. */
@@ -24,7 +24,7 @@ struct raise_ready {
 };
 
 /*
- * Writes the messages into the process. 0; -ENOSPC: they have no room; -ENOTSUP: another
+ * Writes the messages into the process. 0; -ENOSPC: they have no space; -ENOTSUP: another
  * architecture; or what process_vm_writev said.
  */
 int raise_prepare(pid_t pid, const struct raise_place *place, struct raise_ready *ready);

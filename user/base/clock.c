@@ -11,7 +11,7 @@ static uint64_t read_clock(clockid_t id)
 {
 	struct timespec now;
 
-	/* Cannot fail: both clocks that are asked for exist on every Linux. */
+	/* Cannot fail: both clocks exist on every Linux. */
 	clock_gettime(id, &now);
 	return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
 }

@@ -18,8 +18,8 @@
 uint64_t clock_monotonic(void);
 
 /*
- * The time from one moment to another, 0 when that is not later: times of records come from several
- * CPUs, and what is asked for may have happened after one has looked at the clock.
+ * The time from one moment to another, 0 when `to` is not later: times of records come from several
+ * CPUs, and a record may be made after the clock was read.
  */
 static inline uint64_t clock_between(uint64_t from, uint64_t to)
 {

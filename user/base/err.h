@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An error on its way to the edge: the negative errno that callers act on, and the one line that
- * a person is told: what failed, why, and how to mend it.
+ * An error on its way to the edge: the negative errno that callers act on, and the one line that is
+ * printed: what failed, why, and the fix.
  */
 #ifndef GRADWATCH_BASE_ERR_H
 #define GRADWATCH_BASE_ERR_H

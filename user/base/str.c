@@ -71,7 +71,7 @@ static bool is_unprintable(uint32_t character)
 	       (character >= 0x2066 && character <= 0x2069);
 }
 
-/* Writes one byte as \xNN; the caller has made sure of the room. */
+/* Writes one byte as \xNN; the caller has checked that they fit. */
 static void put_hex(char *out, unsigned char byte)
 {
 	static const char digits[] = "0123456789abcdef";

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A bounded table: items by key, and in an order from the oldest to the youngest. An item is young
- * when it is added; table_touch() makes it so again, for tables in order of use.
+ * A bounded table: items by key, and ordered from the oldest to the youngest. An added item is the
+ * youngest; table_touch() makes it the youngest again, for tables ordered by use (LRU).
  *
- * Items are the caller's, with a struct table_item as their first member, and so are their keys,
- * which must stay where they are and as they are while the item is in the table. The table takes
- * memory for its buckets only. Who is to make room is the caller's to remove: see table_surplus().
+ * The caller owns the items, which have a struct table_item as their first member, and their keys,
+ * which must not move or change while the item is in the table. The table allocates its buckets
+ * only. The caller evicts: see table_surplus().
  */
 #ifndef GRADWATCH_BASE_TABLE_H
 #define GRADWATCH_BASE_TABLE_H

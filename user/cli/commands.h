@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One function per command; each returns the exit status and has told the user what went wrong. */
+/* One function per command; each prints what went wrong and returns the exit status. */
 #ifndef GRADWATCH_CLI_COMMANDS_H
 #define GRADWATCH_CLI_COMMANDS_H
 

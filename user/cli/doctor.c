@@ -17,8 +17,10 @@
 #include "target/interpreters.h"
 #include "target/roles.h"
 #include "probe/diagnose.h"
+#include "probe/probes.h"
 #include "target/procfs.h"
 #include "probe/kernel_btf.h"
+#include "watch/rights.h"
 #include "watch/selftest.h"
 #include "target/torch_version.h"
 
@@ -46,10 +48,13 @@ static enum outcome check_kernel(struct err *text)
 
 static enum outcome check_capabilities(struct err *text)
 {
-	char missing[128];
+	const struct gw_policy policy = {0};
+	const struct rights_needs needs = {.perf_uprobes = !plans_can_use_multi(&policy)};
+	char missing[128], kept[160];
 
 	if (!diagnose_capabilities(missing, sizeof(missing))) {
-		err_set(text, 0, "all that is needed");
+		rights_names(&needs, kept, sizeof(kept));
+		err_set(text, 0, "all that is needed; while it reports it has %s only", kept);
 		return OUTCOME_OK;
 	}
 	err_set(text, 0, "missing %s; run as root (sudo gradwatch ...)", missing);
@@ -93,7 +98,7 @@ static enum outcome check_lockdown(struct err *text)
 			"lockdown=integrity");
 		return OUTCOME_FAILED;
 	}
-	err_set(text, 0, "%s", strcmp(mode, "unknown") ? mode : "not told by this kernel");
+	err_set(text, 0, "%s", strcmp(mode, "unknown") ? mode : "not shown by this kernel");
 	return OUTCOME_OK;
 }
 
@@ -157,7 +162,7 @@ static enum outcome check_newer(struct err *text)
 
 static enum outcome check_mappings(struct err *text)
 {
-	return tried(selftest_mappings(text), text, "a new mapping was told");
+	return tried(selftest_mappings(text), text, "a new mapping was reported");
 }
 
 static int doctor_machine(void)
@@ -221,7 +226,7 @@ static void print_limits(const struct inspect_plan *plan)
 		printf("not seen: traces; this build has no dispatch-mode functions that are "
 		       "known\n");
 	else if (plan->abi.mode_api == GW_MODES_STACK)
-		printf("modes: told apart by their Python class (this build has no mode keys)\n");
+		printf("modes: known by their Python class (this build has no mode keys)\n");
 	else
 		printf("modes: the PROXY slot of the keyed dispatch modes\n");
 	if (plan->abi.tls_included == GW_NO_OFFSET)

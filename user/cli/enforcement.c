@@ -47,7 +47,7 @@ static int parse(const char *option, const char *text, uint32_t *action, uint32_
 	if (!strncmp(text, "signal:", 7)) {
 		int found = signal_number(text + 7);
 
-		/* A stop is what hold is for, with somebody who lets go. */
+		/* To stop a process, there is hold: it resumes it too. */
 		if (!found || found == SIGSTOP || found == SIGCONT)
 			return err_set(err, -EINVAL,
 				       "%s: '%s' is no signal that can stop a change: TERM, ABRT, "

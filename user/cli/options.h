@@ -60,7 +60,7 @@ struct options {
 	bool began_on;      /* only traces that began with grad on have violations */
 	unsigned int kinds; /* set of model/kinds.h: others are only informed of */
 	bool kinds_given;
-	uint32_t rate;           /* changes told per second and thread, 0: no limit */
+	uint32_t rate;           /* changes reported per second and thread, 0: no limit */
 	const char *output_path; /* of events, "-": standard output; NULL: the default */
 	struct log_options log;
 	struct report_options report;

@@ -72,20 +72,18 @@ static const char *name_of_output(const struct options *options)
 	return options->child && !options->output_path ? "standard error" : "standard output";
 }
 
-static int open_events(struct outputs *outputs, struct err *err)
+static int start_events(struct outputs *outputs, struct err *err)
 {
 	const struct options *options = outputs->options;
 	struct outputs_sink *sink = &outputs->sink[outputs->count++];
-	int fd = open_output(options);
+	int fd = outputs->events_fd;
 
-	if (fd < 0)
-		return err_set(err, fd, "cannot write to '%s': %s", options->output_path,
-			       strerror(-fd));
 	outputs->shared = options->child && is_inherited(fd);
 	outputs->events = fd == STDERR_FILENO ? outputs->errors
 					      : writer_new(fd, fd > STDERR_FILENO, WRITER_LIMIT);
 	if (!outputs->events)
 		return err_set(err, -ENOMEM, "out of memory, or no thread can be made");
+	outputs->events_fd = -1;
 	sink->name = name_of_output(options);
 	if (options->json)
 		sink->sink = sink_json(&outputs->context, outputs->events);
@@ -97,43 +95,66 @@ static int open_events(struct outputs *outputs, struct err *err)
 	return sink->sink ? 0 : err_set(err, -ENOMEM, "out of memory");
 }
 
+static int start_log(struct outputs *outputs, struct err *err)
+{
+	struct outputs_sink *sink = &outputs->sink[outputs->count];
+
+	if (!outputs->log)
+		return 0;
+	sink->name = outputs->options->log.segments.path;
+	sink->sink = sink_log(&outputs->context, outputs->options->log.level, outputs->log, err);
+	if (!sink->sink)
+		return err->code;
+	outputs->log = NULL;
+	outputs->count++;
+	return 0;
+}
+
 static int open_log(struct outputs *outputs, struct err *err)
 {
 	const struct log_options *options = &outputs->options->log;
 	struct segments_config config = options->segments;
-	struct outputs_sink *sink = &outputs->sink[outputs->count];
 	gid_t group;
 
 	if (!config.path)
 		return 0;
 	config.owner = geteuid();
 	invoking_user_ids(&config.owner, &group);
-	sink->name = config.path;
-	sink->sink = sink_log(&outputs->context, options->level, &config, err);
-	if (!sink->sink)
-		return err->code;
-	outputs->count++;
-	return 0;
+	config.host = outputs->context.host;
+	config.level = log_detail_name[options->level];
+	outputs->log = segments_open(&config, err);
+	return outputs->log ? 0 : err->code;
 }
 
 int outputs_open(struct outputs *outputs, const struct options *options, struct err *err)
 {
 	int code;
 
-	*outputs = (struct outputs){.options = options};
+	*outputs = (struct outputs){.options = options, .events_fd = -1};
 	gethostname(outputs->context.host, sizeof(outputs->context.host) - 1);
+	code = open_log(outputs, err);
+	if (code)
+		return code;
+	outputs->events_fd = open_output(options);
+	if (outputs->events_fd < 0)
+		return err_set(err, outputs->events_fd, "cannot write to '%s': %s",
+			       options->output_path, strerror(-outputs->events_fd));
+	return 0;
+}
+
+int outputs_start(struct outputs *outputs, struct err *err)
+{
+	int code;
+
 	outputs->context.utc_offset = clock_utc_offset();
 	outputs->errors = writer_new(STDERR_FILENO, false, WRITER_LIMIT);
 	if (!outputs->errors)
 		return err_set(err, -ENOMEM, "out of memory, or no thread can be made");
-	code = open_log(outputs, err);
+	code = start_log(outputs, err);
 	if (!code)
-		code = open_events(outputs, err);
+		code = start_events(outputs, err);
 	if (code)
 		return code;
-	/* Where processes are stopped for an answer, no reader is waited for. */
-	for (size_t i = 0; i < outputs->count && options->act.bpf.action == GW_ACTION_REPORT; i++)
-		writer_set_patience(outputs->sink[i].sink->writer, PATIENCE_NS);
 	pthread_atfork(NULL, NULL, in_child);
 	log_set_writer(put_message, outputs->errors);
 	return 0;
@@ -237,6 +258,21 @@ void outputs_event(void *context, const struct event *event)
 	}
 }
 
+bool outputs_need_override(const struct outputs *outputs)
+{
+	return outputs->log && segments_need_override(outputs->log);
+}
+
+bool outputs_are_full(void *context)
+{
+	const struct outputs *outputs = context;
+
+	for (size_t i = 0; i < outputs->count; i++)
+		if (writer_is_full(outputs->sink[i].sink->writer, PATIENCE_NS))
+			return true;
+	return false;
+}
+
 void outputs_renew(void *context)
 {
 	struct outputs *outputs = context;
@@ -301,7 +337,7 @@ void outputs_totals(struct outputs *outputs, struct event_totals *totals)
 		text_suppressions(stream, totals->suppressions);
 	fclose(stream);
 	if (buffer_take(&buffer, &text, &length))
-		log_error("out of memory: the totals cannot be told");
+		log_error("out of memory: the totals cannot be printed");
 	else
 		writer_put(outputs->errors, text, length);
 	free(text);
@@ -311,6 +347,11 @@ void outputs_totals(struct outputs *outputs, struct event_totals *totals)
 
 void outputs_close(struct outputs *outputs)
 {
+	const char *what;
+
+	segments_close(outputs->log, &what);
+	if (outputs->events_fd > STDERR_FILENO)
+		close(outputs->events_fd);
 	if (!outputs->errors)
 		return;
 	writer_drain(outputs->errors, clock_monotonic() + DRAIN_NS, is_interrupted);

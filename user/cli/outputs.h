@@ -11,7 +11,7 @@
 
 #define OUTPUTS_MAX 2
 
-/* A sink with its name for messages, and whether its troubles were told. */
+/* A sink with its name for messages, and whether its errors were reported. */
 struct outputs_sink {
 	struct sink *sink;
 	const char *name;
@@ -23,6 +23,8 @@ struct outputs {
 	struct sink_context context;
 	struct outputs_sink sink[OUTPUTS_MAX];
 	size_t count;
+	int events_fd;         /* until a writer has it; negative: none */
+	struct segments *log;  /* until its sink has it; NULL: none */
 	struct writer *errors; /* standard error: messages, and events with `-- CMD` */
 	struct writer *events; /* the same as errors, or another */
 	bool not_enforced;     /* it was said that some violations are not acted on */
@@ -32,10 +34,20 @@ struct outputs {
 	uint64_t too_late;     /* processes that had ended when their probes were in place */
 };
 
+/* Opens the descriptors, which may take rights that are dropped after that. */
 int outputs_open(struct outputs *outputs, const struct options *options, struct err *err);
+
+/* Whether what is done later takes CAP_DAC_OVERRIDE; between the one and the other. */
+bool outputs_need_override(const struct outputs *outputs);
+
+/* Makes the writers, which are threads, and the sinks. */
+int outputs_start(struct outputs *outputs, struct err *err);
 
 /* An event_handler, with the outputs as context. */
 void outputs_event(void *context, const struct event *event);
+
+/* Whether a reader is so slow that events had better wait (watch_config.is_full). */
+bool outputs_are_full(void *context);
 
 /* SIGHUP: the log begins a new segment. */
 void outputs_renew(void *context);
@@ -49,7 +61,7 @@ void outputs_finish(struct outputs *outputs, bool ran);
 /* Totals and suppressions, to standard error. */
 void outputs_totals(struct outputs *outputs, struct event_totals *totals);
 
-/* Waits for standard error. Messages are written directly again. */
+/* Waits for standard error. Messages are written directly again. Nothing if it was not opened. */
 void outputs_close(struct outputs *outputs);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/str.h"
 #include "model/model.h"
@@ -27,11 +28,22 @@ static void add(struct reasons *reasons, const char *cause, uint64_t count)
 						    count);
 }
 
+static void add_text(struct reasons *reasons, const char *cause)
+{
+	char *at = reasons->text + reasons->length;
+	size_t left = reasons->size - reasons->length;
+
+	if (str_format(at, left, "%s%s", reasons->length ? "; " : "", cause))
+		reasons->length = reasons->size - 1;
+	else
+		reasons->length += strlen(at);
+}
+
 static void add_counters(struct reasons *reasons, const uint64_t *counter)
 {
 	/*
-	 * Not GW_NAMES_LOST: a name that is missing accepts no finding. Nor GW_DECISIONS_FULL: it
-	 * only takes longer.
+	 * Not GW_NAMES_LOST: a name that is missing accepts no finding. Nor GW_DECISIONS_FULL and
+	 * GW_FORKS_LOST: it only takes longer, to act and to find the children.
 	 */
 	static const struct {
 		enum gw_counter counter;
@@ -63,14 +75,17 @@ bool unknown_reason(const struct unknown_facts *facts, char *reason, size_t size
 
 	reason[0] = '\0';
 	if (!coverage->probed)
-		reasons.length = (size_t)snprintf(reason, size, "no libtorch was watched");
+		add_text(&reasons, "no libtorch was watched");
+	if (coverage->unarmed)
+		add_text(&reasons, "it ended before all that was mapped at the start was probed");
 	if (!model_ledger_balances(totals->counter))
 		add(&reasons, "the ledger does not balance; hits", totals->counter[GW_HITS]);
 	add(&reasons, "libtorch files skipped", facts->skipped);
 	add(&reasons, "processes that had ended before the probes were in place", facts->too_late);
 	add(&reasons, "processes that had ended before they could be looked at", coverage->missed);
 	add(&reasons, "records of new mappings lost", coverage->mappings_lost);
-	add(&reasons, "processes that did not fit into the registry", coverage->refused);
+	add(&reasons, "times that a process did not fit into the registry", coverage->refused);
+	add(&reasons, "times that a file did not fit into the registry", coverage->files_refused);
 	add(&reasons, "changes lost", totals->lost);
 	add(&reasons, "records of another format", coverage->bad_records);
 	add(&reasons, "lines of output lost", facts->lost_output);

@@ -11,7 +11,9 @@
 #include "cli/unknown.h"
 #include "model/suppressions.h"
 #include "probe/diagnose.h"
+#include "probe/probes.h"
 #include "target/procfs.h"
+#include "watch/rights.h"
 #include "watch/selftest.h"
 #include "watch/watch.h"
 
@@ -160,6 +162,19 @@ static int status_of_result(const struct options *options, const struct watch_re
 	return !result->totals.coverage.probed && options->pid_count ? EXIT_BAD_USE : EXIT_OK;
 }
 
+static int drop_rights(const struct watch_config *config, const struct outputs *outputs,
+		       struct err *err)
+{
+	const struct rights_needs needs = {
+		.perf_uprobes = !plans_can_use_multi(&config->policy),
+		.acts = config->actor != NULL,
+		.signals = config->command != NULL,
+		.overrides = outputs_need_override(outputs),
+	};
+
+	return rights_drop(&needs, err);
+}
+
 int command_watch(const struct options *options)
 {
 	struct outputs outputs = {0};
@@ -170,7 +185,6 @@ int command_watch(const struct options *options)
 		.pid_count = options->pid_count,
 		.all = options->all,
 		.follow = options->follow,
-		.command = options->child,
 		.model = {.idle_ns = options->idle_ns,
 			  .kinds = options->kinds,
 			  .began_on = options->began_on,
@@ -178,8 +192,10 @@ int command_watch(const struct options *options)
 		.rate = options->rate,
 		.handler = outputs_event,
 		.reopen = options->log.segments.path ? outputs_renew : NULL,
+		.is_full = outputs_are_full,
 		.context = &outputs,
 	};
+	struct spawn command = {0};
 	struct watch_actor actor;
 	struct watch_result result;
 	struct err err;
@@ -194,6 +210,7 @@ int command_watch(const struct options *options)
 		config.policy.registers = config.policy.action == GW_ACTION_RAISE &&
 					  !selftest_registers(&err);
 		config.actor = &actor;
+		config.is_full = NULL; /* processes wait for their answers */
 		policy = options->act;
 		policy.bpf = config.policy;
 		act = act_new(&policy);
@@ -206,8 +223,16 @@ int command_watch(const struct options *options)
 		code = enforcement_environment(&policy, &err);
 	if (!code)
 		code = check_environment(options, &err);
+	if (!code && options->child) {
+		code = spawn_prepare(&command, options->child, &err);
+		config.command = &command;
+	}
 	if (!code)
 		code = outputs_open(&outputs, options, &err);
+	if (!code)
+		code = drop_rights(&config, &outputs, &err);
+	if (!code)
+		code = outputs_start(&outputs, &err);
 	if (!code)
 		code = watch_run(&config, &result, &err);
 	outputs_finish(&outputs, !code);
@@ -219,6 +244,7 @@ int command_watch(const struct options *options)
 		code = status_of_result(options, &result, &outputs);
 	}
 	outputs_close(&outputs);
+	spawn_close(&command);
 	act_free(act);
 	suppressions_free(config.model.suppressions);
 	return code;

@@ -212,8 +212,8 @@ static bool is_argument(arm64_reg name)
 }
 
 /*
- * Saving registers, making room, and marks (bti, paciasp): the prologue. Probes read x0, x1 and the
- * link register, so it does not matter how much of the stack is taken.
+ * Saves of registers, stack allocation, and marks (bti, paciasp): the prologue. Probes read x0, x1
+ * and the link register, so it does not matter how much of the stack is taken.
  */
 static bool keeps_arguments(const cs_insn *insn, uint32_t *frame)
 {
@@ -254,6 +254,28 @@ static bool jump_target(csh capstone, const cs_insn *insn, uint64_t *target)
 	return branch_target(insn, target);
 }
 
+static bool jumps_by_register(csh capstone, const cs_insn *insn)
+{
+	(void)capstone;
+	return insn->id == ARM64_INS_BR;
+}
+
+/* b and b.cond; what else jumps does not lead to other parts of the code. */
+static uint64_t long_jump(const uint8_t *code, size_t size, uint64_t address)
+{
+	uint32_t word = 0;
+
+	if (size < 4 || address % 4)
+		return 0;
+	for (int i = 0; i < 4; i++)
+		word |= (uint32_t)code[i] << 8 * i;
+	if (word >> 26 == 0x05)
+		return address + (uint64_t)((int64_t)((uint64_t)word << 38) >> 36);
+	if (word >> 24 == 0x54)
+		return address + (uint64_t)((int64_t)((uint64_t)(word >> 5) << 45) >> 43);
+	return 0;
+}
+
 /* x0 - x18 and the link register. */
 static const uint8_t changed[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,
 				  10, 11, 12, 13, 14, 15, 16, 17, 18, 30};
@@ -273,4 +295,6 @@ const struct machine machine_arm64 = {
 	.is_emulated = is_emulated,
 	.keeps_arguments = keeps_arguments,
 	.jump_target = jump_target,
+	.jumps_by_register = jumps_by_register,
+	.long_jump = long_jump,
 };

@@ -6,8 +6,8 @@
  * ml_meth is relocated too (PyTorch 1.13; THPFunction_apply where it is exported), or stored by a
  * static initialiser, as the function is cast: `lea function(%rip),%r; mov %r,ml_meth(%rip)`.
  *
- * The message of the exception needs room in the process. The kernel gives whole pages, so behind
- * the end of a writable segment's .bss there are bytes that are nobody's.
+ * The message of the exception needs memory in the process. The kernel maps whole pages, so the
+ * bytes between the end of a writable segment's .bss and the end of its page are unused.
  */
 #include "inspect/binding.h"
 
@@ -159,7 +159,7 @@ static uint64_t find_stored(const struct elf_image *image, uint64_t slot)
 	return function;
 }
 
-/* --- room for a message ------------------------------------------------------------------------
+/* --- memory for a message ----------------------------------------------------------------------
  */
 
 /* Whether another segment uses bytes of a page. */
@@ -188,10 +188,10 @@ static void find_room(const struct elf_image *image, struct inspect_binding *bin
 		start = (end + 15) & ~15ull;
 		page_end = (end + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 		if (start >= page_end || is_shared(image, i, start, page_end) ||
-		    page_end - start <= binding->room_size)
+		    page_end - start <= binding->space_size)
 			continue;
-		binding->room = start;
-		binding->room_size = page_end - start;
+		binding->space = start;
+		binding->space_size = page_end - start;
 	}
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The Python binding of the setter, torch._C._set_grad_enabled, in libtorch_python: where a call
- * can be made to raise, and by which return addresses the setter's callers are told apart. Pure,
- * like inspect/plan.h.
+ * can be made to raise, and which return addresses identify the setter's callers. Pure, like
+ * inspect/plan.h.
  */
 #ifndef GRADWATCH_INSPECT_BINDING_H
 #define GRADWATCH_INSPECT_BINDING_H
@@ -20,8 +20,8 @@ struct inspect_binding {
 	uint64_t address;     /* of the probed instruction: the entry, or behind its endbr64 */
 	uint64_t file_offset; /* of that instruction */
 	bool method_o;        /* takes its argument as METH_O, else as a tuple and a dict */
-	uint64_t room;        /* link-time address of memory that nobody uses */
-	uint64_t room_size;   /* its bytes */
+	uint64_t space;       /* link-time address of memory that nobody uses */
+	uint64_t space_size;  /* its bytes */
 	/* Link-time addresses, 0 where they are not known. */
 	struct gw_range range; /* the binding's code */
 	struct gw_range apply; /* that of torch._C._FunctionBase.apply */

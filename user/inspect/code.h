@@ -29,7 +29,7 @@ struct code_address {
 enum code_access_kind {
 	CODE_LOAD, /* includes comparisons */
 	CODE_STORE,
-	CODE_GUARD,         /* the byte that tells whether the state is initialised */
+	CODE_GUARD,         /* the byte that says whether the state is initialised */
 	CODE_INITIAL,       /* a constant stored on the uninitialised side of a guard */
 	CODE_INITIAL_OTHER, /* something else stored there */
 };

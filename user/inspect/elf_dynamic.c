@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What PT_DYNAMIC and PT_NOTE tell: relocations, the library's name, its build id.
+ * What PT_DYNAMIC and PT_NOTE contain: relocations, the library's name, its build id.
  *
  * The relocation tables are read once, and what is of use in them goes into a sorted table:
  * following code asks for many words, and a hostile file may have millions of relocations.
@@ -136,7 +136,7 @@ static enum elf_relocation_kind kind_of(const struct elf_image *image, const Elf
 	return image->machine == EM_AARCH64 ? kind_on_arm64(type) : kind_on_x86(type);
 }
 
-/* Counts what is of use in a table, and keeps it if there is room for it in image->slots. */
+/* Counts the useful entries of a table, and keeps them if image->slots is allocated. */
 static size_t read_table(struct elf_image *image, uint64_t address, uint64_t size)
 {
 	const uint8_t *table = elf_image_bytes(image, address, size);

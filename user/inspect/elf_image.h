@@ -34,7 +34,7 @@ struct elf_image {
 struct elf_function {
 	const char *name; /* the image's */
 	uint64_t address;
-	uint64_t size; /* 0: not told */
+	uint64_t size; /* 0: unknown */
 };
 
 /* What the loader puts into a word, whatever the machine calls it. */
@@ -95,9 +95,9 @@ int elf_image_object(const struct elf_image *image, const char *name, uint64_t *
 int elf_image_tls(const struct elf_image *image, const char *name, uint64_t *offset);
 
 /*
- * What tells the load address of a running image: the link-time address at which its first
- * executable segment starts, and its offset in the file. It is mapped by whole pages, whose size
- * differs from kernel to kernel. *fixed: it is not moved.
+ * What the load address of a running image is computed from: the link-time address at which its
+ * first executable segment starts, and its offset in the file. It is mapped by whole pages, whose
+ * size differs from kernel to kernel. *fixed: it is not moved.
  */
 int elf_image_text(const struct elf_image *image, uint64_t *address, uint64_t *offset, bool *fixed);
 
@@ -115,7 +115,7 @@ int elf_image_word(const struct elf_image *image, uint64_t address, uint64_t *wo
 
 /*
  * The end of the function that begins exactly at an address: where the next one begins. -ENOENT,
- * -ENOTSUP or -ENOEXEC when the file does not tell (elf_frames.c).
+ * -ENOTSUP or -ENOEXEC when the file does not say (elf_frames.c).
  */
 int elf_image_function_end(const struct elf_image *image, uint64_t address, uint64_t *end);
 

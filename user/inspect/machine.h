@@ -58,6 +58,15 @@ struct machine {
 	bool (*keeps_arguments)(const cs_insn *insn, uint32_t *frame);
 	/* Whether it is a jump, or a call, with a known target. */
 	bool (*jump_target)(csh capstone, const cs_insn *insn, uint64_t *target);
+	/* Whether it is a jump whose target is in a register: of a table, it may be. */
+	bool (*jumps_by_register)(csh capstone, const cs_insn *insn);
+	/*
+	 * The target of the jump at `address` that leads far enough to come from another part of
+	 * the code, 0: there is none. It need not be where an instruction begins.
+	 */
+	uint64_t (*long_jump)(const uint8_t *code, size_t size, uint64_t address);
+	/* Whether all memory that it writes is relative to the stack pointer. NULL: not known. */
+	bool (*writes_frame_only)(const cs_insn *insn);
 };
 
 extern const struct machine machine_x86, machine_arm64;

@@ -328,7 +328,8 @@ static bool loads_word(struct finder *finder, const char *name, uint64_t offset)
 /*
  * The set of included dispatch keys (c10/core/impl/LocalDispatchKeySet.h: PODLocalDispatchKeySet
  * begins with it), and the bit of PreDispatch. It is kept as the difference from a default, which
- * that key is not in. No verdict depends on it: what is not found is not told of.
+ * that key is not in. No verdict depends on it: where it is not found, there is no report of
+ * pre-dispatch traces.
  */
 static void find_pre_dispatch(struct finder *finder)
 {

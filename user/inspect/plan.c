@@ -21,17 +21,19 @@ static const struct {
 	const char *name;   /* for people */
 	const char *symbol; /* see elf_image_function */
 	unsigned int apis;  /* bit set of enum gw_mode_api */
+	bool takes_mode;    /* its first argument refers to a mode */
 } sites[GW_SITE_MAX] = {
 #define ANY   (1u << GW_MODES_NONE | 1u << GW_MODES_KEYED | 1u << GW_MODES_STACK)
 #define KEYED (1u << GW_MODES_KEYED)
 #define STACK (1u << GW_MODES_STACK)
-	[GW_SITE_SET_ENABLED] = {"set_enabled", "_ZN3c108GradMode11set_enabledEb", ANY},
-	[GW_SITE_SET_MODE] = {"set_mode", OFFSETS_MODE_TLS "8set_modeE*", KEYED},
-	[GW_SITE_UNSET_MODE] = {"unset_mode", OFFSETS_MODE_TLS "10unset_modeE*", KEYED},
+	[GW_SITE_SET_ENABLED] = {"set_enabled", "_ZN3c108GradMode11set_enabledEb", ANY, false},
+	[GW_SITE_SET_MODE] = {"set_mode", OFFSETS_MODE_TLS "8set_modeE*", KEYED, true},
+	[GW_SITE_UNSET_MODE] = {"unset_mode", OFFSETS_MODE_TLS "10unset_modeE*", KEYED, false},
 	[GW_SITE_POP_INFRA] = {"pop_highest_infra_mode",
-			       OFFSETS_MODE_TLS "22pop_highest_infra_modeE*", KEYED},
-	[GW_SITE_PUSH_STACK] = {"push_onto_stack", OFFSETS_MODE_TLS "15push_onto_stackE*", STACK},
-	[GW_SITE_POP_STACK] = {"pop_stack", OFFSETS_MODE_TLS "9pop_stackE*", STACK},
+			       OFFSETS_MODE_TLS "22pop_highest_infra_modeE*", KEYED, false},
+	[GW_SITE_PUSH_STACK] = {"push_onto_stack", OFFSETS_MODE_TLS "15push_onto_stackE*", STACK,
+				true},
+	[GW_SITE_POP_STACK] = {"pop_stack", OFFSETS_MODE_TLS "9pop_stackE*", STACK, false},
 };
 
 const char *inspect_site_name(enum gw_site site)
@@ -93,12 +95,14 @@ static int choose_sites(const struct elf_image *image, struct inspect_plan *plan
 		if (!(sites[i].apis >> plan->abi.mode_api & 1) ||
 		    elf_image_function(image, sites[i].symbol, &function))
 			continue;
-		code = site_choose(image, &function, &plan->site[i]);
+		code = site_choose(image, &function, sites[i].takes_mode, &plan->site[i]);
 		if (code == -ENOMEM)
 			return code;
 		if (code)
 			plan->site[i] = (struct inspect_site){0};
 		plan->abi.site_address[i] = plan->site[i].address;
+		if (sites[i].takes_mode) /* an API has one such function */
+			plan->abi.mode_register = plan->site[i].first;
 	}
 	plan->abi.setter_frame = plan->site[GW_SITE_SET_ENABLED].frame;
 	return plan->abi.site_address[GW_SITE_SET_ENABLED] ? 0 : -ENOEXEC;

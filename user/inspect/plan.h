@@ -26,6 +26,7 @@ struct inspect_site {
 	uint64_t address;     /* link-time address of the probed instruction */
 	uint64_t file_offset; /* of that instruction, what the kernel is given */
 	uint32_t frame;       /* bytes of the stack that the instructions before it have taken */
+	uint8_t first;        /* register with the first argument, by the number it is encoded as */
 	char insn[64];        /* disassembly of it, for people */
 	enum inspect_insn kind;
 };

@@ -10,10 +10,10 @@
  * 3.9 to 3.12 from a table, by minor version (Include/cpython/{frameobject,code,pystate}.h and
  * Include/internal/pycore_{frame,runtime}.h of each): within one, layouts do not change.
  *
- * Nobody tells where autoTSSkey is; it is in the table for all. Up to 3.11, the two mutexes of the
- * GIL lie before it in _PyRuntime (struct _gil_runtime_state), which glibc makes 8 bytes larger on
- * AArch64 (sysdeps/aarch64/nptl/bits/pthreadtypes-arch.h). BPF checks what it finds there:
- * the PyThreadState must name the very thread.
+ * No symbol or debug offset gives autoTSSkey's place: the table has it for every version. Up
+ * to 3.11, the two mutexes of the GIL lie before it in _PyRuntime (struct _gil_runtime_state),
+ * which glibc makes 8 bytes larger on AArch64 (sysdeps/aarch64/nptl/bits/pthreadtypes-arch.h). BPF
+ * checks what it finds there: the PyThreadState must name the very thread.
  */
 #include "inspect/python.h"
 
@@ -141,7 +141,7 @@ static int describe_itself(const struct elf_image *image, struct inspect_python 
 	return -ENOTSUP;
 }
 
-/* "python3.9", "libpython3.10.so.1.0": 3 << 8 | minor, 0 when the name does not tell. */
+/* "python3.9", "libpython3.10.so.1.0": 3 << 8 | minor, 0 when the name has no version. */
 static unsigned int version_of_name(const char *file_name)
 {
 	const char *at = strstr(file_name, "python3.");
@@ -196,7 +196,7 @@ static int read_image(const struct elf_image *image, const char *file_name,
 	if (!layout) {
 		str_format(reason, reason_size,
 			   version ? "CPython %u.%u, whose stacks are not known"
-				   : "a CPython that does not tell its version",
+				   : "a CPython that does not give its version",
 			   version >> 8, version & 0xff);
 		return -ENOTSUP;
 	}

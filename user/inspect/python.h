@@ -15,13 +15,13 @@ struct inspect_python {
 	uint64_t true_object, false_object; /* _Py_TrueStruct, _Py_FalseStruct */
 	uint64_t err_format;                /* PyErr_Format() */
 	uint64_t runtime_error;             /* the variable PyExc_RuntimeError */
-	uint64_t text;                      /* elf_image_text(): what tells its load address */
+	uint64_t text; /* elf_image_text(): its load address is computed from it */
 	uint64_t text_offset;
 	bool fixed;
 };
 
 /*
- * Reads the ELF image in data[0..size). file_name tells the version of CPython 3.9 and 3.10, which
+ * Reads the ELF image in data[0..size). file_name gives the version of CPython 3.9 and 3.10, which
  * do not say it in themselves ("libpython3.9.so.1.0", "python3.10"). 0; -ENOEXEC: no ELF file;
  * -ENOENT: there is no CPython in it; -ENOTSUP: one whose layout is not known, reason says which.
  */

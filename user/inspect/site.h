@@ -8,9 +8,10 @@
 
 /*
  * Fills *site for a function: the first instruction that the kernel emulates while the arguments
- * are still in their registers, else the entry. -ENOENT when its code is not in the file.
+ * are still in their registers, else the entry. may_be_moved: else first one where the first of at
+ * most two arguments is in any register, see site->first. -ENOENT when its code is not in the file.
  */
 int site_choose(const struct elf_image *image, const struct elf_function *function,
-		struct inspect_site *site);
+		bool may_be_moved, struct inspect_site *site);
 
 #endif

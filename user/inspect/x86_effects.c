@@ -85,7 +85,7 @@ static bool compute(struct walker *walker)
 	}
 }
 
-/* Instructions that write to registers of which Capstone 4 does not tell. */
+/* Instructions that write to registers which Capstone 4 does not list. */
 static bool has_hidden_results(unsigned int id)
 {
 	switch (id) {

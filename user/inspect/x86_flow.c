@@ -51,7 +51,7 @@ static void call(struct walker *walker, const cs_x86_op *op, struct flow *flow)
 		flow->target = (uint64_t)slot.address.constant;
 	} else if (op && op->type == X86_OP_MEM &&
 		   x86_register(walker, op->mem.base).kind == VALUE_ADDRESS) {
-		/* `call *(%rax)` after `lea slot(%rip),%rax` is how TLS descriptors are asked. */
+		/* `call *(%rax)` after `lea slot(%rip),%rax` is the call of a TLS descriptor. */
 		walker_doubt(walker, "thread-local state is reached through TLS descriptors");
 	}
 }
@@ -194,6 +194,48 @@ static bool jump_target(csh capstone, const cs_insn *insn, uint64_t *target)
 	return true;
 }
 
+/* A jump through memory that is relative to the instruction leads to another function. */
+static bool jumps_by_register(csh capstone, const cs_insn *insn)
+{
+	const cs_x86_op *to = &insn->detail->x86.operands[0];
+
+	return cs_insn_group(capstone, insn, CS_GRP_JUMP) && insn->detail->x86.op_count == 1 &&
+	       (to->type == X86_OP_REG || (to->type == X86_OP_MEM && to->mem.base != X86_REG_RIP));
+}
+
+/* jmp and jcc with 32 bits */
+static uint64_t long_jump(const uint8_t *code, size_t size, uint64_t address)
+{
+	size_t length = size >= 5 && code[0] == 0xe9                        ? 5
+			: size >= 6 && code[0] == 0x0f && code[1] >> 4 == 8 ? 6
+									    : 0;
+	uint32_t distance = 0;
+
+	if (!length)
+		return 0;
+	for (int i = 0; i < 4; i++)
+		distance |= (uint32_t)code[length - 4 + (size_t)i] << 8 * i;
+	return address + length + (uint64_t)(int64_t)(int32_t)distance;
+}
+
+/* What Capstone says of the access is not always right: every operand in memory counts. */
+static bool writes_frame_only(const cs_insn *insn)
+{
+	const cs_x86 *x86 = &insn->detail->x86;
+
+	if (x86->prefix[0] || insn->id == X86_INS_ENTER) /* rep, lock */
+		return false;
+	for (int i = 0; i < x86->op_count; i++) {
+		const cs_x86_op *op = &x86->operands[i];
+		bool is_read = i > 0 && (insn->id == X86_INS_MOV || insn->id == X86_INS_LEA ||
+					 insn->id == X86_INS_MOVZX || insn->id == X86_INS_MOVSX);
+
+		if (op->type == X86_OP_MEM && !is_read && op->mem.base != X86_REG_RSP)
+			return false;
+	}
+	return true;
+}
+
 static const uint8_t changed[] = {RAX, RCX, RDX, RSI, RDI, R8, R9, R10, R11};
 
 const struct machine machine_x86 = {
@@ -211,4 +253,7 @@ const struct machine machine_x86 = {
 	.is_emulated = is_emulated,
 	.keeps_arguments = keeps_arguments,
 	.jump_target = jump_target,
+	.jumps_by_register = jumps_by_register,
+	.long_jump = long_jump,
+	.writes_frame_only = writes_frame_only,
 };

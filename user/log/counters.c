@@ -23,4 +23,5 @@ const char *const log_counters[GW_COUNTER_MAX] = {
 	[GW_INTERPRETERS_FULL] = "interpreters_full",
 	[GW_ENFORCED_FULL] = "enforced_full",
 	[GW_DECISIONS_FULL] = "decisions_full",
+	[GW_FORKS_LOST] = "forks_lost",
 };

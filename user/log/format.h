@@ -150,6 +150,8 @@
 	X(MISSED, "missed")                                                                        \
 	X(MAPPINGS_LOST, "mappings_lost")                                                          \
 	X(REFUSED, "refused")                                                                      \
+	X(FILES_REFUSED, "files_refused")                                                          \
+	X(UNARMED, "unarmed")                                                                      \
 	X(BAD_RECORDS, "bad_records")
 
 enum log_type {

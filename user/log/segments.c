@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -302,14 +303,11 @@ static void name_run(struct segments *segments)
 	strftime(run->begun, sizeof(run->begun), "%Y%m%dT%H%M%SZ", &tm);
 }
 
-static int start(struct segments *segments, struct err *err)
+int segments_start(struct segments *segments, struct err *err)
 {
 	const struct segments_config *config = &segments->config;
 	int code;
 
-	segments->folder = folder_open(config->path, config->owner, &segments->lock, err);
-	if (segments->folder < 0)
-		return segments->folder;
 	if (!config->plain && !(segments->compress = compress_new(segments->folder)))
 		return err_set(err, -ENOMEM, "out of memory, or no thread can be made");
 	name_run(segments);
@@ -345,11 +343,20 @@ struct segments *segments_open(const struct segments_config *config, struct err 
 	segments->folder = segments->lock = segments->segment.fd = -1;
 	str_format(segments->run.host, sizeof(segments->run.host), "%s", config->host);
 	str_format(segments->run.level, sizeof(segments->run.level), "%s", config->level);
-	if (!start(segments, err))
+	segments->folder = folder_open(config->path, config->owner, &segments->lock, err);
+	if (segments->folder >= 0)
 		return segments;
-	compress_free(segments->compress);
 	free_all(segments);
 	return NULL;
+}
+
+bool segments_need_override(const struct segments *segments)
+{
+	const mode_t needed = S_IWUSR | S_IXUSR;
+	struct stat folder;
+
+	return fstat(segments->folder, &folder) || folder.st_uid != geteuid() ||
+	       (folder.st_mode & needed) != needed;
 }
 
 int segments_close(struct segments *segments, const char **what)

@@ -41,10 +41,22 @@ struct segments_config {
 struct segments;
 
 /*
- * Opens the folder, and a first segment. What an earlier run has left is finished: its segments are
- * compressed, and half-made files removed. Strings are copied. NULL with *err.
+ * Opens the folder and takes its lock. All that is done later goes by the folder's descriptor. The
+ * path must live until the log is started; other strings are copied. NULL with *err.
  */
 struct segments *segments_open(const struct segments_config *config, struct err *err);
+
+/*
+ * Whether to make files in the folder later takes CAP_DAC_OVERRIDE: it belongs to another user, or
+ * its owner may not write there.
+ */
+bool segments_need_override(const struct segments *segments);
+
+/*
+ * Makes the first segment, and a thread that compresses. What an earlier run has left is finished:
+ * its segments are compressed, and half-made files removed. Negative errno with *err.
+ */
+int segments_start(struct segments *segments, struct err *err);
 
 /* Appends a record: an object of JSON, with or without a newline. Negative errno: it is lost. */
 int segments_put(struct segments *segments, const char *line, size_t length);
@@ -56,8 +68,8 @@ void segments_idle(struct segments *segments);
 void segments_rotate(struct segments *segments);
 
 /*
- * Closes the last segment and waits for compression. NULL-safe. Negative errno: something could not
- * be written or compressed, *what says which.
+ * Closes the last segment, if it was started, and waits for compression. NULL-safe. Negative errno:
+ * something could not be written or compressed, *what says which.
  */
 int segments_close(struct segments *segments, const char **what);
 

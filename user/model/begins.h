@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The records of open traces' first pushes, by trace: their stacks say what kind of trace it is,
- * and where it was begun. Bounded; the oldest make room (private to model/).
+ * The records of open traces' first pushes, by trace: their stacks show what kind of trace it is,
+ * and where it began. Bounded; the oldest is evicted (private to model/).
  */
 #ifndef GRADWATCH_MODEL_BEGINS_H
 #define GRADWATCH_MODEL_BEGINS_H

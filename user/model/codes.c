@@ -13,7 +13,7 @@
 #include "model/lines.h"
 #include "model/origins.h"
 
-/* How many kept ones are passed over in search of one that makes room. */
+/* How many kept ones are passed over in search of one to evict. */
 #define MAX_PASSED 64
 
 struct code_owner;
@@ -35,7 +35,7 @@ struct code {
 
 struct process_key {
 	uint64_t pid;
-	uint64_t start; /* in ticks: that is what all who know it agree on */
+	uint64_t start; /* in ticks: the one unit that every source has */
 };
 
 /* The code objects of a process: at least one. */
@@ -133,8 +133,8 @@ static struct code_owner *get_owner(struct codes *codes, const struct gw_code_re
 	return NULL;
 }
 
-/* Each process has a code object, so that there is room for the owner where there is for it. */
-static void make_room(struct codes *codes)
+/* Each process has a code object: evicting the oldest code object frees owners as well. */
+static void evict(struct codes *codes)
 {
 	struct code *oldest = (struct code *)table_surplus(&codes->by_id);
 
@@ -320,14 +320,14 @@ int codes_add(struct codes *codes, const void *data, size_t size)
 	    !record.id || record.line_bytes > size - sizeof(record))
 		return -EBADMSG;
 	known = find(codes, record.id);
-	if (known) { /* told of again: an id is of one code object for ever */
+	if (known) { /* sent again: an id never names another code object */
 		table_touch(&codes->by_id, &known->item);
 		return 0;
 	}
 	code = make_code(&record, (const uint8_t *)data + sizeof(record));
 	if (!code)
 		return -ENOMEM;
-	make_room(codes);
+	evict(codes);
 	if (!put(codes, code, &record))
 		return 0;
 	free_code(code);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The code objects that BPF has told of, by id: what turns (code, position) pairs into frames.
+ * The code objects that BPF has sent, by id: they turn (code, position) pairs into frames.
  *
- * A code object is forgotten when its process has ended, or to make room, the one first that was
- * told of longest ago. BPF tells of one again when it uses it after GW_CODES_AGAIN others, so that
- * none is forgotten that a record may still refer to: CODES_MAX is more than that by as many as may
- * be told of between two programs on two CPUs. Those of records that are kept (codes_keep()) make
- * room last.
+ * A code object is removed when its process has ended, or evicted when the table is full: the one
+ * that was sent longest ago goes first. BPF sends a code object again when it is used after
+ * GW_CODES_AGAIN others, so none is evicted that a record may still refer to: CODES_MAX exceeds
+ * that by as many as can be sent between two programs on two CPUs. Those of kept records
+ * (codes_keep()) are evicted last.
  */
 #ifndef GRADWATCH_MODEL_CODES_H
 #define GRADWATCH_MODEL_CODES_H
@@ -14,7 +14,7 @@
 #include "model/event.h"
 
 #define CODES_MAX 65536
-_Static_assert(CODES_MAX >= 2 * GW_CODES_AGAIN, "room for what BPF takes for known");
+_Static_assert(CODES_MAX >= 2 * GW_CODES_AGAIN, "holds all that BPF does not send again");
 
 struct codes;
 
@@ -29,7 +29,7 @@ int codes_add(struct codes *codes, const void *record, size_t size);
 void codes_forget_process(struct codes *codes, uint32_t pid, uint64_t start_time);
 
 /*
- * A copy of an event record of size bytes, whose code objects do not make room until codes_drop().
+ * A copy of an event record of size bytes, whose code objects are not evicted until codes_drop().
  * NULL when out of memory. codes may be NULL, a kept record too.
  */
 void *codes_keep(struct codes *codes, const void *record, size_t size);

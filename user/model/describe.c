@@ -16,7 +16,7 @@
 #include "model/recent.h"
 #include "model/scopes.h"
 
-/* Where a finding is, for those who accept it: the decorated function, or the user's frame. */
+/* The place that a suppression names: the decorated function, or the user's frame. */
 static void suppress(struct model *model, struct event *event)
 {
 	struct suppressions *suppressions = model->options.suppressions;

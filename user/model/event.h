@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An event is what gradwatch tells: every output form (text, JSON, log) is a function of it.
+ * An event is what gradwatch reports: every output form (text, JSON, log) is a function of it.
  * Strings are the raw bytes of the target, ended by NUL; outputs escape them.
  */
 #ifndef GRADWATCH_MODEL_EVENT_H
@@ -22,11 +22,11 @@ enum event_type {
 	EVENT_TRACE_BEGIN, /* a trace session; sent late, with the true time of its first push */
 	EVENT_TRACE_END,   /* its end; sent late, with the true time of its last pop */
 	EVENT_VIOLATION,   /* the grad mode changed inside a trace */
-	EVENT_FINDING,  /* a scope with another grad mode inside a trace: what a person is told */
-	EVENT_REPEATED, /* a finding that was told has occurred again */
-	EVENT_AGAIN,    /* the same, each time: for logs */
-	EVENT_ACTION,   /* something was done about a violation, or could not be */
-	EVENT_LOST,     /* records were lost here */
+	EVENT_FINDING,     /* a scope with another grad mode inside a trace, for people to read */
+	EVENT_REPEATED,    /* a finding that was reported has occurred again */
+	EVENT_AGAIN,       /* the same, each time: for logs */
+	EVENT_ACTION,      /* something was done about a violation, or could not be */
+	EVENT_LOST,        /* records were lost here */
 	EVENT_LOST_OUTPUT, /* lines of this output were lost here; only outputs make it */
 	EVENT_TOTALS,      /* totals and ledger so far: for logs */
 	EVENT_END,         /* totals and ledger */
@@ -137,7 +137,7 @@ enum severity {
 
 /* Whose code made a change. */
 enum owner {
-	OWNER_USER,     /* Python code, or C++ code where the two cannot be told apart */
+	OWNER_USER,     /* Python code, or C++ code where the two cannot be distinguished */
 	OWNER_AUTOGRAD, /* PyTorch's autograd: a backward pass, or Function.apply */
 	OWNER_CPP,      /* C++ code that Python called: a guard of functorch's, of an extension */
 	OWNER_MAX,
@@ -221,7 +221,9 @@ struct event_coverage {
 	uint64_t probed;        /* times a probed libtorch was met in a process */
 	uint64_t missed;        /* processes that had ended before they could be looked at */
 	uint64_t mappings_lost; /* records of new mappings */
-	uint64_t refused;       /* processes that the registry had no room for */
+	uint64_t refused;       /* times that the registry had no room for a process */
+	uint64_t files_refused; /* and for a file */
+	uint64_t unarmed;       /* runs that ended before what was mapped at the start was probed */
 	uint64_t bad_records;   /* of another format */
 };
 
@@ -233,7 +235,7 @@ struct event_totals {
 	uint64_t drifts;      /* of these */
 	uint64_t notes;       /* different ones */
 	uint64_t suppressed;  /* findings, with repeats */
-	uint64_t findings_forgotten; /* to make room: they count again when they occur again */
+	uint64_t findings_forgotten; /* evicted: they count as new when they occur again */
 	const struct suppressions *suppressions; /* with their counts; NULL: none */
 	uint64_t stacks[GW_STACK_MAX];           /* of changes and drifts, by how they ended */
 	uint64_t actions[ACTION_OUTCOME_MAX];

@@ -33,7 +33,7 @@ void findings_note_throttled(struct findings *findings, uint64_t trace, uint64_t
 /* Reports the counts that are not reported yet. */
 void findings_finish(struct findings *findings, uint64_t time);
 
-/* How many findings were forgotten to make room: each counts as new if it occurs again. */
+/* How many findings were evicted: each counts as new if it occurs again. */
 uint64_t findings_forgotten(const struct findings *findings);
 
 #endif

@@ -183,8 +183,9 @@ static bool is_go_between(const struct event_stack *change, size_t index)
 }
 
 /*
- * Whether C++ code called the setter, where only the frames tell: the innermost one is not that of
- * a function mode, as a call of Python code has. The interpreter of a graph runs without one.
+ * Whether C++ code called the setter, where only the frames show it: the innermost one is not that
+ * of a function mode, which a call from Python code has. The interpreter of a graph runs without
+ * one.
  */
 static bool looks_native(const struct event_stack *stack, enum trace_kind kind)
 {
@@ -263,7 +264,7 @@ bool frames_is_decorator(const struct event_stack *change)
 	return decorator_of(change) >= 0;
 }
 
-/* A wrapper that another decorator made, as far as its name tells. */
+/* A wrapper that another decorator made, judged by its name. */
 static bool is_wrapper(const struct event_frame *frame)
 {
 	const char *local = strstr(frame->function, "<locals>.");

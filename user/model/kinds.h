@@ -18,7 +18,7 @@ enum trace_kind {
 
 /* A set of kinds: bit 1 << kind. */
 #define KINDS_ALL       ((1u << TRACE_KIND_MAX) - 1)
-#define KINDS_TEXT_SIZE 128 /* has room for the names of all kinds */
+#define KINDS_TEXT_SIZE 128 /* fits the names of all kinds */
 
 /* "make_fx"; NULL for a number that is no kind. */
 const char *kind_name(enum trace_kind kind);

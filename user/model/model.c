@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the model remembers is little: which traces were begun, which were ended, which processes
- * were seen, and how many losses were told. Everything else about a trace is in the session that
- * BPF keeps, so an event never mixes what was seen at different times.
+ * The model keeps little state: which traces have begun and ended, which processes were seen, and
+ * how many losses were reported. Everything else about a trace is in the session that BPF keeps, so
+ * an event never mixes values of different times.
  */
 #include "model/model.h"
 
@@ -31,7 +31,7 @@
 /* Ended traces that are remembered, for the records that were still under way. */
 #define MAX_ENDED 1024
 
-/* Processes that are told apart. A process that returns after so many others counts again. */
+/* How many processes are remembered. One that returns after so many others is counted again. */
 #define MAX_SEEN 65536
 
 /*
@@ -114,7 +114,8 @@ static void emit_of_process(struct model *model, struct event *event, uint32_t f
 	model->handler(model->context, event);
 }
 
-/* Records of several CPUs arrive out of order, so the count may step back: only news is told. */
+/* Records of several CPUs arrive out of order, so the count may step back: only an increase is
+ * reported. */
 static void tell_lost(struct model *model, uint64_t lost, uint64_t time)
 {
 	struct event event = {.type = EVENT_LOST, .time = time};
@@ -185,7 +186,7 @@ static bool is_ended(const struct model *model, uint64_t id)
 	return recent_contains(model->ended, (struct recent_key){.first = id});
 }
 
-/* Notes that a trace exists. Returns true when its begin is to be told. */
+/* Notes that a trace exists. Returns whether its begin is to be reported. */
 static bool begin_trace(struct model *model, uint64_t id)
 {
 	struct recent_key key = {.first = id};
@@ -539,7 +540,7 @@ void model_process_ended(struct model *model, uint32_t pid, uint64_t start_time,
 	if (table_surplus(&model->leaving))
 		forget_oldest(model);
 	leaving = calloc(1, sizeof(*leaving));
-	if (!leaving) /* it is forgotten to make room, later */
+	if (!leaving) /* its code objects are evicted later */
 		return;
 	leaving->key = key;
 	leaving->ended = now;
@@ -585,7 +586,7 @@ void model_finish(struct model *model, uint64_t now)
 	if (model->finished)
 		return;
 	findings_finish(model->findings, now);
-	/* Those whose session found no room: of no known kind. */
+	/* Throttled changes without a session (the map was full): their trace's kind is unknown. */
 	if (model->totals.counter[GW_THROTTLED] > model->throttled)
 		count_changes(model, model_is_info(model, TRACE_KIND_UNKNOWN, GW_STATE_UNKNOWN),
 			      model->totals.counter[GW_THROTTLED] - model->throttled);

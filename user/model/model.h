@@ -2,8 +2,8 @@
 /*
  * model: records and session snapshots in, events and totals out.
  *
- * Pure and deterministic: no system calls, the clock is an argument, what it needs to know about
- * processes and files is asked of a resolver that the caller brings.
+ * Pure and deterministic: no system calls, the clock is an argument; a resolver that the caller
+ * provides describes processes and files.
  */
 #ifndef GRADWATCH_MODEL_MODEL_H
 #define GRADWATCH_MODEL_MODEL_H
@@ -47,8 +47,8 @@ enum model_subject {
 };
 
 /*
- * What a record leaves to be decided. The model says what it knows and does nothing itself: who
- * acts on violations is given this by the model's caller, when the record's events are out.
+ * A decision that a record asks for. The model fills in what it knows and does nothing itself: its
+ * caller passes this to the code that acts on violations, after the record's events are written.
  */
 struct model_decision {
 	enum model_subject subject;

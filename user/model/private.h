@@ -25,7 +25,7 @@ struct model {
 	struct codes_frames frames; /* of the last record */
 	struct scopes *scopes;
 	struct findings *findings;
-	struct event_totals totals; /* totals.lost: losses told so far */
+	struct event_totals totals; /* totals.lost: losses reported so far */
 	uint64_t throttled;         /* changes of ended traces that were counted, but not sent */
 	uint64_t bad_records;
 	struct event_totals told; /* for logs: by the last EVENT_TOTALS */

@@ -87,8 +87,8 @@ static void take_out(struct scopes *scopes, struct trace_scopes *trace, size_t i
 }
 
 /* Tells of an open scope that is over, and takes it out. Those inside it move down. */
-static void tell(struct scopes *scopes, struct trace_scopes *trace, size_t index,
-		 const struct moment *at, enum restored restored)
+static void hand_out(struct scopes *scopes, struct trace_scopes *trace, size_t index,
+		     const struct moment *at, enum restored restored)
 {
 	struct open_scope *open = &trace->open[index];
 	struct scope *scope = &open->scope;
@@ -119,7 +119,7 @@ static void join(struct scopes *scopes, struct trace_scopes *trace, size_t first
 			    false};
 
 	take_out(scopes, trace, first + 1);
-	tell(scopes, trace, first, &at, RESTORED_YES);
+	hand_out(scopes, trace, first, &at, RESTORED_YES);
 }
 
 /* Whether a C++ guard made the change. */
@@ -178,8 +178,8 @@ static void unwind(struct scopes *scopes, struct trace_scopes *trace, size_t ind
 	join_pairs(scopes, trace, index, true);
 	join_pairs(scopes, trace, index, false);
 	while (trace->depth > index)
-		tell(scopes, trace, trace->depth - 1, at,
-		     is_restored(&trace->open[trace->depth - 1].scope, state));
+		hand_out(scopes, trace, trace->depth - 1, at,
+			 is_restored(&trace->open[trace->depth - 1].scope, state));
 }
 
 static void end(struct scopes *scopes, struct trace_scopes *trace, const struct moment *at,
@@ -355,7 +355,7 @@ static void end_drifts(struct scopes *scopes, struct trace_scopes *trace, uint8_
 
 		if (!last->drift || is_restored(last, state) != RESTORED_YES)
 			return;
-		tell(scopes, trace, trace->depth - 1, at, RESTORED_YES);
+		hand_out(scopes, trace, trace->depth - 1, at, RESTORED_YES);
 	}
 }
 
@@ -417,7 +417,7 @@ static bool close_block(struct scopes *scopes, struct trace_scopes *trace,
 	if (index == trace->depth)
 		return false;
 	unwind(scopes, trace, index + 1, at, state_before(record));
-	tell(scopes, trace, index, at, RESTORED_YES);
+	hand_out(scopes, trace, index, at, RESTORED_YES);
 	return true;
 }
 
@@ -426,7 +426,7 @@ static bool close_last(struct scopes *scopes, struct trace_scopes *trace, const 
 		       bool ends)
 {
 	if (ends)
-		tell(scopes, trace, trace->depth - 1, at, RESTORED_YES);
+		hand_out(scopes, trace, trace->depth - 1, at, RESTORED_YES);
 	return ends;
 }
 
@@ -477,7 +477,7 @@ static void end_undone(struct scopes *scopes, struct trace_scopes *trace, uint8_
 		    (!is_bare(&last->scope.role) && backward == last->scope.role.backward))
 			return;
 		if (!join_ended(scopes, trace, backward))
-			tell(scopes, trace, trace->depth - 1, at, RESTORED_YES);
+			hand_out(scopes, trace, trace->depth - 1, at, RESTORED_YES);
 	}
 }
 

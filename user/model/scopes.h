@@ -4,9 +4,9 @@
  *
  * Changes come one by one, with the Python stack of each. `with torch.no_grad():` is two of them,
  * `with torch.set_grad_enabled(x):` too (its third call changes nothing), a bare call may have a
- * counterpart or none, and all of them nest. What a change is, its frames in
- * torch/autograd/grad_mode.py tell (model/frames.h); scopes pairs them. A pair of bare calls cannot
- * be told from two nested ones until the trace goes on or ends: such a scope is told then.
+ * counterpart or none, and all of them nest. The frames in torch/autograd/grad_mode.py show what a
+ * change is (model/frames.h); scopes pairs them. A pair of bare calls looks like two nested ones
+ * until the trace goes on or ends: such a scope is reported then.
  *
  * Drifts (see bpf/trace.bpf.h) have no stack of the change, only of the next operator: they are
  * paired by value.
@@ -23,8 +23,8 @@
 #include "gradwatch/abi.h"
 #include "model/frames.h"
 
-#define SCOPES_MAX_DEPTH  32   /* open scopes of one trace; the innermost pair makes room */
-#define SCOPES_MAX_TRACES 4096 /* traces with an open scope; the oldest makes room */
+#define SCOPES_MAX_DEPTH  32 /* open scopes of one trace; above it the innermost pair is dropped */
+#define SCOPES_MAX_TRACES 4096 /* traces with an open scope; above it the oldest is dropped */
 
 struct scope {
 	struct gw_event_record record; /* of the change */
@@ -56,7 +56,7 @@ struct codes;
 
 /*
  * codes: what the frames of kept records refer to; the caller's, NULL: none. NULL when out of
- * memory; free is NULL-safe and tells nothing.
+ * memory; free is NULL-safe and reports nothing.
  */
 struct scopes *scopes_new(struct codes *codes, scope_handler handler, void *context);
 void scopes_free(struct scopes *scopes);
@@ -111,7 +111,7 @@ struct scopes_trace_end {
 	uint8_t state; /* GW_STATE_ bits */
 };
 
-/* The trace is over: what is open is told. */
+/* The trace is over: reports its open scopes. */
 void scopes_end(struct scopes *scopes, uint64_t trace, const struct scopes_trace_end *end);
 
 #endif

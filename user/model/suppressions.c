@@ -384,7 +384,7 @@ struct suppressions *suppressions_load(const char *path, struct err *err)
 	if (text)
 		suppressions = suppressions_parse(text, size, &inner);
 	free(text);
-	if (!suppressions) /* a name of any length leaves room for the reason */
+	if (!suppressions) /* the name is cut so that the reason fits */
 		err_set(err, inner.code, "%.500s: %.500s", path, inner.text);
 	return suppressions;
 }

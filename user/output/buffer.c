@@ -8,7 +8,7 @@
 
 #define FIRST_SIZE 1024
 
-/* Makes room for so many more bytes and a NUL. */
+/* Grows the buffer to hold so many more bytes and a NUL. */
 static bool grow(struct buffer *buffer, size_t more)
 {
 	size_t size = buffer->size ? buffer->size : FIRST_SIZE;

@@ -37,8 +37,8 @@ const char *output_a_trace(enum trace_kind kind);
 const char *output_the_trace(enum trace_kind kind);
 
 /*
- * "models/llama/model.py:42 in Net.forward": the last three components of the path, which tell two
- * files of one name apart.
+ * "models/llama/model.py:42 in Net.forward": the last three components of the path, which
+ * distinguish two files of one name.
  */
 #define OUTPUT_PATH_PARTS 3
 void output_place(FILE *stream, const struct event_frame *frame);

@@ -367,6 +367,8 @@ static void put_coverage(struct line *line, const struct event_coverage *coverag
 	put_number(&inner, KEY(MISSED), coverage->missed);
 	put_number(&inner, KEY(MAPPINGS_LOST), coverage->mappings_lost);
 	put_number(&inner, KEY(REFUSED), coverage->refused);
+	put_number(&inner, KEY(FILES_REFUSED), coverage->files_refused);
+	put_number(&inner, KEY(UNARMED), coverage->unarmed);
 	put_number(&inner, KEY(BAD_RECORDS), coverage->bad_records);
 	line->failed = inner.failed;
 }

@@ -73,37 +73,29 @@ static int log_free(struct sink *sink, const char **what)
 }
 
 struct sink *sink_log(const struct sink_context *context, enum log_detail level,
-		      const struct segments_config *config, struct err *err)
+		      struct segments *segments, struct err *err)
 {
 	static const struct sink_ops ops = {
 		.format = log_format,
 		.renew = log_renew,
 		.free = log_free,
 	};
-	struct segments_config named = *config;
-	struct log_sink *log = calloc(1, sizeof(*log));
-	const char *what;
+	const struct writer_target target = {target_write, target_idle, target_renew, segments};
+	struct log_sink *log;
 
-	if (!log) {
-		err_set(err, -ENOMEM, "out of memory");
+	if (segments_start(segments, err))
 		return NULL;
-	}
-	named.host = context->host;
-	named.level = log_detail_name[level];
-	log->sink.ops = &ops;
-	log->context = context;
-	log->level = level;
-	log->segments = segments_open(&named, err);
-	if (log->segments) {
-		const struct writer_target target = {target_write, target_idle, target_renew,
-						     log->segments};
-
+	log = calloc(1, sizeof(*log));
+	if (log) {
+		log->sink.ops = &ops;
+		log->context = context;
+		log->level = level;
+		log->segments = segments;
 		log->sink.writer = writer_new_for(&target, WRITER_LIMIT);
 		if (log->sink.writer)
 			return &log->sink;
-		segments_close(log->segments, &what);
-		err_set(err, -ENOMEM, "out of memory, or no thread can be made");
 	}
 	free(log);
+	err_set(err, -ENOMEM, "out of memory, or no thread can be made");
 	return NULL;
 }

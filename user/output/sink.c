@@ -17,9 +17,9 @@ static void put_notice(struct sink *sink, uint64_t time)
 
 	writer_status(sink->writer, &status);
 	status.lost -= status.failed;
-	if (status.lost == status.told || status.notice || status.gone)
+	if (status.lost == status.notified || status.notice || status.gone)
 		return;
-	event.lost.count = status.lost - status.told;
+	event.lost.count = status.lost - status.notified;
 	event.lost.total = status.lost;
 	if (!sink->ops->format(sink, &event, &text, &length) && text)
 		writer_notice(sink->writer, text, length, status.lost);

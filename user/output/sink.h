@@ -29,7 +29,7 @@ struct sink {
 	struct writer *writer;
 };
 
-/* What an output needs besides the event. It stays the caller's, who may change it. */
+/* What an output needs besides the event. The caller owns it and may change it. */
 struct sink_context {
 	char host[256];
 	int64_t utc_offset; /* ns, see base/clock.h */
@@ -60,10 +60,10 @@ extern const char *const log_detail_name[LOG_DETAIL_MAX];
 
 /*
  * JSON Lines in a log of segments (log/segments.h), by a writer of its own; renew() begins a new
- * segment. config->host and config->level are filled in. NULL with *err when it cannot be opened.
+ * segment. The log is started here. NULL with *err: it cannot be, and stays the caller's.
  */
 struct sink *sink_log(const struct sink_context *context, enum log_detail level,
-		      const struct segments_config *config, struct err *err);
+		      struct segments *segments, struct err *err);
 
 /*
  * The event as one line of JSON (docs: README, "JSON schema"), with a final newline. The text is

@@ -10,7 +10,8 @@
 /* "VIOLATION", "DRIFT", ...: the first word of it. */
 const char *text_finding_title(const struct event_finding *finding);
 
-/* The lines below its head, each after a newline: what, where, what to do; the stack if asked. */
+/* The lines below its head, each after a newline: what, where, what to do; with_stack: the stack.
+ */
 void text_finding_body(FILE *stream, const struct event *event, bool with_stack);
 
 #endif

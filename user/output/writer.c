@@ -23,7 +23,7 @@
 struct entry {
 	struct entry *next;
 	bool renew;
-	uint64_t told; /* a notice that so many lines were lost, 0: none */
+	uint64_t notified; /* a notice that so many lines were lost, 0: none */
 	size_t length;
 	char data[];
 };
@@ -37,8 +37,8 @@ struct writer {
 	size_t bytes, limit;
 	bool owned, begin_lines;
 	struct writer_status status;
-	uint64_t patience_ns;
-	bool stalled; /* nothing was written while it was waited for */
+	uint64_t full_since; /* ns, when it was first seen to be, with nothing written since; 0: not
+			      */
 	atomic_bool closing;
 	struct writer_target target; /* write NULL: none */
 	int fd;                      /* the thread's */
@@ -100,11 +100,11 @@ static void note(struct writer *writer, const struct entry *entry, int error)
 	struct writer_status *status = &writer->status;
 
 	writer->bytes -= entry->length;
-	writer->stalled = false;
-	if (entry->told) {
+	writer->full_since = 0;
+	if (entry->notified) {
 		status->notice = false;
 		if (!error)
-			status->told = entry->told;
+			status->notified = entry->notified;
 	} else if (!entry->renew) {
 		status->waiting--;
 		status->lost += error != 0;
@@ -239,42 +239,26 @@ static int wait_until(struct writer *writer, uint64_t ns)
 	return pthread_cond_timedwait(&writer->written, &writer->lock, &time);
 }
 
-/* Waits once for a reader that stalls, and not again until it has read something. */
-static bool wait_for_space(struct writer *writer, size_t length)
-{
-	uint64_t deadline;
-
-	if (length <= writer->limit - writer->bytes)
-		return true;
-	if (length > writer->limit || !writer->patience_ns)
-		return false;
-	deadline = clock_monotonic() + writer->patience_ns;
-	while (!writer->stalled && length > writer->limit - writer->bytes)
-		if (wait_until(writer, deadline) == ETIMEDOUT)
-			writer->stalled = true;
-	return length <= writer->limit - writer->bytes;
-}
-
 /* With the lock. */
-static int put(struct writer *writer, const char *line, size_t length, uint64_t told)
+static int put(struct writer *writer, const char *line, size_t length, uint64_t notified)
 {
 	size_t newline = writer->begin_lines;
 	struct entry *entry;
 
 	if (writer->status.gone)
 		return -EPIPE;
-	if (!wait_for_space(writer, newline + length)) {
+	if (newline + length > writer->limit - writer->bytes) {
 		writer->status.full = true;
 		return -ENOBUFS;
 	}
 	entry = malloc(sizeof(*entry) + newline + length);
 	if (!entry)
 		return -ENOMEM;
-	*entry = (struct entry){.told = told, .length = newline + length};
+	*entry = (struct entry){.notified = notified, .length = newline + length};
 	if (newline)
 		entry->data[0] = '\n';
 	memcpy(entry->data + newline, line, length);
-	if (told)
+	if (notified)
 		writer->status.notice = true;
 	else
 		writer->status.waiting++;
@@ -311,11 +295,20 @@ void writer_lose(struct writer *writer)
 	pthread_mutex_unlock(&writer->lock);
 }
 
-void writer_set_patience(struct writer *writer, uint64_t ns)
+bool writer_is_full(struct writer *writer, uint64_t patience_ns)
 {
+	uint64_t now = clock_monotonic();
+	bool full;
+
 	pthread_mutex_lock(&writer->lock);
-	writer->patience_ns = ns;
+	full = !writer->status.gone && writer->bytes > writer->limit / 2;
+	if (!full)
+		writer->full_since = 0;
+	else if (!writer->full_since)
+		writer->full_since = now;
+	full = full && clock_between(writer->full_since, now) < patience_ns;
 	pthread_mutex_unlock(&writer->lock);
+	return full;
 }
 
 void writer_begin_lines(struct writer *writer, bool begin)

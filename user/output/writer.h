@@ -19,14 +19,15 @@
 struct writer;
 
 struct writer_status {
-	uint64_t lost;    /* lines */
-	uint64_t told;    /* of these, by notices that were written; not of what a target tells */
+	uint64_t lost; /* lines */
+	uint64_t
+		notified; /* of these, by notices that were written; not of what a target reports */
 	uint64_t waiting; /* lines that are not written yet */
 	bool notice;      /* a notice waits */
 	int error;        /* negative errno of the last write that failed, 0: none failed */
 	bool full;        /* a line did not fit */
 	bool gone;        /* the reader has closed its end: nothing is written any more */
-	uint64_t failed;  /* of the lost ones: by a target, which tells of them itself */
+	uint64_t failed;  /* of the lost ones: by a target, which reports them itself */
 };
 
 /* What lines go to where that is no descriptor. All of it is called on the writer's thread. */
@@ -51,7 +52,7 @@ int writer_put(struct writer *writer, const char *line, size_t length);
 
 /*
  * Queues a line that says how many lines were lost so far. It is not counted when it is lost
- * itself; told is lost when it is written.
+ * itself. When it is written, writer_status.notified is lost.
  */
 int writer_notice(struct writer *writer, const char *line, size_t length, uint64_t lost);
 
@@ -59,14 +60,14 @@ int writer_notice(struct writer *writer, const char *line, size_t length, uint64
 void writer_lose(struct writer *writer);
 
 /*
- * When a line does not fit, wait so long that some are written. After a wait in vain there is no
- * other until the reader has read something. Default: 0.
+ * Whether the queue is half full, so that the caller had better not make lines that can wait. No
+ * more so after patience_ns in which the reader has read nothing, until it reads something again.
  */
-void writer_set_patience(struct writer *writer, uint64_t ns);
+bool writer_is_full(struct writer *writer, uint64_t patience_ns);
 
 /*
- * Each line that is put from now on begins with a newline: for a descriptor that others write to as
- * well, who may have left a line unfinished.
+ * Each line that is put from now on begins with a newline: for a descriptor that other processes
+ * write to as well, and may have left with an unfinished line.
  */
 void writer_begin_lines(struct writer *writer, bool begin);
 

@@ -95,7 +95,7 @@ bool diagnose_initial_pid_namespace(void)
 	ssize_t length = readlink("/proc/self/ns/pid", target, sizeof(target) - 1);
 
 	if (length < 0)
-		return true; /* not told: namespaces are compiled out, or /proc is odd */
+		return true; /* not shown: namespaces are compiled out, or /proc is odd */
 	target[length] = '\0';
 	return !strcmp(target, "pid:[4026531836]");
 }
@@ -106,7 +106,7 @@ bool diagnose_initial_time_namespace(void)
 	ssize_t length = readlink("/proc/self/ns/time", target, sizeof(target) - 1);
 
 	if (length < 0)
-		return true; /* not told: the kernel has none */
+		return true; /* not shown: the kernel has none */
 	target[length] = '\0';
 	return !strcmp(target, "time:[4026531834]");
 }
@@ -128,14 +128,36 @@ static bool is_old_kernel(char *release, size_t size)
 	return major < 5 || (major == 5 && minor < 10);
 }
 
+int diagnose_perf_event_paranoid(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
+	int value = 0;
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%d", &value) != 1)
+		value = 0;
+	fclose(file);
+	return value;
+}
+
 void diagnose_bpf(struct err *err, int code, const char *what)
 {
 	char missing[128], lockdown[32], release[65];
+	int paranoid = diagnose_perf_event_paranoid();
 
 	if (diagnose_capabilities(missing, sizeof(missing)) &&
 	    (code == -EPERM || code == -EACCES)) {
 		err_set(err, code, "%s: missing capability %s; run as root (sudo gradwatch ...)",
 			what, missing);
+		return;
+	}
+	if (code == -EACCES && paranoid > 2 && !has(effective_capabilities(), CAP_SYS_ADMIN)) {
+		err_set(err, code,
+			"%s: missing capability CAP_SYS_ADMIN, which this kernel asks for while "
+			"kernel.perf_event_paranoid is %d; set it to 2 (sysctl -w "
+			"kernel.perf_event_paranoid=2), or run as root (sudo gradwatch ...)",
+			what, paranoid);
 		return;
 	}
 	diagnose_lockdown(lockdown, sizeof(lockdown));

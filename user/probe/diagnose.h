@@ -18,14 +18,22 @@ void diagnose_bpf(struct err *err, int code, const char *what);
  */
 bool diagnose_capabilities(char *missing, size_t size);
 
+/*
+ * kernel.perf_event_paranoid, 0 where it cannot be read. Values above 2 mean nothing upstream;
+ * Debian's and Ubuntu's kernels then keep perf_event_open for CAP_SYS_ADMIN, whatever CAP_PERFMON
+ * (Debian linux 6.12, debian/patches/features/all/
+ * security-perf-allow-further-restriction-of-perf_event_open.patch).
+ */
+int diagnose_perf_event_paranoid(void);
+
 /* Whether this process may send signals to those of other users (CAP_KILL). */
 bool diagnose_can_signal(void);
 
-/* "none", "integrity", "confidentiality", or "unknown" where the kernel does not tell. */
+/* "none", "integrity", "confidentiality", or "unknown" where the kernel does not show it. */
 void diagnose_lockdown(char *mode, size_t size);
 
 /*
- * Whether this process is in the initial pid namespace. BPF tells processes by their ids there, so
+ * Whether this process is in the initial pid namespace. BPF knows processes by their ids there, so
  * in another one a pid would name a stranger. (Linux include/linux/proc_ns.h: PROC_PID_INIT_INO.)
  */
 bool diagnose_initial_pid_namespace(void);

@@ -3,6 +3,8 @@
 
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,14 +33,14 @@ struct loaded_key {
 struct loaded {
 	struct table_item item;
 	struct loaded_key key;
-	struct torch_bpf *torch;
-	unsigned int files; /* that have its probes */
+	struct torch_bpf *torch; /* NULL: has been given back, where there are no cookies */
+	int binding_fd;          /* of the program that lets calls raise; negative: not wanted */
+	unsigned int files;      /* that have its probes */
 };
 
 struct plans {
 	struct programs *programs;
-	bool multi;           /* uprobes are uprobe_multi links */
-	bool cookies;         /* programs are shared by files */
+	enum uprobe_way way;
 	pthread_mutex_t lock; /* of what follows */
 	struct table loaded;  /* in the order of use */
 };
@@ -52,7 +54,26 @@ struct probes {
 	size_t modes_count;
 	struct uprobe *binding[MAX_BINDINGS];
 	size_t bindings;
+	struct probes *next; /* in a queue */
 };
+
+/* Programs that write registers have been tried as those of perf events only. */
+bool plans_can_use_multi(const struct gw_policy *policy)
+{
+	return !policy->registers && uprobes_have_multi();
+}
+
+/* Whether one program serves all sites but the setter's, with one link. */
+static bool is_multi(const struct plans *plans)
+{
+	return plans->way == UPROBE_MULTI;
+}
+
+/* Whether programs get the number of the file that was hit, so that files share them. */
+static bool has_cookies(const struct plans *plans)
+{
+	return plans->way != UPROBE_EVENT;
+}
 
 struct plans *plans_new(struct programs *programs)
 {
@@ -61,9 +82,10 @@ struct plans *plans_new(struct programs *programs)
 	if (!plans)
 		return NULL;
 	plans->programs = programs;
-	/* Programs that write registers have been tried as those of perf events only. */
-	plans->multi = !programs_options(programs)->policy.registers && uprobes_have_multi();
-	plans->cookies = uprobes_have_cookies();
+	if (plans_can_use_multi(&programs_options(programs)->policy))
+		plans->way = UPROBE_MULTI;
+	else
+		plans->way = uprobes_have_cookies() ? UPROBE_LINK : UPROBE_EVENT;
 	plans->loaded.capacity = GW_MAX_FILES + MAX_IDLE;
 	pthread_mutex_init(&plans->lock, NULL);
 	return plans;
@@ -72,6 +94,8 @@ struct plans *plans_new(struct programs *programs)
 static void unload(struct loaded *loaded)
 {
 	torch_bpf__destroy(loaded->torch);
+	if (loaded->binding_fd >= 0)
+		close(loaded->binding_fd);
 	free(loaded);
 }
 
@@ -87,7 +111,12 @@ void plans_free(struct plans *plans)
 
 const char *plans_attach_type(const struct plans *plans)
 {
-	return plans->multi ? "uprobe_multi" : "perf events";
+	return is_multi(plans) ? "uprobe_multi" : "perf events";
+}
+
+bool plans_use_perf_events(const struct plans *plans)
+{
+	return !is_multi(plans);
 }
 
 /* Without cookies nothing is shared. */
@@ -95,15 +124,17 @@ static struct loaded *find(const struct plans *plans, const struct gw_plan *plan
 {
 	const struct loaded_key key = {.plan = *plan};
 
-	if (!plans->cookies)
+	if (!has_cookies(plans))
 		return NULL;
 	return (struct loaded *)table_find(&plans->loaded, &key, sizeof(key));
 }
 
-bool plans_are_loaded(struct plans *plans, const struct inspect_plan *plan)
+bool plans_open_quickly(struct plans *plans, const struct inspect_plan *plan)
 {
 	bool found;
 
+	if (!is_multi(plans))
+		return false;
 	pthread_mutex_lock(&plans->lock);
 	found = find(plans, &plan->abi) != NULL;
 	pthread_mutex_unlock(&plans->lock);
@@ -149,7 +180,7 @@ static struct loaded *take_idle(struct plans *plans)
 			longest = item;
 		idle++;
 	}
-	if (idle <= (plans->cookies ? MAX_IDLE : 0))
+	if (idle <= (has_cookies(plans) ? MAX_IDLE : 0))
 		return NULL;
 	table_remove(&plans->loaded, longest);
 	return (struct loaded *)longest;
@@ -186,8 +217,8 @@ static void set_constants(const struct plans *plans, struct torch_bpf *torch,
 	const struct programs_options *options = programs_options(plans->programs);
 
 	torch->rodata->plan = *plan;
-	torch->rodata->has_cookies = plans->cookies;
-	torch->rodata->only_file = plans->cookies ? 0 : file_id;
+	torch->rodata->has_cookies = has_cookies(plans);
+	torch->rodata->only_file = has_cookies(plans) ? 0 : file_id;
 	torch->rodata->watch_all = options->watch_all;
 	torch->rodata->policy = options->policy;
 	if (options->rate) {
@@ -196,7 +227,6 @@ static void set_constants(const struct plans *plans, struct torch_bpf *torch,
 	}
 }
 
-/* With uprobe_multi one program serves all sites but the setter's. */
 static void choose_programs(const struct plans *plans, struct torch_bpf *torch,
 			    const struct gw_plan *plan)
 {
@@ -204,17 +234,17 @@ static void choose_programs(const struct plans *plans, struct torch_bpf *torch,
 
 	site_programs(torch, program);
 	for (int site = 0; site < GW_SITE_MAX; site++)
-		bpf_program__set_autoload(program[site],
-					  plan->site_address[site] &&
-						  (site == GW_SITE_SET_ENABLED || !plans->multi));
+		bpf_program__set_autoload(
+			program[site], plan->site_address[site] &&
+					       (site == GW_SITE_SET_ENABLED || !is_multi(plans)));
 	bpf_program__set_autoload(torch->progs.modes,
-				  plans->multi && plan->mode_api != GW_MODES_NONE);
+				  is_multi(plans) && plan->mode_api != GW_MODES_NONE);
 	bpf_program__set_autoload(torch->progs.set_grad_enabled,
 				  programs_options(plans->programs)->policy.action ==
 					  GW_ACTION_RAISE);
 	bpf_object__for_each_program(each, torch->obj)
 	{
-		uprobes_prepare(each, plans->multi);
+		uprobes_prepare(each, plans->way);
 	}
 }
 
@@ -237,6 +267,24 @@ static bool has_descriptors(void)
 	return count == LOADING_DESCRIPTORS;
 }
 
+/* What is placed later than all others has a descriptor of its own. */
+static int keep_binding(struct loaded *loaded)
+{
+	int fd = bpf_program__fd(loaded->torch->progs.set_grad_enabled);
+
+	if (fd < 0) /* not wanted */
+		return 0;
+	loaded->binding_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return loaded->binding_fd < 0 ? -errno : 0;
+}
+
+/* The programs of a single file, some 30 descriptors: the uprobes keep those that are placed. */
+static void give_back_programs(struct loaded *loaded)
+{
+	torch_bpf__destroy(loaded->torch);
+	loaded->torch = NULL;
+}
+
 static int load(struct plans *plans, const struct gw_plan *plan, uint32_t file_id,
 		struct loaded **out, struct err *err)
 {
@@ -256,7 +304,8 @@ static int load(struct plans *plans, const struct gw_plan *plan, uint32_t file_i
 			"loading the probe programs: too few descriptors are left; raise the "
 			"hard limit (ulimit -Hn)");
 	}
-	loaded->key = (struct loaded_key){*plan, plans->cookies ? 0 : file_id};
+	loaded->binding_fd = -1;
+	loaded->key = (struct loaded_key){*plan, has_cookies(plans) ? 0 : file_id};
 	loaded->torch = torch_bpf__open_opts(&opts);
 	if (!loaded->torch) {
 		code = err_set(err, -errno, "cannot read the BPF programs: %s", strerror(errno));
@@ -268,6 +317,9 @@ static int load(struct plans *plans, const struct gw_plan *plan, uint32_t file_i
 	code = programs_share_maps(plans->programs, loaded->torch->obj);
 	if (!code)
 		code = torch_bpf__load(loaded->torch);
+	malloc_trim(0); /* libbpf has had the kernel's types in memory, some 12 MB */
+	if (!code)
+		code = keep_binding(loaded);
 	if (code)
 		diagnose_bpf(err, code, "loading the probe programs");
 	else if (put_new(plans, loaded))
@@ -300,7 +352,7 @@ static struct uprobe_place place_of(const struct probes *probes, const struct in
 {
 	return (struct uprobe_place){
 		.offset = plan->site[site].file_offset,
-		.cookie = probes->plans->cookies
+		.cookie = has_cookies(probes->plans)
 				  ? (uint64_t)site << GW_COOKIE_SITE_SHIFT | probes->file_id
 				  : 0,
 	};
@@ -321,7 +373,9 @@ static int place_setter(struct probes *probes, const struct inspect_plan *plan, 
 {
 	const struct uprobe_place place = place_of(probes, plan, GW_SITE_SET_ENABLED);
 
-	probes->setter = uprobes_place(probes->loaded->torch->progs.set_enabled, fd, &place, 1);
+	probes->setter = uprobes_place(probes->plans->way,
+				       bpf_program__fd(probes->loaded->torch->progs.set_enabled),
+				       fd, &place, 1);
 	return probes->setter ? 0 : place_failed(inspect_site_name(GW_SITE_SET_ENABLED), err);
 }
 
@@ -332,14 +386,15 @@ static int place_modes(struct probes *probes, const struct inspect_plan *plan, i
 	struct torch_bpf *torch = probes->loaded->torch;
 	struct bpf_program *program[GW_SITE_MAX];
 	struct uprobe_place place[GW_SITE_MAX];
-	size_t step = probes->plans->multi ? count : 1;
+	size_t step = is_multi(probes->plans) ? count : 1;
 
 	site_programs(torch, program);
 	for (size_t i = 0; i < count; i++)
 		place[i] = place_of(probes, plan, site[i]);
 	for (size_t i = 0; i < count; i += step) {
-		struct uprobe *uprobe = uprobes_place(probes->plans->multi ? torch->progs.modes
-									   : program[site[i]],
+		const struct bpf_program *placed = is_multi(probes->plans) ? torch->progs.modes
+									   : program[site[i]];
+		struct uprobe *uprobe = uprobes_place(probes->plans->way, bpf_program__fd(placed),
 						      fd, &place[i], step);
 
 		if (!uprobe)
@@ -360,7 +415,7 @@ static int place_all(struct probes *probes, const struct inspect_plan *plan, int
 		if (!plan->abi.site_address[mode_sites[i]])
 			continue;
 		site[count++] = mode_sites[i];
-		before += !probes->plans->multi && !is_push(mode_sites[i]);
+		before += !is_multi(probes->plans) && !is_push(mode_sites[i]);
 	}
 	code = place_modes(probes, plan, fd, site, before, err);
 	if (!code)
@@ -377,6 +432,7 @@ int probes_open(struct probes **out, struct plans *plans, const struct inspect_p
 	struct probes *probes = calloc(1, sizeof(*probes));
 	int code = 0;
 
+	*out = NULL;
 	if (!probes)
 		return err_set(err, -ENOMEM, "out of memory");
 	probes->plans = plans;
@@ -388,13 +444,11 @@ int probes_open(struct probes **out, struct plans *plans, const struct inspect_p
 		free(probes);
 		return code;
 	}
-	code = place_all(probes, plan, fd, placed, err);
-	if (code) {
-		probes_close(probes);
-		return code;
-	}
 	*out = probes;
-	return 0;
+	code = place_all(probes, plan, fd, placed, err);
+	if (!has_cookies(plans))
+		give_back_programs(probes->loaded);
+	return code;
 }
 
 static void free_probes(struct probes *probes)
@@ -403,61 +457,83 @@ static void free_probes(struct probes *probes)
 	free(probes);
 }
 
-/* Takes the uprobes of a file, the setter's last. Returns how many; at most MAX_UPROBES. */
-static size_t take_uprobes(struct probes *probes, struct uprobe **uprobes)
+/*
+ * The next uprobe of a file to be removed, NULL: none is left. The setter's is the last: a change
+ * that it is not there to see would be a drift at the next operator.
+ */
+static struct uprobe *take_uprobe(struct probes *probes)
 {
-	size_t count = 0;
+	struct uprobe *setter = probes->setter;
 
-	while (probes->bindings)
-		uprobes[count++] = probes->binding[--probes->bindings];
-	while (probes->modes_count)
-		uprobes[count++] = probes->modes[--probes->modes_count];
-	uprobes[count++] = probes->setter;
-	return count;
+	if (probes->bindings)
+		return probes->binding[--probes->bindings];
+	if (probes->modes_count)
+		return probes->modes[--probes->modes_count];
+	probes->setter = NULL;
+	return setter;
+}
+
+bool probes_close_next(struct probes *probes)
+{
+	struct uprobe *uprobe = take_uprobe(probes);
+
+	if (uprobe)
+		uprobes_remove(&uprobe, 1);
+	else
+		free_probes(probes);
+	return uprobe != NULL;
 }
 
 void probes_close(struct probes *probes)
 {
-	struct uprobe *uprobes[MAX_UPROBES];
-	size_t count;
-
-	if (!probes)
-		return;
-	count = take_uprobes(probes, uprobes);
-	/* A change that the setter's is not there to see would be a drift at the next operator. */
-	uprobes_remove(uprobes, count - 1);
-	uprobes_remove(&uprobes[count - 1], 1);
-	free_probes(probes);
+	while (probes && probes_close_next(probes))
+		;
 }
 
-void probes_close_all(struct probes *const *probes, size_t count)
+void probes_queue_add(struct probes_queue *queue, struct probes *probes)
 {
-	struct uprobe **uprobes = calloc(count, MAX_UPROBES * sizeof(struct uprobe *));
-	size_t uprobe_count = 0;
+	probes->next = queue->first;
+	queue->first = probes;
+	queue->count++;
+}
 
-	if (!uprobes) {
-		for (size_t i = 0; i < count; i++)
-			probes_close(probes[i]);
-		return;
+struct probes *probes_queue_take(struct probes_queue *queue)
+{
+	struct probes *probes = queue->first;
+
+	if (probes) {
+		queue->first = probes->next;
+		queue->count--;
 	}
-	for (size_t i = 0; i < count; i++)
-		uprobe_count += take_uprobes(probes[i], uprobes + uprobe_count);
-	uprobes_remove(uprobes, uprobe_count);
-	for (size_t i = 0; i < count; i++)
-		free_probes(probes[i]);
+	return probes;
+}
+
+void probes_close_all(struct probes_queue *queue)
+{
+	struct uprobe **uprobes = calloc(queue->count + 1, MAX_UPROBES * sizeof(struct uprobe *));
+	size_t count = 0;
+	struct probes *probes;
+
+	for (probes = queue->first; uprobes && probes; probes = probes->next)
+		while ((uprobes[count] = take_uprobe(probes)))
+			count++;
+	if (uprobes)
+		uprobes_remove(uprobes, count);
 	free(uprobes);
+	while ((probes = probes_queue_take(queue)))
+		probes_close(probes);
 }
 
 int probes_bind(struct probes *probes, int fd, uint64_t file_offset, struct err *err)
 {
 	const struct uprobe_place place = {file_offset,
-					   probes->plans->cookies ? probes->file_id : 0};
+					   has_cookies(probes->plans) ? probes->file_id : 0};
 	struct uprobe *uprobe;
 	int code;
 
 	if (probes->bindings == MAX_BINDINGS)
 		return err_set(err, -ENOSPC, "more than %d bindings of one libtorch", MAX_BINDINGS);
-	uprobe = uprobes_place(probes->loaded->torch->progs.set_grad_enabled, fd, &place, 1);
+	uprobe = uprobes_place(probes->plans->way, probes->loaded->binding_fd, fd, &place, 1);
 	if (!uprobe) {
 		code = -errno;
 		diagnose_bpf(err, code, "placing the probe in the Python binding");

@@ -12,11 +12,12 @@
 #include "skel/process.skel.h"
 #include "probe/diagnose.h"
 #include "probe/kernel_btf.h"
+#include "probe/map_sizes.h"
 
 struct programs {
 	struct process_bpf *process;
 	struct programs_options options;
-	uint64_t full[GW_COUNTER_MAX]; /* what did not fit into a map from here, see put() */
+	uint64_t full[GW_COUNTER_MAX]; /* what did not fit into a map from here */
 	int cpus;
 	struct gw_counters {
 		uint64_t count[GW_COUNTER_MAX];
@@ -68,8 +69,11 @@ int programs_open(struct programs **out, const struct programs_options *options,
 		code = err_set(err, -errno, "cannot read the BPF programs: %s", strerror(errno));
 		goto fail;
 	}
+	programs->process->rodata->watch_all = options->watch_all;
 	bpf_program__set_autoload(programs->process->progs.on_signal, options->signals);
-	code = process_bpf__load(programs->process);
+	code = map_sizes_set(programs->process, options);
+	if (!code)
+		code = process_bpf__load(programs->process);
 	if (!code)
 		code = process_bpf__attach(programs->process);
 	if (code) {
@@ -101,10 +105,11 @@ int programs_watch(struct programs *programs, uint32_t pid, bool follow, struct 
 {
 	struct gw_process process = {.follow = follow};
 
-	if (bpf_map_update_elem(bpf_map__fd(programs->process->maps.processes), &pid, &process,
-				BPF_ANY))
-		return err_set(err, -errno, "cannot watch process %u: %s (at most %d processes)",
-			       pid, strerror(errno), GW_MAX_PROCESSES);
+	const struct bpf_map *map = programs->process->maps.processes;
+
+	if (bpf_map_update_elem(bpf_map__fd(map), &pid, &process, BPF_ANY))
+		return err_set(err, -errno, "cannot watch process %u: %s (at most %u processes)",
+			       pid, strerror(errno), bpf_map__max_entries(map));
 	return 0;
 }
 
@@ -136,32 +141,32 @@ const struct gw_signals *programs_signals(struct programs *programs, uint32_t ow
 	return signals;
 }
 
-/* What does not fit is counted; that something does not is told once. */
-static int put(struct programs *programs, const struct bpf_map *map, enum gw_counter full,
-	       const void *key, const void *value)
+/* 0 or negative errno. */
+static int put(const struct bpf_map *map, const void *key, const void *value)
 {
-	int code;
-
-	if (!bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY))
-		return 0;
-	code = -errno;
-	if (!programs->full[full]++)
-		log_warn("no room in the kernel's table of %s: %s (at most %u); what does not fit "
-			 "is counted",
-			 bpf_map__name(map), strerror(-code), bpf_map__max_entries(map));
-	return code;
+	return bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY) ? -errno : 0;
 }
 
 int programs_set_interpreter(struct programs *programs, uint32_t pid,
 			     const struct gw_interpreter *interpreter)
 {
-	return put(programs, programs->process->maps.interpreters, GW_INTERPRETERS_FULL, &pid,
-		   interpreter);
+	return put(programs->process->maps.interpreters, &pid, interpreter);
 }
 
 int programs_enforce(struct programs *programs, uint32_t pid, const struct gw_enforced *process)
 {
-	return put(programs, programs->process->maps.enforced, GW_ENFORCED_FULL, &pid, process);
+	return put(programs->process->maps.enforced, &pid, process);
+}
+
+void programs_count_full(struct programs *programs, enum gw_counter full)
+{
+	programs->full[full]++;
+}
+
+void programs_forget(struct programs *programs, uint32_t pid)
+{
+	bpf_map_delete_elem(bpf_map__fd(programs->process->maps.interpreters), &pid);
+	bpf_map_delete_elem(bpf_map__fd(programs->process->maps.enforced), &pid);
 }
 
 int programs_enforced(const struct programs *programs, uint32_t pid, struct gw_enforced *process)
@@ -175,10 +180,10 @@ void programs_decide(struct programs *programs, uint64_t trace, uint8_t decision
 {
 	const struct bpf_map *map = programs->process->maps.decisions;
 
-	if (decision)
-		put(programs, map, GW_DECISIONS_FULL, &trace, &decision);
-	else
+	if (!decision)
 		bpf_map_delete_elem(bpf_map__fd(map), &trace);
+	else if (put(map, &trace, &decision))
+		programs_count_full(programs, GW_DECISIONS_FULL);
 }
 
 bool programs_is_asking(const struct programs *programs, uint32_t tid, uint64_t asked)

@@ -43,22 +43,27 @@ bool programs_first_watched(const struct programs *programs, uint32_t *pid);
 const struct gw_signals *programs_signals(struct programs *programs, uint32_t own_pid,
 					  uint32_t command_pid);
 
-/*
- * The next three fill tables of a limited size. What does not fit is counted (programs_counters()),
- * and told once: -E2BIG.
+/* Gives BPF what it walks the Python stacks of a process by; children inherit it. -E2BIG: full.
  */
-
-/* Tells BPF how to walk the Python stacks of a process; its children inherit it. */
 int programs_set_interpreter(struct programs *programs, uint32_t pid,
 			     const struct gw_interpreter *interpreter);
 
-/* Tells BPF that one acts in a process, and what is to be known of it for that. */
+/* Makes BPF act in a process, and gives it what that takes. -E2BIG: the map is full. */
 int programs_enforce(struct programs *programs, uint32_t pid, const struct gw_enforced *process);
 
 /* The same as it is now; -ENOENT: one does not act in it. */
 int programs_enforced(const struct programs *programs, uint32_t pid, struct gw_enforced *process);
 
-/* What is decided of a trace; 0: forget it. */
+/* Counts something that did not fit, in the counter of that map (programs_counters()). */
+void programs_count_full(struct programs *programs, enum gw_counter full);
+
+/*
+ * Removes what the two above have put there. BPF does so when a process ends; this is for one that
+ * had ended before.
+ */
+void programs_forget(struct programs *programs, uint32_t pid);
+
+/* What is decided of a trace; 0: forget it. What does not fit is counted. */
 void programs_decide(struct programs *programs, uint64_t trace, uint8_t decision);
 
 /* Whether a thread is still where it put a question. */

@@ -4,10 +4,12 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/perf_event.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,9 +18,10 @@
 
 #define MAX_THREADS         64 /* each removes one uprobe at a time, and only waits */
 
+#define PERF_TYPE           "/sys/bus/event_source/devices/uprobe/type"
+
 struct uprobe {
-	struct bpf_link *perf; /* NULL: it is a uprobe_multi link */
-	int fd;                /* that one's */
+	int fd; /* of its link, or of the perf event */
 };
 
 /* union bpf_attr of 6.6 for BPF_LINK_CREATE; what follows is zero. */
@@ -53,8 +56,9 @@ static int create_multi(int program_fd, const char *path, const struct uprobe_pl
 	return fd < 0 ? -errno : fd;
 }
 
-/* A kernel that has them refuses a folder, and that as no regular file. */
-bool uprobes_have_multi(void)
+/* A kernel that has them refuses a folder, and that as no regular file. Negative errno: not tried.
+ */
+static int try_multi(void)
 {
 	const struct bpf_insn code[] = {
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
@@ -70,7 +74,7 @@ bool uprobes_have_multi(void)
 	int link;
 
 	if (fd < 0)
-		return false;
+		return fd;
 	link = create_multi(fd, "/", &place, 1);
 	close(fd);
 	if (link >= 0)
@@ -78,45 +82,97 @@ bool uprobes_have_multi(void)
 	return link == -EBADF;
 }
 
+bool uprobes_have_multi(void)
+{
+	static int known = -1; /* the kernel stays the same */
+
+	if (known < 0)
+		known = try_multi();
+	return known > 0;
+}
+
 bool uprobes_have_cookies(void)
 {
 	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_KPROBE, BPF_FUNC_get_attach_cookie, NULL) == 1;
 }
 
-void uprobes_prepare(struct bpf_program *program, bool multi)
+void uprobes_prepare(struct bpf_program *program, enum uprobe_way way)
 {
-	if (multi)
+	if (way == UPROBE_MULTI)
 		bpf_program__set_expected_attach_type(program, ATTACH_UPROBE_MULTI);
 }
 
-/* Returns 0 or negative errno. */
-static int place_perf(struct uprobe *uprobe, const struct bpf_program *program, const char *path,
-		      const struct uprobe_place *place)
+/* Returns a descriptor, or negative errno. */
+static int open_event(const char *path, uint64_t offset)
 {
-	const struct bpf_uprobe_opts opts = {.sz = sizeof(opts), .bpf_cookie = place->cookie};
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.uprobe_path = (uintptr_t)path,
+		.probe_offset = offset,
+	};
+	FILE *type = fopen(PERF_TYPE, "re");
+	bool is_known = type && fscanf(type, "%u", &attr.type) == 1;
+	int fd;
 
-	uprobe->perf = bpf_program__attach_uprobe_opts(program, -1, path, place->offset, &opts);
-	return uprobe->perf ? 0 : -errno;
+	if (type)
+		fclose(type);
+	if (!is_known)
+		return -ENODEV;
+	/* Of all processes; that of a uprobe is on all processors. */
+	fd = (int)syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
-struct uprobe *uprobes_place(const struct bpf_program *program, int fd,
+/* Has an event run a program, which is then kept by what is returned: a descriptor. */
+static int attach(enum uprobe_way way, int program_fd, int event_fd, uint64_t cookie)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = cookie);
+	int link = event_fd;
+
+	if (way == UPROBE_LINK)
+		link = bpf_link_create(program_fd, event_fd, BPF_PERF_EVENT, &opts);
+	else if (ioctl(event_fd, PERF_EVENT_IOC_SET_BPF, program_fd))
+		return -errno;
+	if (link < 0)
+		return -errno;
+	if (!ioctl(event_fd, PERF_EVENT_IOC_ENABLE, 0))
+		return link;
+	if (link != event_fd)
+		close(link);
+	return -EIO;
+}
+
+/* Returns a descriptor, or negative errno. A link keeps its event. */
+static int place_perf(enum uprobe_way way, int program_fd, const char *path,
+		      const struct uprobe_place *place)
+{
+	int event = open_event(path, place->offset), fd;
+
+	if (event < 0)
+		return event;
+	fd = attach(way, program_fd, event, place->cookie);
+	if (fd != event)
+		close(event);
+	return fd;
+}
+
+struct uprobe *uprobes_place(enum uprobe_way way, int program_fd, int fd,
 			     const struct uprobe_place *place, size_t count)
 {
 	struct uprobe *uprobe = calloc(1, sizeof(*uprobe));
 	char path[64];
-	int code;
 
 	if (!uprobe)
 		return NULL;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (bpf_program__expected_attach_type(program) == ATTACH_UPROBE_MULTI)
-		code = uprobe->fd = create_multi(bpf_program__fd(program), path, place, count);
+	if (way == UPROBE_MULTI)
+		uprobe->fd = create_multi(program_fd, path, place, count);
 	else
-		code = count == 1 ? place_perf(uprobe, program, path, place) : -EINVAL;
-	if (code >= 0)
+		uprobe->fd = count == 1 ? place_perf(way, program_fd, path, place) : -EINVAL;
+	if (uprobe->fd >= 0)
 		return uprobe;
+	errno = -uprobe->fd;
 	free(uprobe);
-	errno = -code;
 	return NULL;
 }
 
@@ -124,10 +180,7 @@ static void remove_one(struct uprobe *uprobe)
 {
 	if (!uprobe)
 		return;
-	if (uprobe->perf)
-		bpf_link__destroy(uprobe->perf);
-	else
-		close(uprobe->fd);
+	close(uprobe->fd);
 	free(uprobe);
 }
 

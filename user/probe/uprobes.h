@@ -25,8 +25,15 @@ bool uprobes_have_multi(void);
 /* Whether a program can ask for the cookie of the place that was hit (5.15). */
 bool uprobes_have_cookies(void);
 
-/* Before the program is loaded: which of the two its uprobes will be. */
-void uprobes_prepare(struct bpf_program *program, bool multi);
+/* How uprobes are placed. */
+enum uprobe_way {
+	UPROBE_MULTI, /* uprobe_multi */
+	UPROBE_LINK,  /* a perf event with a link, which has the cookie */
+	UPROBE_EVENT, /* a perf event, without cookies */
+};
+
+/* Before the program is loaded: which way its uprobes will be placed. */
+void uprobes_prepare(struct bpf_program *program, enum uprobe_way way);
 
 struct uprobe_place {
 	uint64_t offset; /* in the file */
@@ -37,9 +44,9 @@ struct uprobe_place {
 
 /*
  * Places a program in the file behind fd, in the order of the places; a perf event has one place.
- * NULL: errno says why.
+ * Takes one descriptor, and needs the program's no more. NULL: errno says why.
  */
-struct uprobe *uprobes_place(const struct bpf_program *program, int fd,
+struct uprobe *uprobes_place(enum uprobe_way way, int program_fd, int fd,
 			     const struct uprobe_place *place, size_t count);
 
 /* Removes several, NULL among them, at once. Waits until none of their programs runs any more. */

@@ -218,6 +218,8 @@ void decode_totals(const struct record *record, struct event_totals *totals)
 			     .missed = number_in(coverage, name_of(FIELD_MISSED)),
 			     .mappings_lost = number_in(coverage, name_of(FIELD_MAPPINGS_LOST)),
 			     .refused = number_in(coverage, name_of(FIELD_REFUSED)),
+			     .files_refused = number_in(coverage, name_of(FIELD_FILES_REFUSED)),
+			     .unarmed = number_in(coverage, name_of(FIELD_UNARMED)),
 			     .bad_records = number_in(coverage, name_of(FIELD_BAD_RECORDS))},
 	};
 	for (unsigned int i = 0; i < ACTION_OUTCOME_MAX; i++)

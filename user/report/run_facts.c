@@ -42,6 +42,8 @@ static void add_totals(struct event_totals *sum, const struct event_totals *tota
 	sum->coverage.missed += totals->coverage.missed;
 	sum->coverage.mappings_lost += totals->coverage.mappings_lost;
 	sum->coverage.refused += totals->coverage.refused;
+	sum->coverage.files_refused += totals->coverage.files_refused;
+	sum->coverage.unarmed += totals->coverage.unarmed;
 	sum->coverage.bad_records += totals->coverage.bad_records;
 }
 

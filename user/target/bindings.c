@@ -42,6 +42,7 @@ int bindings_find(struct files *files, struct inspections *inspections, pid_t pi
 		if (!file) {
 			str_format(reason, reason_size, "%s",
 				   learnt == -ENOSPC ? "too many files" : strerror(-learnt));
+			code = learnt;
 			continue;
 		}
 		content = roles_found(file);

@@ -18,7 +18,8 @@ struct binding_found {
 
 /*
  * Looks for the binding in what a process maps. With the cause in reason: -ENOTSUP when the file
- * that it maps has none that is understood, -ENOENT when it maps no such file or it cannot be read.
+ * that it maps has none that is understood, -ENOENT when it maps no such file; or why one could not
+ * be looked at.
  */
 int bindings_find(struct files *files, struct inspections *inspections, pid_t pid,
 		  struct process *process, const struct mapped *mapped, struct binding_found *found,

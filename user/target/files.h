@@ -98,7 +98,7 @@ uint64_t files_refused(const struct files *files);
 /* Readable when a file may have been written to; negative errno: that cannot be noticed. */
 int files_rewrites_fd(const struct files *files);
 
-/* Marks the files that were written to, and tells the owners of their contents. */
+/* Marks the files that were written to, and notifies the owners of their contents. */
 void files_read_rewrites(struct files *files);
 
 #endif

@@ -6,13 +6,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "skel/inode.skel.h"
 #include "probe/diagnose.h"
 #include "probe/kernel_btf.h"
+#include "target/procfs.h"
+
+#define MAX_TRIES 1000
+#define PAUSE_NS  10000
 
 struct inodes {
 	struct inode_bpf *bpf;
@@ -38,7 +41,7 @@ static int load(struct inodes *inodes, struct err *err)
 	program = has_find_vma ? inodes->bpf->progs.inode_find : inodes->bpf->progs.inode_walk;
 	code = inode_bpf__load(inodes->bpf);
 	if (code)
-		diagnose_bpf(err, code, "loading the program that tells inodes apart");
+		diagnose_bpf(err, code, "loading the program that reads inodes");
 	else
 		inodes->program_fd = bpf_program__fd(program);
 	return code;
@@ -68,7 +71,7 @@ void inodes_close(struct inodes *inodes)
 	free(inodes);
 }
 
-static int look_at(struct inodes *inodes, const void *address, struct gw_inode *inode)
+static int run(struct inodes *inodes, const void *address, struct gw_inode *inode)
 {
 	uint64_t argument = (uintptr_t)address;
 	struct bpf_test_run_opts opts = {
@@ -83,7 +86,21 @@ static int look_at(struct inodes *inodes, const void *address, struct gw_inode *
 	if (code)
 		return code;
 	*inode = inodes->bpf->bss->found;
+	if ((int)opts.retval == -EBUSY)
+		return -EBUSY;
 	return opts.retval || !inode->address ? -ENODATA : 0;
+}
+
+/* bpf_find_vma() does not wait: another thread of ours may be mapping something. */
+static int look_at(struct inodes *inodes, const void *address, struct gw_inode *inode)
+{
+	int code = run(inodes, address, inode);
+
+	for (int i = 0; i < MAX_TRIES && code == -EBUSY; i++) {
+		nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+		code = run(inodes, address, inode);
+	}
+	return code == -EBUSY ? -EAGAIN : code;
 }
 
 static int identify_by_stat(int fd, struct gw_inode *inode)
@@ -98,16 +115,15 @@ static int identify_by_stat(int fd, struct gw_inode *inode)
 
 int inodes_identify(struct inodes *inodes, int fd, struct gw_inode *inode)
 {
-	size_t size = (size_t)sysconf(_SC_PAGESIZE);
-	void *address;
+	struct procfs_start start;
 	int code;
 
 	if (!inodes)
 		return identify_by_stat(fd, inode);
-	address = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (address == MAP_FAILED)
-		return -errno;
-	code = look_at(inodes, address, inode);
-	munmap(address, size);
+	code = procfs_map_start(fd, &start);
+	if (code)
+		return code;
+	code = look_at(inodes, start.address, inode);
+	procfs_unmap_start(&start);
 	return code;
 }

@@ -7,20 +7,12 @@
 #ifndef GRADWATCH_TARGET_INSPECTIONS_H
 #define GRADWATCH_TARGET_INSPECTIONS_H
 
-#include "base/table.h"
 #include "inspect/binding.h"
 #include "inspect/plan.h"
 #include "inspect/python.h"
 #include "target/files.h"
 
-#define INSPECTIONS_MAX 64 /* contents that are remembered; the one used longest ago makes room */
-
-struct inspection_key {
-	uint64_t hash[2];
-	uint64_t size;
-	uint64_t role; /* enum file_role */
-	uint64_t name; /* hash of the file's name, where the result depends on it */
-};
+#define INSPECTIONS_MAX 64 /* contents that are remembered; the one used longest ago is evicted */
 
 /* What was found; by role one of the union. */
 struct inspection {
@@ -39,29 +31,37 @@ struct inspections;
 struct inspections *inspections_new(void);
 void inspections_free(struct inspections *inspections);
 
-/* The key of the file behind fd: its content is read. 0 or negative errno. */
-int inspections_key(const struct inspections *inspections, enum file_role role, int fd,
-		    const char *path, struct inspection_key *key);
-
-/* What is known of a content; NULL: nothing. Good until the next call of inspections_put(). */
-const struct inspection *inspections_find(struct inspections *inspections,
-					  const struct inspection_key *key);
-
-/* Remembers a result. */
-void inspections_put(struct inspections *inspections, const struct inspection_key *key,
-		     const struct inspection *inspection);
-
 /*
- * Inspects the file behind fd, and tells the key of the very bytes that it has looked at: a file
- * may change between two reads. May take some tenths of a second. Any thread may call it. Returns
- * the result's code; -ENOMEM, and errors of reading (the key's size is 0 then), say nothing about
- * the content.
+ * Inspects the file behind fd, unless what is in it is known already. May take some tenths of a
+ * second. Any thread may call it. Returns the result's code; -ENOMEM, and errors of reading, say
+ * nothing about the content.
  */
-int inspections_make(const struct inspections *inspections, enum file_role role, int fd,
-		     const char *path, struct inspection *inspection, struct inspection_key *key);
-
-/* The same, or what is known already. */
 int inspections_get(struct inspections *inspections, enum file_role role, int fd, const char *path,
 		    struct inspection *inspection);
+
+/* What is known of the content of a file, if it has a few MB at most: takes about a millisecond. */
+bool inspections_known(struct inspections *inspections, enum file_role role, int fd,
+		       const char *path, struct inspection *inspection);
+
+/* From here on inspections_begin() leaves the work to a thread. 0 or -ENOMEM. */
+int inspections_use_thread(struct inspections *inspections);
+
+/*
+ * Inspects a file of the registry, behind fd. 0: *inspection is what was found. -EINPROGRESS:
+ * inspections_next() will return it. -ENOMEM, -EMFILE: it cannot be done now.
+ */
+int inspections_begin(struct inspections *inspections, const struct file *file, int fd,
+		      struct inspection *inspection);
+
+/*
+ * With a thread: readable when inspections_next() has something; whether what was begun before
+ * `time` is still to be taken.
+ */
+int inspections_fd(const struct inspections *inspections);
+bool inspections_are_busy(struct inspections *inspections, uint64_t time);
+
+/* What was found in a file that was left to the thread; false: nothing new. */
+bool inspections_next(struct inspections *inspections, uint32_t *file_id,
+		      struct inspection *inspection);
 
 #endif

@@ -8,29 +8,30 @@
 #include "base/str.h"
 #include "target/roles.h"
 
-static uint64_t moved(const struct inspect_python *python, uint64_t address, uint64_t bias)
+static uint64_t address_in_process(const struct inspect_python *python, uint64_t address,
+				   uint64_t bias)
 {
 	return address ? address + (python->fixed ? 0 : bias) : 0;
 }
 
-static void tell(const struct file *file, uint64_t bias, struct interpreter_found *found)
+static void fill_found(const struct file *file, uint64_t bias, struct interpreter_found *found)
 {
 	const struct inspection *inspection = roles_found(file);
 	const struct inspect_python *inspect = &inspection->python;
 
 	found->interpreter.has_python = true;
 	found->interpreter.python = inspect->python;
-	found->interpreter.runtime = moved(inspect, inspect->runtime, bias);
-	found->interpreter.true_object = moved(inspect, inspect->true_object, bias);
-	found->interpreter.false_object = moved(inspect, inspect->false_object, bias);
-	found->err_format = moved(inspect, inspect->err_format, bias);
-	found->runtime_error = moved(inspect, inspect->runtime_error, bias);
+	found->interpreter.runtime = address_in_process(inspect, inspect->runtime, bias);
+	found->interpreter.true_object = address_in_process(inspect, inspect->true_object, bias);
+	found->interpreter.false_object = address_in_process(inspect, inspect->false_object, bias);
+	found->err_format = address_in_process(inspect, inspect->err_format, bias);
+	found->runtime_error = address_in_process(inspect, inspect->runtime_error, bias);
 	found->path = file->path;
 	str_format(found->reason, sizeof(found->reason), "%s",
 		   inspection->code ? inspection->reason : "");
 }
 
-/* The mapping of the text tells the load address. Another part of the file is passed over. */
+/* The mapping of the text gives the load address. Another part of the file is passed over. */
 static bool take(const struct file *file, const struct procfs_mapping *mapping,
 		 struct interpreter_found *found)
 {
@@ -40,7 +41,7 @@ static bool take(const struct file *file, const struct procfs_mapping *mapping,
 	if ((inspection->code && inspection->code != -ENOTSUP) ||
 	    !procfs_mapped_at(mapping, inspection->python.text_offset, &address))
 		return false;
-	tell(file, address - inspection->python.text, found);
+	fill_found(file, address - inspection->python.text, found);
 	return true;
 }
 

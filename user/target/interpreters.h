@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which Python a process runs, and where: told to BPF when the process maps libtorch, so that
+ * Which Python a process runs, and where: given to BPF when the process maps libtorch, so that
  * stacks can be walked from the first event on.
  */
 #ifndef GRADWATCH_TARGET_INTERPRETERS_H
@@ -15,7 +15,7 @@
 
 /* The Python of a process. */
 struct interpreter_found {
-	struct gw_interpreter interpreter; /* what BPF is told */
+	struct gw_interpreter interpreter; /* for BPF */
 	uint64_t err_format;               /* addresses as in inspect/python.h, 0: not there */
 	uint64_t runtime_error;
 	const char *path; /* as the process's root sees it; the registry's */

@@ -6,22 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "target/procfs.h"
 
 #define LOOKS_PER_TICK 4 /* at processes whose end may have been missed */
 
 struct processes {
 	struct files *files;
-	void (*ended)(void *context, const struct process *process);
+	processes_ended ended;
 	void *context;
 	struct table by_pid; /* in the order of arrival */
 	uint32_t looked_at;  /* the pid after which the next look goes on */
 	uint64_t refused;
+	uint64_t refused_at; /* ns, the last time; 0: never */
 };
 
-struct processes *processes_new(struct files *files,
-				void (*ended)(void *context, const struct process *process),
-				void *context)
+struct processes *processes_new(struct files *files, processes_ended ended, void *context)
 {
 	struct processes *processes = calloc(1, sizeof(*processes));
 
@@ -34,15 +34,19 @@ struct processes *processes_new(struct files *files,
 	return processes;
 }
 
+static void release(struct files *files, const struct process_file *held, uint64_t now)
+{
+	struct file *file = files_get(files, held->id);
+
+	if (file)
+		files_release(file, now);
+}
+
 /* All files of a process, and what hangs on them, are let go of. */
 static void release_files(struct processes *processes, struct process *process, uint64_t now)
 {
-	for (unsigned int i = 0; i < process->files; i++) {
-		struct file *file = files_get(processes->files, process->file[i].id);
-
-		if (file)
-			files_release(file, now);
-	}
+	for (unsigned int i = 0; i < process->files; i++)
+		release(processes->files, &process->file[i], now);
 }
 
 static void drop(struct processes *processes, struct process *process, uint64_t now)
@@ -84,22 +88,27 @@ static char *read_exe(uint32_t pid)
 	return procfs_exe((pid_t)pid, path, sizeof(path)) ? NULL : strdup(path);
 }
 
-static struct process *add(struct processes *processes, const struct process *process)
+/* Takes the process's strings. 0, -ENOSPC (counted) or -ENOMEM. */
+static int add(struct processes *processes, const struct process *process, uint64_t now,
+	       struct process **added)
 {
 	struct process *copy = malloc(sizeof(*copy));
 	int code;
 
 	if (!copy)
-		return NULL;
+		return -ENOMEM;
 	*copy = *process;
 	code = table_add(&processes->by_pid, &copy->item, &copy->pid, sizeof(copy->pid));
 	if (code) {
-		processes->refused++;
 		free(copy);
-		return NULL;
+		if (code != -ENOSPC)
+			return code;
+		processes->refused++;
+		processes->refused_at = now;
+		return code;
 	}
-	copy->exe = read_exe(process->pid);
-	return copy;
+	*added = copy;
+	return 0;
 }
 
 /* exec may have changed what it is called. */
@@ -109,12 +118,35 @@ static void refresh(struct process *known, const struct process *process)
 	known->exe = read_exe(known->pid);
 	memcpy(known->comm, process->comm, sizeof(known->comm));
 	known->uid = process->uid;
-	if (known->ended)
-		known->files = 0;
+	if (known->ended) { /* and is another program now */
+		known->mapped_at = known->files = 0;
+		known->cut = false;
+	}
 	known->ended = 0;
 }
 
-struct process *processes_note(struct processes *processes, uint32_t pid, bool *is_new)
+/* Its memory is gone. */
+static void end(struct processes *processes, struct process *process, uint64_t now)
+{
+	if (process->ended)
+		return;
+	release_files(processes, process, now);
+	process->ended = now;
+}
+
+/* An earlier process of a pid that is another's now. */
+static void replace(struct processes *processes, struct process *known, bool missed, uint64_t now)
+{
+	bool lived = !known->ended;
+
+	end(processes, known, now);
+	if (lived)
+		processes->ended(processes->context, known, missed);
+	drop(processes, known, now);
+}
+
+struct process *processes_note(struct processes *processes, uint32_t pid, uint64_t now,
+			       bool *is_new)
 {
 	struct process *known = processes_get(processes, pid);
 	struct process process;
@@ -127,31 +159,68 @@ struct process *processes_note(struct processes *processes, uint32_t pid, bool *
 		return known;
 	}
 	*is_new = true;
-	if (known) /* an earlier one of that number */
-		drop(processes, known, 0);
-	return add(processes, &process);
+	if (known)
+		replace(processes, known, true, now);
+	process.exe = read_exe(pid);
+	if (!add(processes, &process, now, &known))
+		return known;
+	free(process.exe);
+	return NULL;
 }
 
-struct process *processes_fork(struct processes *processes, uint32_t parent, uint32_t child)
+/* The parent as it was at the fork. What it has mapped since, its child has not. */
+static struct process *find_parent(const struct processes *processes,
+				   const struct gw_fork_record *record)
 {
-	struct process *from = processes_get(processes, parent), *to;
-	bool is_new;
+	struct process *parent = processes_get(processes, record->parent);
 
-	if (!from || from->ended)
+	if (!parent || parent->ended || parent->start_time > record->start_time ||
+	    parent->mapped_at > record->header.time)
 		return NULL;
-	to = processes_note(processes, child, &is_new);
-	if (!to || !is_new)
-		return to;
-	to->files = from->files;
-	memcpy(to->file, from->file, sizeof(to->file));
-	for (unsigned int i = 0; i < to->files; i++) {
-		struct file *file = files_get(processes->files, to->file[i].id);
+	return parent;
+}
 
-		to->file[i].told = FILE_TOLD_ATTACHED; /* what is told of the parent is enough */
+/* What was reported of the parent's files is enough. */
+static void hold_files(const struct processes *processes, struct process *process)
+{
+	for (unsigned int i = 0; i < process->files; i++) {
+		struct file *file = files_get(processes->files, process->file[i].id);
+
+		process->file[i].reported = FILE_REPORTED_ATTACHED;
 		if (file)
 			files_hold(file);
 	}
-	return to;
+}
+
+int processes_fork(struct processes *processes, const struct gw_fork_record *record,
+		   const struct process **child)
+{
+	const struct process *parent = find_parent(processes, record);
+	struct process *known = processes_get(processes, record->pid), copy;
+	int code;
+
+	if (!parent)
+		return -ESRCH;
+	*child = known;
+	if (known && procfs_same_start(known->start_time, record->start_time))
+		return 0;
+	if (known && known->start_time > record->start_time)
+		return -ESRCH;
+	if (known) /* what BPF knows of the pid is the child's by now */
+		replace(processes, known, false, record->header.time);
+	copy = *parent;
+	copy.pid = record->pid;
+	copy.ns_pid = record->ns_pid;
+	copy.start_time = record->start_time - record->start_time % CLOCK_TICK_NS;
+	copy.exe = parent->exe ? strdup(parent->exe) : NULL;
+	copy.stackless = record->interpreter == GW_INHERITED_FULL;
+	code = add(processes, &copy, record->header.time, &known);
+	if (!code)
+		hold_files(processes, known);
+	else
+		free(copy.exe);
+	*child = known;
+	return code;
 }
 
 struct process *processes_find(const struct processes *processes, uint32_t pid, uint64_t start_time)
@@ -159,15 +228,6 @@ struct process *processes_find(const struct processes *processes, uint32_t pid, 
 	struct process *known = processes_get(processes, pid);
 
 	return known && procfs_same_start(known->start_time, start_time) ? known : NULL;
-}
-
-/* Its memory is gone. */
-static void end(struct processes *processes, struct process *process, uint64_t now)
-{
-	if (process->ended)
-		return;
-	release_files(processes, process, now);
-	process->ended = now;
 }
 
 void processes_end(struct processes *processes, uint32_t pid, uint64_t start_time, bool exec,
@@ -179,7 +239,7 @@ void processes_end(struct processes *processes, uint32_t pid, uint64_t start_tim
 		return;
 	end(processes, process, time);
 	if (!exec)
-		processes->ended(processes->context, process);
+		processes->ended(processes->context, process, false);
 }
 
 static void look_at(struct processes *processes, struct process *process, uint64_t now)
@@ -189,9 +249,11 @@ static void look_at(struct processes *processes, struct process *process, uint64
 	int code = procfs_start_time((pid_t)process->pid, &start_time);
 
 	/* A zombie has no memory. Another error, as of too many descriptors, says nothing. */
-	if (code == -ESRCH || procfs_tgid((pid_t)process->pid, &tgid) == -ESRCH ||
-	    (!code && !procfs_same_start(start_time, process->start_time)))
-		processes_end(processes, process->pid, process->start_time, false, now);
+	if (code != -ESRCH && procfs_tgid((pid_t)process->pid, &tgid) != -ESRCH &&
+	    (code || procfs_same_start(start_time, process->start_time)))
+		return;
+	end(processes, process, now);
+	processes->ended(processes->context, process, true);
 }
 
 static struct process *next_of(const struct process *process)
@@ -226,10 +288,12 @@ void processes_tick(struct processes *processes, uint64_t now)
 	expire(processes, now);
 }
 
-struct process_file *process_file_at(struct process *process, uint64_t start, uint64_t inode)
+struct process_file *process_file_at(struct process *process, enum file_role role, uint64_t start,
+				     uint64_t inode)
 {
 	for (unsigned int i = 0; !process->ended && i < process->files; i++)
-		if (process->file[i].start == start && process->file[i].inode == inode)
+		if (process->file[i].role == role && process->file[i].start == start &&
+		    process->file[i].inode == inode)
 			return &process->file[i];
 	return NULL;
 }
@@ -239,18 +303,19 @@ struct process_file *process_add_file(struct process *process, struct file *file
 {
 	struct process_file *added;
 
-	if (process->ended)
+	if (process->ended || process->files == PROCESS_FILES_MAX)
 		return NULL;
 	files_hold(file);
-	if (process->files == PROCESS_FILES_MAX)
-		return NULL;
 	added = &process->file[process->files++];
-	*added = (struct process_file){.id = file->id, .start = start, .inode = inode};
+	*added = (struct process_file){
+		.id = file->id, .role = (uint8_t)file->role, .start = start, .inode = inode};
 	return added;
 }
 
-void process_forget_file(struct process *process, struct process_file *file)
+void process_forget_file(struct files *files, struct process *process, struct process_file *file,
+			 uint64_t now)
 {
+	release(files, file, now);
 	*file = process->file[--process->files];
 }
 
@@ -277,4 +342,9 @@ unsigned int processes_count(const struct processes *processes)
 uint64_t processes_refused(const struct processes *processes)
 {
 	return processes->refused;
+}
+
+bool processes_are_refused(const struct processes *processes, uint64_t now)
+{
+	return processes->refused_at && now < processes->refused_at + PROCESSES_RETRY_NS;
 }

@@ -117,7 +117,7 @@ static int read_status(pid_t pid, char *out, size_t size)
 {
 	int fd = procfs_open(pid, "status", O_RDONLY);
 	FILE *status = fd < 0 ? NULL : fdopen(fd, "r");
-	size_t length = 1, room = 0;
+	size_t length = 1, space = 0;
 	char *line = NULL;
 	int code = 0;
 
@@ -128,7 +128,7 @@ static int read_status(pid_t pid, char *out, size_t size)
 	}
 	str_format(out, size, "\n");
 	errno = 0;
-	while (getline(&line, &room, status) > 0) {
+	while (getline(&line, &space, status) > 0) {
 		if (!strncmp(line, "Groups:", 7))
 			continue;
 		if (str_format(out + length, size - length, "%s", line))
@@ -188,7 +188,7 @@ int procfs_state(pid_t tid, char *state)
 	return code;
 }
 
-/* The pid in the process's own namespace: the last of those in its status; `pid` if none is told.
+/* The pid in the process's own namespace: the last of those in its status; `pid` if there is none.
  */
 static uint32_t innermost_pid(const char *status, uint32_t pid)
 {
@@ -246,6 +246,18 @@ int procfs_identity(pid_t pid, char comm[17], uint32_t *uid, uint32_t *ns_pid)
 	return 0;
 }
 
+int procfs_owner(pid_t pid, uint32_t *uid)
+{
+	struct stat folder;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	if (stat(path, &folder))
+		return errno == ENOENT ? -ESRCH : -errno;
+	*uid = folder.st_uid;
+	return 0;
+}
+
 static bool has_ended(pid_t tid)
 {
 	char state;
@@ -291,12 +303,6 @@ int procfs_exe(pid_t pid, char *path, size_t size)
 bool procfs_is_candidate(const char *path)
 {
 	return strstr(str_base_name(path), "c10") != NULL;
-}
-
-bool procfs_same_file(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 bool procfs_is_binding(const char *path)

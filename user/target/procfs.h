@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What /proc tells of a process. A pid is only a number: callers that keep one keep its start time
+ * What /proc shows of a process. A pid is only a number: callers that keep one keep its start time
  * with it. All functions return 0 or a negative errno (-ESRCH: no such process, or it just ended).
  */
 #ifndef GRADWATCH_TARGET_PROCFS_H
@@ -55,6 +55,9 @@ struct procfs_signals {
 
 int procfs_signals(pid_t tid, struct procfs_signals *signals);
 
+/* Whose process it is: its effective user; root where others may not look into it. */
+int procfs_owner(pid_t pid, uint32_t *uid);
+
 /* The program file. */
 int procfs_exe(pid_t pid, char *path, size_t size);
 
@@ -67,8 +70,13 @@ int procfs_exe(pid_t pid, char *path, size_t size);
 int procfs_candidates(pid_t pid, int (*visit)(void *context, const struct procfs_mapping *mapping),
 		      void *context);
 
-/* The same for all executable file mappings. */
-int procfs_executables(pid_t pid, int (*visit)(void *context, const struct procfs_mapping *mapping),
+/*
+ * The same for the executable file mappings that are wanted. wanted is asked with the path as the
+ * kernel writes it: a newline is "\\012", and " (deleted)" may follow. What the path itself is
+ * takes system calls to find out, so it is only done for these.
+ */
+int procfs_executables(pid_t pid, bool (*wanted)(const void *context, const char *path),
+		       int (*visit)(void *context, const struct procfs_mapping *mapping),
 		       void *context);
 
 /* Where a process has a byte of a file; false: this mapping does not hold it. */
@@ -83,12 +91,20 @@ bool procfs_is_binding(const char *path);
  * Opens the very file that is mapped, read-only: through map_files, which works for deleted and
  * replaced files and in any namespace; where that is not allowed, by path inside the process's
  * root. Returns a descriptor. -ENOENT: there is no such mapping any more, -ESRCH: no such process,
- * -ESTALE: another file has that path, -EBUSY: somebody has a lease on it.
+ * -ESTALE: another file has that path, -EBUSY: somebody has a lease on it, -EAGAIN: it is being
+ * split or moved.
  */
 int procfs_open_mapping(pid_t pid, const struct procfs_mapping *mapping);
 
-/* Whether two descriptions are of the same file, unchanged. */
-bool procfs_same_file(const struct stat *a, const struct stat *b);
+/* The start of a file, mapped into this process. */
+struct procfs_start {
+	void *address;
+	size_t size; /* what is mapped: one page, a huge one where the file has these */
+};
+
+/* 0 or negative errno. */
+int procfs_map_start(int fd, struct procfs_start *start);
+void procfs_unmap_start(const struct procfs_start *start);
 
 /* Opens a path as the process sees it, never leaving its root. Returns a descriptor. */
 int procfs_open_in_root(pid_t pid, const char *path);

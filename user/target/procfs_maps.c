@@ -4,17 +4,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/str.h"
 
 /* Processes map many small files; a hostile one may map millions of them. */
 #define MAX_MAPS_LINES 1000000
-#define MAX_SPLITS     16      /* of one mapping while it is looked at */
 #define NEWLINE        "\\012" /* as the kernel writes it in a path */
 #define DELETED        " (deleted)"
 
@@ -104,22 +105,20 @@ static bool parse_maps_line(char *line, struct procfs_mapping *mapping)
 	return !str_format(mapping->path, sizeof(mapping->path), "%s", path);
 }
 
+typedef bool (*wanted_function)(const void *context, const char *path);
 typedef int (*visit_function)(void *context, const struct procfs_mapping *mapping);
 
-/* only: NULL, or whether a path is of interest. */
-static int read_maps(pid_t tid, FILE *maps, bool (*only)(const char *path), visit_function visit,
+static int read_maps(pid_t tid, FILE *maps, wanted_function wanted, visit_function visit,
 		     void *context)
 {
 	struct procfs_mapping mapping;
 	char *line = NULL;
-	size_t room = 0;
+	size_t space = 0;
 	int lines = 0, result = 0;
 
 	errno = 0;
-	while (!result && lines++ < MAX_MAPS_LINES && getline(&line, &room, maps) > 0) {
-		if (!parse_maps_line(line, &mapping))
-			continue;
-		if (only && !only(mapping.path))
+	while (!result && lines++ < MAX_MAPS_LINES && getline(&line, &space, maps) > 0) {
+		if (!parse_maps_line(line, &mapping) || !wanted(context, mapping.path))
 			continue;
 		clean_path(tid, &mapping);
 		result = visit(context, &mapping);
@@ -131,25 +130,40 @@ static int read_maps(pid_t tid, FILE *maps, bool (*only)(const char *path), visi
 	return result;
 }
 
+static FILE *open_maps(pid_t tid, int *code)
+{
+	int fd = procfs_open(tid, "maps", O_RDONLY);
+	FILE *maps = fd < 0 ? NULL : fdopen(fd, "r");
+
+	*code = fd < 0 ? fd : -ENOMEM;
+	if (!maps && fd >= 0)
+		close(fd);
+	return maps;
+}
+
 /* By way of a living thread: a first thread that has ended has no mappings to show. */
-static int visit_maps(pid_t pid, bool (*only)(const char *path), visit_function visit,
-		      void *context)
+int procfs_executables(pid_t pid, wanted_function wanted, visit_function visit, void *context)
 {
 	pid_t tid = procfs_living_thread(pid);
-	int fd = procfs_open(tid, "maps", O_RDONLY);
 	int result;
-	FILE *maps;
+	FILE *maps = open_maps(tid, &result);
 
-	if (fd < 0)
-		return fd;
-	maps = fdopen(fd, "r");
-	if (!maps) {
-		close(fd);
-		return -ENOMEM;
-	}
-	result = read_maps(tid, maps, only, visit, context);
+	if (!maps)
+		return result;
+	result = read_maps(tid, maps, wanted, visit, context);
 	fclose(maps);
 	return result;
+}
+
+static bool is_candidate(const void *context, const char *path)
+{
+	(void)context;
+	return procfs_is_candidate(path);
+}
+
+int procfs_candidates(pid_t pid, visit_function visit, void *context)
+{
+	return procfs_executables(pid, is_candidate, visit, context);
 }
 
 bool procfs_mapped_at(const struct procfs_mapping *mapping, uint64_t file_offset, uint64_t *address)
@@ -162,48 +176,42 @@ bool procfs_mapped_at(const struct procfs_mapping *mapping, uint64_t file_offset
 	return true;
 }
 
-int procfs_executables(pid_t pid, visit_function visit, void *context)
+/* The mapping that has an address now, without its path. 0, -ENOENT or another negative errno. */
+static int find_mapping(pid_t tid, uint64_t address, struct procfs_mapping *found)
 {
-	return visit_maps(pid, NULL, visit, context);
-}
-
-int procfs_candidates(pid_t pid, visit_function visit, void *context)
-{
-	return visit_maps(pid, procfs_is_candidate, visit, context);
-}
-
-struct wanted {
-	uint64_t address;
-	struct procfs_mapping *mapping;
-};
-
-static int visit_wanted(void *context, const struct procfs_mapping *mapping)
-{
-	const struct wanted *wanted = context;
-
-	if (wanted->address < mapping->start || wanted->address >= mapping->end)
-		return 0;
-	*wanted->mapping = *mapping;
-	return 1;
-}
-
-/* What /proc shows of our own mapping at an address. */
-static int find_own(uint64_t address, struct procfs_mapping *own)
-{
-	FILE *maps = fopen("/proc/self/maps", "re");
 	char permissions[5];
 	char *line = NULL;
-	size_t room = 0;
-	int code = -ENOENT;
+	size_t space = 0;
+	int lines = 0, code;
+	FILE *maps = open_maps(tid, &code);
 
 	if (!maps)
-		return -errno;
-	while (code && getline(&line, &room, maps) > 0)
-		if (parse_numbers(line, own, permissions) && own->start == address)
+		return code;
+	code = -ENOENT;
+	while (code && lines++ < MAX_MAPS_LINES && getline(&line, &space, maps) > 0)
+		if (parse_numbers(line, found, permissions) && found->start <= address &&
+		    address < found->end)
 			code = 0;
 	free(line);
 	fclose(maps);
 	return code;
+}
+
+int procfs_map_start(int fd, struct procfs_start *start)
+{
+	struct statfs system;
+
+	start->size = (size_t)sysconf(_SC_PAGESIZE);
+	if (!fstatfs(fd, &system) && system.f_type == HUGETLBFS_MAGIC)
+		start->size = (size_t)system.f_bsize;
+	/* Without a reservation, of which there may be none left. */
+	start->address = mmap(NULL, start->size, PROT_READ, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
+	return start->address == MAP_FAILED ? -errno : 0;
+}
+
+void procfs_unmap_start(const struct procfs_start *start)
+{
+	munmap(start->address, start->size);
 }
 
 /*
@@ -213,14 +221,15 @@ static int find_own(uint64_t address, struct procfs_mapping *own)
 static bool is_mapped_file(int fd, const struct procfs_mapping *mapping)
 {
 	struct procfs_mapping own = {0};
-	void *at = mmap(NULL, 1, PROT_READ, MAP_PRIVATE, fd, 0);
+	struct procfs_start start;
 	bool same;
 
-	if (at == MAP_FAILED)
+	if (procfs_map_start(fd, &start))
 		return false;
-	same = !find_own((uint64_t)(uintptr_t)at, &own) && own.inode == mapping->inode &&
-	       own.major == mapping->major && own.minor == mapping->minor;
-	munmap(at, 1);
+	same = !find_mapping(getpid(), (uint64_t)(uintptr_t)start.address, &own) &&
+	       own.inode == mapping->inode && own.major == mapping->major &&
+	       own.minor == mapping->minor;
+	procfs_unmap_start(&start);
 	return same;
 }
 
@@ -235,28 +244,40 @@ static int open_by_path(pid_t pid, const struct procfs_mapping *mapping)
 	return -ESTALE;
 }
 
+/* Its owner may have a lease on it, for which open(2) would wait 45 s. */
+static int open_map_file(pid_t tid, const struct procfs_mapping *mapping)
+{
+	char name[64];
+
+	map_file_name(mapping, name, sizeof(name));
+	return procfs_open(tid, name, O_RDONLY | O_NONBLOCK);
+}
+
+/* Whether a mapping was made of another one, and not by mapping another file. */
+static bool is_part_of(const struct procfs_mapping *now, const struct procfs_mapping *mapping)
+{
+	return now->inode == mapping->inode && now->major == mapping->major &&
+	       now->minor == mapping->minor;
+}
+
+/* One that is not there may have another range by now: a loader maps a file whole and splits it. */
 int procfs_open_mapping(pid_t pid, const struct procfs_mapping *mapping)
 {
-	struct procfs_mapping now = *mapping;
-	struct wanted wanted = {mapping->start, &now};
 	pid_t tid = procfs_living_thread(pid);
-	char name[64];
-	int fd, code;
+	int fd = open_map_file(tid, mapping), code;
+	struct procfs_mapping now;
 
-	for (int tries = 0; tries < MAX_SPLITS; tries++) {
-		map_file_name(&now, name, sizeof(name));
-		/* Its owner may have a lease on it, for which open(2) would wait 45 s. */
-		fd = procfs_open(tid, name, O_RDONLY | O_NONBLOCK);
-		if (fd >= 0)
-			return fd;
-		if (fd == -EAGAIN)
-			return -EBUSY;
-		if (fd != -ESRCH)
-			return open_by_path(pid, mapping);
-		/* Another range by now: a loader maps a file whole and then splits it. */
-		code = procfs_executables(pid, visit_wanted, &wanted);
-		if (code <= 0)
-			return code ? code : -ENOENT;
+	if (fd == -ESRCH) {
+		code = find_mapping(tid, mapping->start, &now);
+		if (code)
+			return code;
+		if (!is_part_of(&now, mapping))
+			return -ENOENT;
+		fd = open_map_file(tid, &now);
+		if (fd == -ESRCH)
+			return -EAGAIN;
 	}
-	return -EAGAIN;
+	if (fd == -EAGAIN)
+		return -EBUSY;
+	return fd >= 0 ? fd : open_by_path(pid, mapping);
 }

@@ -7,6 +7,12 @@
 
 #include "base/clock.h"
 
+/* Of a file of these roles. */
+struct content {
+	bool is_known; /* false: it is being inspected */
+	struct inspection found;
+};
+
 static void forget(void *context, struct file *file)
 {
 	(void)context;
@@ -23,22 +29,36 @@ void roles_register(struct files *files)
 
 const struct inspection *roles_found(const struct file *file)
 {
-	return file->content;
+	return &((const struct content *)file->content)->found;
 }
 
-/* Inspects a new file. Without memory nothing is known of it: the next look tries again. */
+/* Inspects a new file, or begins to. Where that fails, the next look tries again. */
 static int fill(const struct role_search *search, struct file *file, int fd)
 {
-	struct inspection *found = calloc(1, sizeof(*found));
+	struct content *content = calloc(1, sizeof(*content));
+	int code;
 
-	if (!found)
+	if (!content)
 		return -ENOMEM;
-	if (inspections_get(search->inspections, search->role, fd, file->path, found) == -ENOMEM) {
-		free(found);
-		return -ENOMEM;
+	code = inspections_begin(search->inspections, file, fd, &content->found);
+	if (code && code != -EINPROGRESS) {
+		free(content);
+		return code;
 	}
-	file->content = found;
+	content->is_known = !code;
+	file->content = content;
 	return 0;
+}
+
+void roles_settle(struct files *files, uint32_t file_id, const struct inspection *inspection)
+{
+	struct file *file = files_get(files, file_id);
+	struct content *content = file ? file->content : NULL;
+
+	if (!content)
+		return;
+	content->found = *inspection;
+	content->is_known = true;
 }
 
 static struct file *learn_behind(const struct role_search *search,
@@ -65,19 +85,23 @@ struct file *roles_learn(const struct role_search *search, const struct procfs_m
 	int fd;
 
 	if (search->process)
-		known = process_file_at(search->process, mapping->start, mapping->inode);
+		known = process_file_at(search->process, search->role, mapping->start,
+					mapping->inode);
 	if (known)
 		file = files_get(search->files, known->id);
-	if (file && file->role == search->role)
-		return file;
-	fd = procfs_open_mapping(search->pid, mapping);
-	if (fd < 0) {
-		*code = fd;
-		return NULL;
+	if (!file) {
+		fd = procfs_open_mapping(search->pid, mapping);
+		if (fd < 0) {
+			*code = fd;
+			return NULL;
+		}
+		file = learn_behind(search, mapping, fd, code);
+		close(fd);
+		if (file && search->process)
+			process_add_file(search->process, file, mapping->start, mapping->inode);
 	}
-	file = learn_behind(search, mapping, fd, code);
-	close(fd);
-	if (file && search->process)
-		process_add_file(search->process, file, mapping->start, mapping->inode);
-	return file;
+	if (!file || ((const struct content *)file->content)->is_known)
+		return file;
+	*code = -EINPROGRESS;
+	return NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who acts on violations (user/act), as the loop sees it: told of what happens, in the loop's own
- * thread.
+ * Who acts on violations (user/act), as the loop sees it: called for what happens, in the loop's
+ * own thread.
  */
 #ifndef GRADWATCH_WATCH_ACTOR_H
 #define GRADWATCH_WATCH_ACTOR_H
@@ -16,9 +16,14 @@
 struct watch_actor {
 	/* Before anything is watched. The discover is the loop's, and good until stop(). */
 	int (*start)(void *context, struct discover *discover, struct err *err);
-	/* A watched process has a probed library mapped; again when it maps the Python binding. */
-	void (*process)(void *context, struct process *process, struct library *library,
-			const struct process_file *file, const struct mapped *mapped);
+	/*
+	 * A watched process has a probed library mapped; again when it maps the Python binding, and
+	 * when the result was not 0: something was short.
+	 */
+	int (*process)(void *context, struct process *process, struct library *library,
+		       const struct process_file *file, const struct mapped *mapped);
+	/* A process that process() was called for, or a child of it, has ended. */
+	void (*process_ended)(void *context, uint32_t pid);
 	/* What a record leaves to be decided; its own events are out. decision->event is the
 	 * actor's to fill in, and goes to model_action(). */
 	void (*decide)(void *context, struct model_decision *decision);

@@ -2,37 +2,21 @@
 #include "watch/attacher.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
-#include <utlist.h>
 
-#include "inspect/libc.h"
 #include "watch/inherited.h"
-
-#define MAX_REMOVALS 256 /* that wait; further ones are done by the caller */
-
-/* A thread with a queue; it is started when there is something to do. */
-struct worker {
-	pthread_t thread;
-	pthread_cond_t wake;
-	bool started;
-};
 
 struct attacher {
 	struct plans *plans;
+	struct worker *attaching;
 	pthread_mutex_t lock; /* of all that follows */
-	struct worker attaching, removing;
-	struct attach_job *waiting, *done;
-	bool is_attaching;
-	struct probes *removal[MAX_REMOVALS];
-	size_t removals;
+	pthread_cond_t wake;
+	pthread_t removing;
+	bool is_removing; /* the thread was started */
+	struct probes_queue removals;
 	bool ends;
-	int fd; /* counts the jobs that are done */
 };
 
 static void refuse_machine(const struct inspect_plan *plan, struct err *err)
@@ -46,8 +30,7 @@ void attach_now(struct plans *plans, struct attach_job *job)
 	struct inspection *inspection = &job->inspection;
 
 	if (!job->inspected)
-		inspections_make(job->inspections, FILE_SETTER, job->fd, job->path, inspection,
-				 &job->key);
+		inspections_get(job->inspections, FILE_SETTER, job->fd, job->path, inspection);
 	if (inspection->code) {
 		err_set(&job->err, inspection->code, "%s", inspection->reason);
 		return;
@@ -57,35 +40,41 @@ void attach_now(struct plans *plans, struct attach_job *job)
 		refuse_machine(&job->plan, &job->err);
 		return;
 	}
-	if (job->libc[0]) /* files that are for glibc run with others, too (gcompat) */
-		libc_doubt(&job->plan, job->libc);
 	inherited_hurry(true);
 	if (!probes_open(&job->probes, plans, &job->plan, job->file_id, job->fd, &job->placed,
 			 &job->err))
 		job->err.code = 0;
 	inherited_hurry(false);
-	malloc_trim(0); /* libbpf has had the kernel's types in memory, some 12 MB */
 }
 
-void attach_job_free(struct attach_job *job)
+static void free_job(struct attach_job *job)
 {
-	if (!job)
-		return;
-	probes_close(job->probes);
 	if (job->fd >= 0)
 		close(job->fd);
 	free(job->path);
 	free(job);
 }
 
-static void free_jobs(struct attach_job *jobs)
+void attacher_drop(struct attacher *attacher, struct attach_job *job)
 {
-	while (jobs) {
-		struct attach_job *next = jobs->next;
+	if (!job)
+		return;
+	attacher_remove(attacher, job->probes);
+	free_job(job);
+}
 
-		attach_job_free(jobs);
-		jobs = next;
-	}
+static void drop_job(void *context, struct work *work)
+{
+	struct attach_job *job = (struct attach_job *)work;
+
+	(void)context;
+	probes_close(job->probes);
+	free_job(job);
+}
+
+static void do_job(void *context, struct work *work)
+{
+	attach_now(((struct attacher *)context)->plans, (struct attach_job *)work);
 }
 
 struct attacher *attacher_new(struct plans *plans)
@@ -95,159 +84,105 @@ struct attacher *attacher_new(struct plans *plans)
 	if (!attacher)
 		return NULL;
 	attacher->plans = plans;
-	attacher->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (attacher->fd < 0) {
+	attacher->attaching = worker_new(do_job, attacher);
+	if (!attacher->attaching) {
 		free(attacher);
 		return NULL;
 	}
 	pthread_mutex_init(&attacher->lock, NULL);
-	pthread_cond_init(&attacher->attaching.wake, NULL);
-	pthread_cond_init(&attacher->removing.wake, NULL);
+	pthread_cond_init(&attacher->wake, NULL);
 	return attacher;
 }
 
-/* Signals are for the loop. Called with the lock. */
-static bool start(struct attacher *attacher, struct worker *worker, void *(*run)(void *context))
+void attacher_stop(struct attacher *attacher)
 {
-	sigset_t all, before;
-
-	if (!worker->started) {
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &before);
-		worker->started = !pthread_create(&worker->thread, NULL, run, attacher);
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-	}
-	if (worker->started)
-		pthread_cond_signal(&worker->wake);
-	return worker->started;
+	worker_cancel(attacher->attaching, drop_job);
 }
 
-static void end(struct attacher *attacher, struct worker *worker)
+static void stop_removing(struct attacher *attacher)
 {
 	pthread_mutex_lock(&attacher->lock);
 	attacher->ends = true;
-	pthread_cond_signal(&worker->wake);
+	pthread_cond_signal(&attacher->wake);
 	pthread_mutex_unlock(&attacher->lock);
-	if (worker->started)
-		pthread_join(worker->thread, NULL);
-	pthread_cond_destroy(&worker->wake);
+	if (attacher->is_removing)
+		pthread_join(attacher->removing, NULL);
+}
+
+/* Removes the probes of all jobs that nobody took, at once: one by one that takes 0.1 s each. */
+static void close_done(struct attacher *attacher)
+{
+	struct probes_queue queue = {0};
+	struct attach_job *job;
+
+	while ((job = attacher_next(attacher))) {
+		if (job->probes)
+			probes_queue_add(&queue, job->probes);
+		free_job(job);
+	}
+	probes_close_all(&queue);
 }
 
 void attacher_free(struct attacher *attacher)
 {
 	if (!attacher)
 		return;
-	end(attacher, &attacher->attaching);
-	end(attacher, &attacher->removing);
-	free_jobs(attacher->waiting);
-	free_jobs(attacher->done);
+	attacher_stop(attacher);
+	worker_stop(attacher->attaching);
+	close_done(attacher);
+	stop_removing(attacher);
+	worker_free(attacher->attaching, drop_job);
+	pthread_cond_destroy(&attacher->wake);
 	pthread_mutex_destroy(&attacher->lock);
-	close(attacher->fd);
 	free(attacher);
-}
-
-/* Called with the lock. */
-static void finish(struct attacher *attacher, struct attach_job *job)
-{
-	const uint64_t one = 1;
-
-	LL_APPEND(attacher->done, job);
-	if (write(attacher->fd, &one, sizeof(one)) < 0)
-		return; /* it has its greatest value: it is readable */
-}
-
-static void *run_attaching(void *context)
-{
-	struct attacher *attacher = context;
-	struct attach_job *job;
-
-	pthread_mutex_lock(&attacher->lock);
-	while (!attacher->ends) {
-		job = attacher->waiting;
-		if (!job) {
-			pthread_cond_wait(&attacher->attaching.wake, &attacher->lock);
-			continue;
-		}
-		LL_DELETE(attacher->waiting, job);
-		attacher->is_attaching = true;
-		pthread_mutex_unlock(&attacher->lock);
-		attach_now(attacher->plans, job);
-		pthread_mutex_lock(&attacher->lock);
-		attacher->is_attaching = false;
-		finish(attacher, job);
-	}
-	pthread_mutex_unlock(&attacher->lock);
-	return NULL;
 }
 
 void attacher_add(struct attacher *attacher, struct attach_job *job)
 {
-	bool started;
-
-	pthread_mutex_lock(&attacher->lock);
-	job->next = NULL;
-	started = start(attacher, &attacher->attaching, run_attaching);
-	if (started)
-		LL_APPEND(attacher->waiting, job);
-	pthread_mutex_unlock(&attacher->lock);
-	if (started)
-		return;
-	attach_now(attacher->plans, job);
-	pthread_mutex_lock(&attacher->lock);
-	finish(attacher, job);
-	pthread_mutex_unlock(&attacher->lock);
+	worker_add(attacher->attaching, &job->work);
 }
 
 int attacher_fd(const struct attacher *attacher)
 {
-	return attacher->fd;
+	return worker_fd(attacher->attaching);
 }
 
 struct attach_job *attacher_next(struct attacher *attacher)
 {
-	struct attach_job *job;
-	uint64_t count;
-
-	pthread_mutex_lock(&attacher->lock);
-	job = attacher->done;
-	if (job)
-		LL_DELETE(attacher->done, job);
-	if (!attacher->done && read(attacher->fd, &count, sizeof(count)) < 0)
-		count = 0; /* it is empty */
-	pthread_mutex_unlock(&attacher->lock);
-	return job;
+	return (struct attach_job *)worker_next(attacher->attaching);
 }
 
-bool attacher_is_busy(struct attacher *attacher)
+bool attacher_is_busy(struct attacher *attacher, uint64_t time)
 {
-	bool is_busy;
+	return worker_is_busy(attacher->attaching, time);
+}
 
-	pthread_mutex_lock(&attacher->lock);
-	is_busy = attacher->waiting || attacher->is_attaching;
-	pthread_mutex_unlock(&attacher->lock);
-	return is_busy;
+/* Removes one file's perf events, each when nobody wants to place any: both take the same lock. */
+static void remove_in_steps(struct attacher *attacher, struct probes *probes)
+{
+	do
+		worker_wait_until_idle(attacher->attaching);
+	while (probes_close_next(probes));
 }
 
 /* Also at the end: what was given to it is removed. */
-static void *run_removing(void *context)
+static void *remove_probes(void *context)
 {
 	struct attacher *attacher = context;
+	struct probes_queue queue;
 
 	pthread_mutex_lock(&attacher->lock);
-	for (;;) {
-		struct probes *probes[MAX_REMOVALS];
-		size_t count = attacher->removals;
-
-		if (!count && attacher->ends)
-			break;
-		if (!count) {
-			pthread_cond_wait(&attacher->removing.wake, &attacher->lock);
+	while (attacher->removals.count || !attacher->ends) {
+		if (!attacher->removals.count) {
+			pthread_cond_wait(&attacher->wake, &attacher->lock);
 			continue;
 		}
-		memcpy(probes, attacher->removal, count * sizeof(*probes));
-		attacher->removals = 0;
+		queue = attacher->removals;
+		attacher->removals = (struct probes_queue){0};
 		pthread_mutex_unlock(&attacher->lock);
-		probes_close_all(probes, count);
+		while (plans_use_perf_events(attacher->plans) && queue.count)
+			remove_in_steps(attacher, probes_queue_take(&queue));
+		probes_close_all(&queue);
 		pthread_mutex_lock(&attacher->lock);
 	}
 	pthread_mutex_unlock(&attacher->lock);
@@ -256,16 +191,16 @@ static void *run_removing(void *context)
 
 void attacher_remove(struct attacher *attacher, struct probes *probes)
 {
-	bool queued;
-
 	if (!probes)
 		return;
 	pthread_mutex_lock(&attacher->lock);
-	queued = attacher->removals < MAX_REMOVALS &&
-		 start(attacher, &attacher->removing, run_removing);
-	if (queued)
-		attacher->removal[attacher->removals++] = probes;
+	if (!attacher->is_removing)
+		attacher->is_removing = !thread_start(&attacher->removing, remove_probes, attacher);
+	if (attacher->is_removing) {
+		probes_queue_add(&attacher->removals, probes);
+		pthread_cond_signal(&attacher->wake);
+	}
 	pthread_mutex_unlock(&attacher->lock);
-	if (!queued)
+	if (!attacher->is_removing)
 		probes_close(probes);
 }

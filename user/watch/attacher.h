@@ -10,42 +10,41 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/worker.h"
 #include "probe/probes.h"
 #include "target/inspections.h"
 
 /* A file to be probed, and what came of it. */
 struct attach_job {
+	struct work work; /* its user: whose process has shown the file */
 	uint32_t file_id;
 	int fd; /* the job's own */
 	char *path;
-	char libc[64]; /* see mapped.h */
 	bool inspected;
 	struct inspection inspection; /* inspected: given, else made */
-	const struct inspections *inspections;
-	struct inspection_key key; /* of what was inspected; its size is 0: of nothing */
+	struct inspections *inspections;
 	/* What came of it. */
-	struct inspect_plan plan; /* of the inspection, with the doubts that the process adds */
-	struct probes *probes;    /* NULL: code says why */
+	struct inspect_plan plan;
+	struct probes *probes; /* where err says why not all are placed, those that are */
 	unsigned int placed;
 	struct err err;
-	struct attach_job *next;
 };
 
 /* Does a job on the calling thread. */
 void attach_now(struct plans *plans, struct attach_job *job);
-
-/* NULL-safe. Probes that nobody took are removed. */
-void attach_job_free(struct attach_job *job);
 
 struct attacher;
 
 /* NULL: out of memory. */
 struct attacher *attacher_new(struct plans *plans);
 
-/* Waits for what is under way; jobs that were not begun are dropped. NULL-safe. */
+/* Stops it and waits for what is under way. NULL-safe. */
 void attacher_free(struct attacher *attacher);
 
-/* Takes a job; done at once where no thread can be made. */
+/* Drops the jobs that were not begun, and takes no more. */
+void attacher_stop(struct attacher *attacher);
+
+/* Takes a job, done round robin by user; at once where no thread can be made. */
 void attacher_add(struct attacher *attacher, struct attach_job *job);
 
 /* Readable when attacher_next() has something. */
@@ -54,8 +53,11 @@ int attacher_fd(const struct attacher *attacher);
 /* A job that is done, the caller's then; NULL: none. */
 struct attach_job *attacher_next(struct attacher *attacher);
 
-/* Whether jobs are waiting or under way. */
-bool attacher_is_busy(struct attacher *attacher);
+/* Whether jobs that were added before `time` wait, are under way, or wait to be taken. */
+bool attacher_is_busy(struct attacher *attacher, uint64_t time);
+
+/* Frees a job; NULL-safe. Has the probes removed that nobody took. */
+void attacher_drop(struct attacher *attacher, struct attach_job *job);
 
 /* Has probes removed; they are the attacher's from here on. NULL-safe. */
 void attacher_remove(struct attacher *attacher, struct probes *probes);

@@ -3,6 +3,7 @@
 
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <limits.h>
 #include <linux/bpf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,15 +11,26 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "watch/actor.h"
 #include "target/procfs.h"
 
 /* A mode is popped and pushed within microseconds: younger pops need no look at the process. */
 #define POPPED_FOR_NS 50000000ull
 
-/* How long one sweep takes at most, about: signals and new mappings wait for it. */
-#define SWEEP_MAX_NS 200000000ull
-#define TAKE_MAX_NS  50000000ull /* the same, of taking records */
+/* How long a sweep and the taking of records go on at most, about, in a turn of the loop. */
+#define SWEEP_MAX_NS 20000000ull
+#define TAKE_MAX_NS  20000000ull
+
+#define MAX_ENDINGS  256
+
+/* A session that was taken out of its map, and whose end is reported when it is its turn. */
+struct ending {
+	struct gw_session session;
+	enum model_mode_state mode;
+	unsigned long after; /* the position in the ring behind its last record */
+	uint64_t time;       /* when it was taken out */
+};
 
 struct collect {
 	struct ring_buffer *ring;
@@ -26,15 +38,43 @@ struct collect {
 	const unsigned long *producer;
 	unsigned long until; /* collect_records() takes the records before this position */
 	uint64_t deadline;   /* but none after this time */
+	unsigned int warned; /* bit n: of the n-th table in warn_full() */
 	uint64_t swept;      /* the session after which the next sweep goes on, 0: the first */
 	struct programs *programs;
 	struct model *model;
 	const struct watch_actor *actor;
-	void (*gone)(void *context, const struct gw_process_record *record);
-	void *gone_context;
+	struct collect_processes processes;
+	/* Read at counted_at (ns, 0: reported); reported when the ring is read up to counted_until.
+	 */
+	uint64_t counter[GW_COUNTER_MAX];
+	uint64_t counted_at;
+	unsigned long counted_until;
+	uint64_t forks_lost;               /* so many were reported */
+	struct ending ending[MAX_ENDINGS]; /* a ring, ordered by position */
+	unsigned int first_ending, endings;
+	uint64_t removed;               /* sessions that sweeps have taken out of the map */
 	struct model_decision decision; /* of the last record */
 	struct gw_session last;         /* the session of the last record: records come in bursts */
 };
+
+static struct ending *ending_at(struct collect *collect, unsigned int n)
+{
+	return &collect->ending[(collect->first_ending + n) % MAX_ENDINGS];
+}
+
+/* The session of this id; false: there is none any more. */
+static bool find_session(struct collect *collect, uint64_t id, struct gw_session *session)
+{
+	if (programs_session(collect->programs, id, session))
+		return true;
+	for (unsigned int n = 0; n < collect->endings; n++) {
+		if (ending_at(collect, n)->session.id != id)
+			continue;
+		*session = ending_at(collect, n)->session;
+		return true;
+	}
+	return false;
+}
 
 static const struct gw_session *session_of(struct collect *collect, const void *data, size_t size)
 {
@@ -44,7 +84,7 @@ static const struct gw_session *session_of(struct collect *collect, const void *
 	    !violation->session)
 		return NULL;
 	if (violation->session != collect->last.id &&
-	    !programs_session(collect->programs, violation->session, &collect->last)) {
+	    !find_session(collect, violation->session, &collect->last)) {
 		collect->last.id = 0;
 		return NULL;
 	}
@@ -71,6 +111,17 @@ static bool tell_session(struct collect *collect, const struct gw_session *sessi
 	return over;
 }
 
+/* Whether it is a record of this type, of which `wanted` bytes are read. */
+static bool is_record(const void *data, size_t size, enum gw_record_type type, size_t wanted)
+{
+	struct gw_record_header header;
+
+	if (size < wanted)
+		return false;
+	memcpy(&header, data, sizeof(header));
+	return header.type == type && header.version == GW_ABI_VERSION;
+}
+
 /*
  * Takes a session whose thread has ended out of the map: no record of it follows this one. Returns
  * false for other records.
@@ -80,11 +131,9 @@ static bool take_end(struct collect *collect, const void *data, size_t size)
 	struct gw_end_record record;
 	struct gw_session session;
 
-	if (size < sizeof(record))
+	if (!is_record(data, size, GW_RECORD_END, sizeof(record)))
 		return false;
 	memcpy(&record, data, sizeof(record));
-	if (record.header.type != GW_RECORD_END || record.header.version != GW_ABI_VERSION)
-		return false;
 	if (!programs_session(collect->programs, record.session, &session) ||
 	    is_undecided(collect, &session))
 		return true;
@@ -94,19 +143,24 @@ static bool take_end(struct collect *collect, const void *data, size_t size)
 	return true;
 }
 
-/* Tells of a process whose memory is gone. Returns false for other records. */
+/* Tells of the life of a process. Returns false for other records. */
 static bool take_process(const struct collect *collect, const void *data, size_t size)
 {
-	struct gw_process_record record;
+	const struct collect_processes *handler = &collect->processes;
+	struct gw_process_record gone;
+	struct gw_fork_record fork;
 
-	if (size < sizeof(record))
-		return false;
-	memcpy(&record, data, sizeof(record));
-	if (record.header.type != GW_RECORD_PROCESS || record.header.version != GW_ABI_VERSION)
-		return false;
-	if (collect->gone)
-		collect->gone(collect->gone_context, &record);
-	return true;
+	if (is_record(data, size, GW_RECORD_PROCESS, sizeof(gone))) {
+		memcpy(&gone, data, sizeof(gone));
+		handler->gone(handler->context, &gone);
+		return true;
+	}
+	if (is_record(data, size, GW_RECORD_FORK, sizeof(fork))) {
+		memcpy(&fork, data, sizeof(fork));
+		handler->forked(handler->context, &fork);
+		return true;
+	}
+	return false;
 }
 
 static unsigned long consumed(const struct collect *collect)
@@ -121,6 +175,18 @@ static unsigned long consumed(const struct collect *collect)
 static unsigned long end_of_record(const struct collect *collect, size_t size)
 {
 	return consumed(collect) + ((BPF_RINGBUF_HDR_SZ + size + 7) & ~7ul);
+}
+
+/* Tells of the sessions whose records end before a position in the ring. */
+static void report_endings(struct collect *collect, unsigned long position)
+{
+	while (collect->endings && ending_at(collect, 0)->after <= position) {
+		const struct ending *ending = ending_at(collect, 0);
+
+		tell_session(collect, &ending->session, ending->mode, ending->time);
+		collect->first_ending = (collect->first_ending + 1) % MAX_ENDINGS;
+		collect->endings--;
+	}
 }
 
 /* The record's events first, then what is done about it. */
@@ -144,6 +210,7 @@ static int on_record(void *context, void *data, size_t size)
 	bool last = end_of_record(collect, size) >= collect->until ||
 		    clock_monotonic() >= collect->deadline;
 
+	report_endings(collect, consumed(collect));
 	if (!take_end(collect, data, size) && !take_process(collect, data, size))
 		tell_record(collect, data, size);
 	return last ? -ECANCELED : 0;
@@ -188,12 +255,9 @@ int collect_open(struct collect **out, struct programs *programs, struct model *
 	return 0;
 }
 
-void collect_on_process(struct collect *collect,
-			void (*gone)(void *context, const struct gw_process_record *record),
-			void *context)
+void collect_on_process(struct collect *collect, const struct collect_processes *handler)
 {
-	collect->gone = gone;
-	collect->gone_context = context;
+	collect->processes = *handler;
 }
 
 void collect_close(struct collect *collect)
@@ -219,6 +283,7 @@ bool collect_records(struct collect *collect, bool all)
 	if (all || before >= collect->until)
 		collect->until = __atomic_load_n(collect->producer, __ATOMIC_ACQUIRE);
 	ring_buffer__consume(collect->ring);
+	report_endings(collect, consumed(collect));
 	return consumed(collect) >= collect->until || clock_monotonic() < collect->deadline;
 }
 
@@ -244,58 +309,131 @@ static enum model_mode_state mode_state(const struct gw_session *session, uint64
 								  : MODEL_MODE_GONE;
 }
 
-/* Tells of a session, and of its end, when it is taken out of the map. */
-static void sweep_session(struct collect *collect, uint64_t id, uint64_t now, bool last)
+/*
+ * A session that is over is taken out of the map first: what comes after that is another session's,
+ * and what came before is reported before its end. False: too many are waiting for that.
+ */
+static bool end_session(struct collect *collect, const struct gw_session *session,
+			enum model_mode_state mode, uint64_t now)
+{
+	struct ending *ending = ending_at(collect, collect->endings);
+
+	if (collect->endings == MAX_ENDINGS)
+		return false;
+	programs_forget_session(collect->programs, session->id);
+	*ending = (struct ending){*session, mode,
+				  __atomic_load_n(collect->producer, __ATOMIC_ACQUIRE), now};
+	collect->endings++;
+	report_endings(collect, consumed(collect));
+	return true;
+}
+
+/* Tells of a session. False: that has to wait until more records have been taken. */
+static bool sweep_session(struct collect *collect, uint64_t id, uint64_t now, bool last)
 {
 	enum model_mode_state mode = MODEL_MODE_UNKNOWN;
 	struct gw_session session;
 
 	if (!programs_session(collect->programs, id, &session) ||
 	    (!last && is_undecided(collect, &session)))
-		return;
+		return true;
 	if (!session.end_reason)
 		mode = mode_state(&session, now);
-	if (model_session_is_over(collect->model, &session, mode, now)) {
-		/* In this order: what comes after the end is another session's, what came before
-		 * it is told before it. */
-		programs_forget_session(collect->programs, id);
-		collect_records(collect, true);
-	}
+	if (model_session_is_over(collect->model, &session, mode, now))
+		return end_session(collect, &session, mode, now);
 	if (!tell_session(collect, &session, mode, now) && last)
 		model_session_detach(collect->model, &session, now);
+	return true;
 }
 
 /*
  * Goes on where the sweep before it has stopped. The key after the present one is read before the
  * present one may be removed; a session that is not found any more makes the map start anew.
  */
-static void sweep_sessions(struct collect *collect, bool last)
+static enum sweep sweep_sessions(struct collect *collect, bool last)
 {
 	uint64_t began = clock_monotonic(), now = began, next;
-	uint64_t id = 0;
-	bool more = programs_next_session(collect->programs, last ? 0 : collect->swept, &id);
+	uint64_t id = 0, before = last ? 0 : collect->swept;
+	bool more = programs_next_session(collect->programs, before, &id);
+	const bool any = more || before || collect->endings;
 
 	collect->swept = 0;
 	for (int n = 0; more && n < 2 * GW_MAX_SESSIONS; n++) {
+		bool stop = !last && clock_between(began, now) > SWEEP_MAX_NS;
+		uint64_t removed = collect->removed;
+
 		more = programs_next_session(collect->programs, id, &next);
-		sweep_session(collect, id, now, last);
-		now = clock_monotonic();
-		if (more && !last && clock_between(began, now) > SWEEP_MAX_NS) {
-			collect->swept = id;
-			return;
+		if (last && collect->endings == MAX_ENDINGS)
+			collect_records(collect, true);
+		if (stop || !sweep_session(collect, id, now, last)) {
+			collect->swept = before;
+			return SWEEP_STOPPED;
 		}
+		now = clock_monotonic();
+		if (collect->removed == removed)
+			before = id;
 		id = next;
+	}
+	if (last) {
+		collect_records(collect, true);
+		report_endings(collect, ULONG_MAX);
+	}
+	return any ? SWEEP_DONE : SWEEP_EMPTY;
+}
+
+/* That something did not fit into one of the kernel's maps is logged once. */
+static void warn_full(struct collect *collect, const uint64_t *counter)
+{
+	static const struct {
+		enum gw_counter counter;
+		const char *table;
+		unsigned int limit;
+	} tables[] = {
+		{GW_INTERPRETERS_FULL, "interpreters", GW_MAX_PROCESSES},
+		{GW_ENFORCED_FULL, "enforced processes", GW_MAX_PROCESSES},
+		{GW_DECISIONS_FULL, "decisions", GW_MAX_SESSIONS},
+	};
+
+	for (unsigned int i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		if (!counter[tables[i].counter] || collect->warned & 1u << i)
+			continue;
+		collect->warned |= 1u << i;
+		log_warn("the kernel's map of %s is full (at most %u); what does not fit is "
+			 "counted",
+			 tables[i].table, tables[i].limit);
 	}
 }
 
-void collect_sweep(struct collect *collect, bool last)
+/* Reads the counters, and how far the ring has to be read before what they say may be reported. */
+static void read_counters(struct collect *collect)
 {
-	uint64_t counter[GW_COUNTER_MAX];
-
-	sweep_sessions(collect, last);
-	/* A loss is reported where it is in the stream: not before the records that precede it. */
-	if (consumed(collect) < collect->until && !last)
+	if (programs_counters(collect->programs, collect->counter))
 		return;
-	if (!programs_counters(collect->programs, counter))
-		model_counters(collect->model, counter, clock_monotonic());
+	collect->counted_until = __atomic_load_n(collect->producer, __ATOMIC_ACQUIRE);
+	collect->counted_at = clock_monotonic();
+}
+
+static void report_counters(struct collect *collect)
+{
+	const uint64_t *counter = collect->counter;
+
+	warn_full(collect, counter);
+	model_counters(collect->model, counter, collect->counted_at);
+	collect->counted_at = 0;
+	if (counter[GW_FORKS_LOST] == collect->forks_lost)
+		return;
+	collect->forks_lost = counter[GW_FORKS_LOST];
+	collect->processes.forks_lost(collect->processes.context);
+}
+
+enum sweep collect_sweep(struct collect *collect, bool last)
+{
+	enum sweep swept = sweep_sessions(collect, last);
+
+	if (last || !collect->counted_at)
+		read_counters(collect);
+	/* A loss is reported where it is in the stream: not before the records that precede it. */
+	if (collect->counted_at && (last || consumed(collect) >= collect->counted_until))
+		report_counters(collect);
+	return swept == SWEEP_EMPTY && collect->counted_at ? SWEEP_DONE : swept;
 }

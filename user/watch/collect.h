@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What BPF has to tell: records from the ring, sessions and counters from the maps. */
+/* What BPF reports: records from the ring, sessions and counters from the maps. */
 #ifndef GRADWATCH_WATCH_COLLECT_H
 #define GRADWATCH_WATCH_COLLECT_H
 
@@ -13,16 +13,23 @@ struct watch_actor;
 
 /*
  * All stay the caller's; actor: NULL: nobody acts. While the actor waits for what becomes of a
- * process, its sessions are not told to be over.
+ * process, the end of its sessions is not reported.
  */
 int collect_open(struct collect **collect, struct programs *programs, struct model *model,
 		 const struct watch_actor *actor, struct err *err);
 void collect_close(struct collect *collect);
 
-/* Calls gone for each process whose memory is gone, in the order of the records. */
-void collect_on_process(struct collect *collect,
-			void (*gone)(void *context, const struct gw_process_record *record),
-			void *context);
+/* Told of the life of processes, in the order of the records. */
+struct collect_processes {
+	void (*forked)(void *context, const struct gw_fork_record *record);
+	void (*gone)(void *context, const struct gw_process_record *record);
+	/* Forks were lost: at the next sweep after that. */
+	void (*forks_lost)(void *context);
+	void *context;
+};
+
+/* The handler is copied. */
+void collect_on_process(struct collect *collect, const struct collect_processes *handler);
 
 /* Readable when collect_records() has work. */
 int collect_fd(const struct collect *collect);
@@ -34,10 +41,16 @@ int collect_fd(const struct collect *collect);
  */
 bool collect_records(struct collect *collect, bool all);
 
+enum sweep {
+	SWEEP_EMPTY,   /* there was no session: the first record of the next one is a sign of it */
+	SWEEP_DONE,    /* all sessions were looked at */
+	SWEEP_STOPPED, /* it took long: the next call goes on */
+};
+
 /*
- * Looks at the sessions and at the counters. Where that takes long, the next call goes on; last:
- * gradwatch ends, so do the sessions, and all are looked at.
+ * Looks at the sessions and at the counters. The end of a session is reported when the records
+ * before it have been taken. last: gradwatch ends, so do the sessions, and all are looked at.
  */
-void collect_sweep(struct collect *collect, bool last);
+enum sweep collect_sweep(struct collect *collect, bool last);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "inspect/libc.h"
 #include "target/roles.h"
 
 #define ELSEWHERE                                                                                  \
@@ -24,10 +25,14 @@ struct visit {
 
 static void on_rewritten(void *context, const struct library *library);
 
-static void on_ended(void *context, const struct process *process)
+static void on_ended(void *context, const struct process *process, bool missed)
 {
 	const struct discover *discover = context;
 
+	if (missed)
+		programs_forget(discover->programs, process->pid);
+	if (discover->ended)
+		discover->ended(discover->found_context, process->pid);
 	model_process_ended(discover->model, process->pid, process->start_time, clock_monotonic());
 }
 
@@ -41,7 +46,8 @@ int discover_open(struct discover *discover, struct err *err)
 	discover->processes = discover->files ? processes_new(discover->files, on_ended, discover)
 					      : NULL;
 	discover->inspections = inspections_new();
-	if (!discover->processes || !discover->inspections)
+	if (!discover->processes || !discover->inspections ||
+	    inspections_use_thread(discover->inspections))
 		return err_set(err, -ENOMEM, "out of memory");
 	discover->libraries = libraries_new(discover->programs, discover->files,
 					    discover->inspections);
@@ -93,20 +99,35 @@ static void describe_library(struct event *event, const struct library *library)
 		   library->state == LIBRARY_SKIPPED ? library->reason : library->plan.doubt);
 }
 
+/* Files that are for glibc run with others, too (gcompat). */
+static void doubt_libc(struct event *event, const struct process *process)
+{
+	struct inspect_plan plan = {.abi.certain = event->attached.certain};
+
+	if (!plan.abi.certain)
+		return;
+	libc_doubt(&plan, process->libc);
+	event->attached.certain = false;
+	str_format(event->attached.doubt, sizeof(event->attached.doubt), "%.255s", plan.doubt);
+}
+
 /* Tells that a process has a library. */
-static void tell(struct discover *discover, const struct process *process, struct library *library,
-		 struct process_file *file)
+static void report(struct discover *discover, const struct process *process,
+		   struct library *library, struct process_file *file)
 {
 	struct event event = {.time = clock_monotonic()};
-	bool first = !library->told;
+	bool first = !library->reported;
 	pid_t tgid;
 
-	library->told = true;
-	file->told = library->state == LIBRARY_SKIPPED || file->unplaced ? FILE_TOLD_SKIPPED
-									 : FILE_TOLD_ATTACHED;
-	event.type = file->told == FILE_TOLD_SKIPPED ? EVENT_SKIPPED : EVENT_ATTACHED;
+	library->reported = true;
+	file->reported = library->state == LIBRARY_SKIPPED || file->unplaced
+				 ? FILE_REPORTED_SKIPPED
+				 : FILE_REPORTED_ATTACHED;
+	event.type = file->reported == FILE_REPORTED_SKIPPED ? EVENT_SKIPPED : EVENT_ATTACHED;
 	discover_describe_process(&event.process, process);
 	describe_library(&event, library);
+	if (event.type == EVENT_ATTACHED && process->libc[0])
+		doubt_libc(&event, process);
 	if (file->unplaced)
 		str_format(event.attached.doubt, sizeof(event.attached.doubt), ELSEWHERE);
 	if (first && process->mapped_at && process->mapped_at < event.time)
@@ -164,30 +185,54 @@ static void on_rewritten(void *context, const struct library *library)
 /* --- looking -----------------------------------------------------------------------------------
  */
 
-static struct gw_range moved(const struct gw_range *range, uint64_t bias)
+static struct gw_range range_at(const struct gw_range *range, uint64_t bias)
 {
 	return range->end ? (struct gw_range){range->start + bias, range->end + bias} : *range;
 }
 
+/* What goes wrong for lack of something says nothing about the process: it is tried again. */
+static void note_shortage(struct visit *visit, int code)
+{
+	if (library_is_short(code) || code == -EAGAIN || code == -EBUSY)
+		visit->code = code;
+}
+
 /*
  * Tells BPF of a process that has a libtorch: of its Python, and of the code in it that calls the
- * setter. What is not mapped yet is told when it is: each mapping is looked at.
+ * setter. What is not mapped yet is reported when it is: each mapping is looked at.
  */
-static void tell_interpreter(struct discover *discover, struct process *process)
+static void tell_interpreter(struct visit *visit, struct process *process)
 {
+	struct discover *discover = visit->discover;
 	struct interpreter_found python;
 	struct binding_found binding = {0};
 	pid_t pid = (pid_t)process->pid;
 	char reason[256];
 
-	interpreters_find(discover->files, discover->inspections, pid, process, &discover->mapped,
-			  &python);
-	if (!bindings_find(discover->files, discover->inspections, pid, process, &discover->mapped,
-			   &binding, reason, sizeof(reason))) {
-		python.interpreter.binding = moved(&binding.inspect.range, binding.bias);
-		python.interpreter.apply = moved(&binding.inspect.apply, binding.bias);
+	note_shortage(visit, interpreters_find(discover->files, discover->inspections, pid, process,
+					       &discover->mapped, &python));
+	note_shortage(visit, bindings_find(discover->files, discover->inspections, pid, process,
+					   &discover->mapped, &binding, reason, sizeof(reason)));
+	if (binding.mapping) {
+		python.interpreter.binding = range_at(&binding.inspect.range, binding.bias);
+		python.interpreter.apply = range_at(&binding.inspect.apply, binding.bias);
 	}
-	programs_set_interpreter(discover->programs, process->pid, &python.interpreter);
+	python.interpreter.other_libc = process->libc[0] != '\0';
+	if (!programs_set_interpreter(discover->programs, process->pid, &python.interpreter))
+		return;
+	if (!process->stackless)
+		programs_count_full(discover->programs, GW_INTERPRETERS_FULL);
+	process->stackless = true;
+	visit->code = -EAGAIN; /* there may be space later */
+}
+
+/* BPF forgets a process at its end, but not what it is given for one that has ended before. */
+static void forget_if_ended(const struct discover *discover, const struct process *process)
+{
+	pid_t tgid;
+
+	if (procfs_tgid((pid_t)process->pid, &tgid) == -ESRCH)
+		programs_forget(discover->programs, process->pid);
 }
 
 /* The load address of the library with the setter. */
@@ -215,8 +260,7 @@ static struct library *learn(struct visit *visit, const struct procfs_mapping *m
 	file = files_learn(discover->files, FILE_SETTER, fd, mapping->path, process.uid,
 			   clock_monotonic(), code);
 	if (file)
-		library = libraries_arm(discover->libraries, file, fd, (pid_t)visit->pid,
-					&discover->mapped);
+		library = libraries_arm(discover->libraries, file, fd, (pid_t)visit->pid);
 	close(fd);
 	if (!file || library)
 		return library;
@@ -225,11 +269,12 @@ static struct library *learn(struct visit *visit, const struct procfs_mapping *m
 	return NULL;
 }
 
-/* Whether there is something to tell: nothing was told yet, or it could be probed after all. */
+/* Whether there is something to report: nothing was reported yet, or it could be probed after all.
+ */
 static bool is_news(const struct library *library, const struct process_file *file)
 {
-	return file->told == FILE_TOLD_NOTHING ||
-	       (file->told == FILE_TOLD_SKIPPED && !file->unplaced &&
+	return file->reported == FILE_REPORTED_NOTHING ||
+	       (file->reported == FILE_REPORTED_SKIPPED && !file->unplaced &&
 		library->state == LIBRARY_PROBED);
 }
 
@@ -240,12 +285,13 @@ static void on_library(struct visit *visit, struct process *process, struct libr
 	struct discover *discover = visit->discover;
 
 	file->bias = library_bias(library, mapping);
-	if (file->told == FILE_TOLD_NOTHING)
+	if (file->reported == FILE_REPORTED_NOTHING)
 		file->unplaced = !library_is_placed(library, (pid_t)visit->pid, mapping);
 	if (is_news(library, file))
-		tell(discover, process, library, file);
-	if (discover->found && !file->unplaced && library->state == LIBRARY_PROBED)
-		discover->found(discover->found_context, process, library, file, &discover->mapped);
+		report(discover, process, library, file);
+	if (discover->found && !file->unplaced && library->state == LIBRARY_PROBED &&
+	    discover->found(discover->found_context, process, library, file, &discover->mapped))
+		visit->code = -EAGAIN;
 	if (library->again)
 		visit->code = -EAGAIN;
 }
@@ -260,7 +306,7 @@ static void try_again(struct visit *visit, struct library *library,
 		visit->code = -EAGAIN;
 		return;
 	}
-	if (libraries_arm_again(visit->discover->libraries, library, fd, &visit->discover->mapped))
+	if (libraries_arm_again(visit->discover->libraries, library, fd))
 		visit->code = -EAGAIN;
 	close(fd);
 }
@@ -272,10 +318,11 @@ static struct library *known_library(struct discover *discover, struct process *
 {
 	struct library *library;
 
-	*file = process ? process_file_at(process, mapping->start, mapping->inode) : NULL;
+	*file = process ? process_file_at(process, FILE_SETTER, mapping->start, mapping->inode)
+			: NULL;
 	library = *file ? libraries_get(discover->libraries, (*file)->id) : NULL;
 	if (*file && !library) {
-		process_forget_file(process, *file);
+		process_forget_file(discover->files, process, *file, clock_monotonic());
 		*file = NULL;
 	}
 	return library;
@@ -284,9 +331,13 @@ static struct library *known_library(struct discover *discover, struct process *
 static struct process *note(struct visit *visit)
 {
 	bool is_new;
-	struct process *process = processes_note(visit->discover->processes, visit->pid, &is_new);
+	struct process *process = processes_note(visit->discover->processes, visit->pid,
+						 clock_monotonic(), &is_new);
 
-	if (process && visit->mapped_at && !process->mapped_at)
+	if (!process)
+		return NULL;
+	memcpy(process->libc, visit->discover->mapped.libc, sizeof(process->libc));
+	if (visit->mapped_at && !process->mapped_at)
 		process->mapped_at = visit->mapped_at;
 	return process;
 }
@@ -325,6 +376,26 @@ static void visit_setter(struct visit *visit, struct process **process,
 		on_library(visit, *process, library, file, mapping);
 }
 
+/* Of which files a process maps too many, so that one of them may be a libtorch. Told once. */
+static void tell_cut(struct visit *visit, struct process *process)
+{
+	struct discover *discover = visit->discover;
+	struct event event = {.type = EVENT_SKIPPED, .time = clock_monotonic()};
+
+	if (!process)
+		process = note(visit);
+	if (!process || process->cut)
+		return;
+	process->cut = true;
+	discover_describe_process(&event.process, process);
+	str_format(event.torch.file, sizeof(event.torch.file), "/proc/%u/maps", visit->pid);
+	str_format(event.attached.doubt, sizeof(event.attached.doubt),
+		   "it maps more than %d files that have names like those of libtorch and Python; "
+		   "the others are not looked at",
+		   MAPPED_MAX);
+	discover->handler(discover->context, &event);
+}
+
 /* The process that is known by this pid, if it is still the same. */
 static struct process *known_process(struct discover *discover, uint32_t pid)
 {
@@ -352,43 +423,81 @@ int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at
 	if (code < 0)
 		return code == -ESRCH ? 0 : code;
 	process = known_process(discover, pid);
+	if (process)
+		mapped_release_others(mapped, discover->files, process, clock_monotonic());
 	for (unsigned int i = 0; i < mapped->count; i++)
 		if (mapped->role[i] == FILE_SETTER)
 			visit_setter(&visit, &process, &mapped->mapping[i]);
+	if (mapped->cut)
+		tell_cut(&visit, process);
 	if (process)
-		tell_interpreter(discover, process);
+		tell_interpreter(&visit, process);
+	if (process)
+		forget_if_ended(discover, process);
 	return visit.code;
+}
+
+bool discover_forked(struct discover *discover, const struct gw_fork_record *record)
+{
+	const struct process *process;
+	int code = processes_fork(discover->processes, record, &process);
+
+	if (code)
+		return code != -ESRCH;
+	model_process(discover->model, process->pid, process->start_time);
+	return process->files && record->interpreter != GW_INHERITED_ENTRY;
 }
 
 struct armed {
 	struct discover *discover;
 	struct library *library;
-	void (*again)(void *context, uint32_t pid, uint64_t mapped_at);
+	void (*again)(void *context, const struct process *process);
 	void *context;
 };
 
-/* One that has ended meanwhile is told of here: there is nothing more to look at. */
+/* One that has ended meanwhile is reported here: there is nothing more to look at. */
 static void on_waiting(void *context, struct process *process)
 {
 	struct armed *armed = context;
 
 	if (!process->ended) {
-		armed->again(armed->context, process->pid, process->mapped_at);
+		armed->again(armed->context, process);
 		return;
 	}
 	for (unsigned int i = 0; i < process->files; i++)
 		if (process->file[i].id == armed->library->id &&
-		    process->file[i].told == FILE_TOLD_NOTHING)
-			tell(armed->discover, process, armed->library, &process->file[i]);
+		    process->file[i].reported == FILE_REPORTED_NOTHING)
+			report(armed->discover, process, armed->library, &process->file[i]);
 }
 
-void discover_armed(struct discover *discover,
-		    void (*again)(void *context, uint32_t pid, uint64_t mapped_at), void *context)
+static void on_inspected(void *context, struct process *process)
+{
+	struct armed *armed = context;
+
+	if (!process->ended)
+		armed->again(armed->context, process);
+}
+
+bool discover_is_busy(const struct discover *discover, uint64_t time)
+{
+	return libraries_are_arming(discover->libraries, time) ||
+	       inspections_are_busy(discover->inspections, time);
+}
+
+bool discover_armed(struct discover *discover,
+		    void (*again)(void *context, const struct process *process), void *context)
 {
 	struct armed armed = {discover, NULL, again, context};
+	struct inspection inspection;
+	uint32_t file_id;
+	bool any = inspections_next(discover->inspections, &file_id, &inspection);
 
-	while ((armed.library = libraries_take(discover->libraries)))
-		if (armed.library->state != LIBRARY_NOT_TORCH)
-			processes_with_file(discover->processes, armed.library->id, on_waiting,
-					    &armed);
+	if (any) {
+		roles_settle(discover->files, file_id, &inspection);
+		processes_with_file(discover->processes, file_id, on_inspected, &armed);
+	}
+	armed.library = libraries_take(discover->libraries);
+	if (armed.library && armed.library->state != LIBRARY_NOT_TORCH)
+		processes_with_file(discover->processes, armed.library->id, on_waiting, &armed);
+	return any || armed.library;
 }

@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "inspect/libc.h"
 #include "target/torch_version.h"
 #include "watch/attacher.h"
 
@@ -47,7 +46,7 @@ static void rewritten(void *context, struct file *file)
 	library->again = false;
 	if (library->state != LIBRARY_PROBED && library->state != LIBRARY_ARMING)
 		return;
-	probes_close(library->probes);
+	attacher_remove(libraries->attacher, library->probes);
 	library->probes = NULL;
 	library->state = LIBRARY_SKIPPED;
 	str_format(library->reason, sizeof(library->reason),
@@ -94,25 +93,20 @@ void libraries_on_rewrite(struct libraries *libraries,
 
 static void take_probes(void *context, struct file *file)
 {
-	struct library_probes *all = context;
 	struct library *library = file->content;
 
-	if (library && library->probes)
-		all->probes[all->count++] = library->probes;
-	if (library)
-		library->probes = NULL;
+	if (!library || !library->probes)
+		return;
+	probes_queue_add(context, library->probes);
+	library->probes = NULL;
 }
 
-void libraries_take_probes(struct libraries *libraries, struct library_probes *probes)
+void libraries_take_probes(struct libraries *libraries, struct probes_queue *queue)
 {
-	probes->count = 0;
-	files_each(libraries->files, FILE_SETTER, take_probes, probes);
-}
-
-void library_probes_close(struct library_probes *probes)
-{
-	probes_close_all(probes->probes, probes->count);
-	probes->count = 0;
+	attacher_stop(libraries->attacher);
+	while (libraries_take(libraries))
+		; /* they have their probes, though nothing was reported */
+	files_each(libraries->files, FILE_SETTER, take_probes, queue);
 }
 
 struct library *libraries_get(const struct libraries *libraries, uint32_t id)
@@ -135,24 +129,23 @@ bool library_is_placed(const struct library *library, pid_t pid,
 	       !memcmp(code, breakpoint, sizeof(code));
 }
 
-/* What goes wrong for lack of something says nothing about the file. */
-static bool is_shortage(int code)
+bool library_is_short(int code)
 {
 	return code == -ENOMEM || code == -EMFILE || code == -ENFILE || code == -ENOSPC;
 }
 
 /* The library is what came of the job. */
-static void settle(struct libraries *libraries, struct library *library, struct attach_job *job)
+static void settle(struct library *library, struct attach_job *job)
 {
-	if (!job->inspected && job->key.size && job->inspection.code != -ENOMEM)
-		inspections_put(libraries->inspections, &job->key, &job->inspection);
 	library->plan = job->plan;
 	library->placed = job->placed;
 	if (library->state != LIBRARY_ARMING) /* it was rewritten meanwhile */
 		return;
-	library->probes = job->probes;
-	job->probes = NULL;
-	library->again = is_shortage(job->err.code);
+	if (!job->err.code) {
+		library->probes = job->probes;
+		job->probes = NULL;
+	}
+	library->again = library_is_short(job->err.code);
 	str_format(library->reason, sizeof(library->reason), "%s",
 		   job->err.code ? job->err.text : "");
 	library->state = library->probes            ? LIBRARY_PROBED
@@ -160,41 +153,29 @@ static void settle(struct libraries *libraries, struct library *library, struct 
 						    : LIBRARY_SKIPPED;
 }
 
-static struct attach_job *make_job(struct libraries *libraries, const struct file *file, int fd,
-				   const struct mapped *mapped)
+static struct attach_job *make_job(struct libraries *libraries, const struct file *file, int fd)
 {
 	struct attach_job *job = calloc(1, sizeof(*job));
-	const struct inspection *known = NULL;
 
 	if (!job)
 		return NULL;
 	job->file_id = file->id;
-	memcpy(job->libc, mapped->libc, sizeof(job->libc));
+	job->work.uid = file->uid;
 	job->path = strdup(file->path);
 	job->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (job->fd < 0)
 		err_set(&job->err, -errno, "cannot be opened: %s", strerror(errno));
 	job->inspections = libraries->inspections;
-	if (!inspections_key(libraries->inspections, FILE_SETTER, fd, file->path, &job->key))
-		known = inspections_find(libraries->inspections, &job->key);
-	job->key.size = 0;
-	job->inspected = known != NULL;
-	if (known)
-		job->inspection = *known;
+	job->inspected = inspections_known(libraries->inspections, FILE_SETTER, fd, file->path,
+					   &job->inspection);
 	return job;
 }
 
 /* Whether a job takes a millisecond: a file that is none, or one more copy of a known build. */
 static bool is_quick(struct libraries *libraries, const struct attach_job *job)
 {
-	struct inspect_plan plan;
-
-	if (!job->inspected)
-		return false;
-	plan = job->inspection.plan;
-	if (job->libc[0])
-		libc_doubt(&plan, job->libc);
-	return job->inspection.code || plans_are_loaded(libraries->plans, &plan);
+	return job->inspected && (job->inspection.code ||
+				  plans_open_quickly(libraries->plans, &job->inspection.plan));
 }
 
 static void begin(struct libraries *libraries, struct library *library, struct attach_job *job)
@@ -206,12 +187,11 @@ static void begin(struct libraries *libraries, struct library *library, struct a
 	}
 	if (!job->err.code)
 		attach_now(libraries->plans, job);
-	settle(libraries, library, job);
-	attach_job_free(job);
+	settle(library, job);
+	attacher_drop(libraries->attacher, job);
 }
 
-struct library *libraries_arm(struct libraries *libraries, struct file *file, int fd, pid_t pid,
-			      const struct mapped *mapped)
+struct library *libraries_arm(struct libraries *libraries, struct file *file, int fd, pid_t pid)
 {
 	struct library *library = file->content;
 	struct attach_job *job;
@@ -219,7 +199,7 @@ struct library *libraries_arm(struct libraries *libraries, struct file *file, in
 	if (library)
 		return library;
 	library = calloc(1, sizeof(*library));
-	job = library ? make_job(libraries, file, fd, mapped) : NULL;
+	job = library ? make_job(libraries, file, fd) : NULL;
 	if (!job) {
 		free(library);
 		return NULL;
@@ -233,11 +213,9 @@ struct library *libraries_arm(struct libraries *libraries, struct file *file, in
 	return library;
 }
 
-int libraries_arm_again(struct libraries *libraries, struct library *library, int fd,
-			const struct mapped *mapped)
+int libraries_arm_again(struct libraries *libraries, struct library *library, int fd)
 {
-	struct attach_job *job = make_job(libraries, files_get(libraries->files, library->id), fd,
-					  mapped);
+	struct attach_job *job = make_job(libraries, files_get(libraries->files, library->id), fd);
 
 	if (!job)
 		return -ENOMEM;
@@ -251,9 +229,9 @@ int libraries_fd(const struct libraries *libraries)
 	return attacher_fd(libraries->attacher);
 }
 
-bool libraries_are_arming(struct libraries *libraries)
+bool libraries_are_arming(struct libraries *libraries, uint64_t time)
 {
-	return attacher_is_busy(libraries->attacher);
+	return attacher_is_busy(libraries->attacher, time);
 }
 
 struct library *libraries_take(struct libraries *libraries)
@@ -264,8 +242,8 @@ struct library *libraries_take(struct libraries *libraries)
 	while ((job = attacher_next(libraries->attacher))) {
 		library = libraries_get(libraries, job->file_id);
 		if (library)
-			settle(libraries, library, job);
-		attach_job_free(job);
+			settle(library, job);
+		attacher_drop(libraries->attacher, job);
 		if (library)
 			return library;
 	}
@@ -276,6 +254,7 @@ int library_bind(struct library *library, uint32_t binding_id, int fd, uint64_t 
 		 struct err *err)
 {
 	uint32_t *bound;
+	int code;
 
 	for (size_t i = 0; i < library->bound_count; i++)
 		if (library->bound[i] == binding_id)
@@ -286,7 +265,8 @@ int library_bind(struct library *library, uint32_t binding_id, int fd, uint64_t 
 	if (!bound)
 		return err_set(err, -ENOMEM, "out of memory");
 	library->bound = bound;
-	/* Also when it fails: to say so once is enough. */
-	library->bound[library->bound_count++] = binding_id;
-	return probes_bind(library->probes, fd, file_offset, err);
+	code = probes_bind(library->probes, fd, file_offset, err);
+	if (!library_is_short(code))
+		library->bound[library->bound_count++] = binding_id;
+	return code;
 }

@@ -14,7 +14,7 @@
 #include "probe/probes.h"
 #include "target/files.h"
 #include "target/inspections.h"
-#include "target/mapped.h"
+#include "target/procfs.h"
 
 enum library_state {
 	LIBRARY_ARMING, /* is being inspected and probed */
@@ -28,7 +28,7 @@ struct library {
 	const char *path; /* the file's */
 	enum library_state state;
 	uint32_t pid;        /* the process that has shown it */
-	bool told;           /* an event has told of it */
+	bool reported;       /* there was an event for it */
 	bool again;          /* SKIPPED: for lack of memory or descriptors, so it is tried again */
 	uint64_t tried;      /* ns, when it was last tried */
 	char version[64];    /* of PyTorch, "" when unknown */
@@ -49,28 +49,21 @@ struct libraries *libraries_new(struct programs *programs, struct files *files,
 /* After the files were freed. NULL-safe. */
 void libraries_free(struct libraries *libraries);
 
-/* The probes of all libraries, which have none any more. */
-struct library_probes {
-	struct probes *probes[GW_MAX_FILES];
-	size_t count;
-};
-
-void libraries_take_probes(struct libraries *libraries, struct library_probes *probes);
-
-/* Removes them; any thread may. Waits until none of them runs any more. */
-void library_probes_close(struct library_probes *probes);
+/*
+ * Adds the probes of all libraries, which have none any more, and get none: what is ARMING stays
+ * so. To be closed, by any thread.
+ */
+void libraries_take_probes(struct libraries *libraries, struct probes_queue *queue);
 
 /*
  * The library of a file's entry. Where the entry is new, its inspection and probing begin; fd: the
- * file. It is ARMING until libraries_take() has told of it, or at once what it will be. NULL: out
+ * file. It is ARMING until libraries_take() has returned it, or at once what it will be. NULL: out
  * of memory.
  */
-struct library *libraries_arm(struct libraries *libraries, struct file *file, int fd, pid_t pid,
-			      const struct mapped *mapped);
+struct library *libraries_arm(struct libraries *libraries, struct file *file, int fd, pid_t pid);
 
 /* Has a library that is SKIPPED tried again; fd: the file. 0 or -ENOMEM. */
-int libraries_arm_again(struct libraries *libraries, struct library *library, int fd,
-			const struct mapped *mapped);
+int libraries_arm_again(struct libraries *libraries, struct library *library, int fd);
 
 /* The library of a file that is known; NULL: none. */
 struct library *libraries_get(const struct libraries *libraries, uint32_t id);
@@ -81,8 +74,8 @@ int libraries_fd(const struct libraries *libraries);
 /* A library that is ARMING no more; NULL: none. */
 struct library *libraries_take(struct libraries *libraries);
 
-/* Whether some are ARMING. */
-bool libraries_are_arming(struct libraries *libraries);
+/* Whether some are ARMING since before `time`. */
+bool libraries_are_arming(struct libraries *libraries, uint64_t time);
 
 /*
  * Whether a process that maps the library has its probes: what the path of a mapping leads to can
@@ -91,9 +84,12 @@ bool libraries_are_arming(struct libraries *libraries);
 bool library_is_placed(const struct library *library, pid_t pid,
 		       const struct procfs_mapping *mapping);
 
+/* Whether a code says nothing about a file: memory, descriptors or space in a map were short. */
+bool library_is_short(int code);
+
 /*
  * Probes the Python binding of a library's setter, in the file behind fd, once. 0 or negative errno
- * with the cause.
+ * with the cause; what failed is not tried again, unless something was short.
  */
 int library_bind(struct library *library, uint32_t binding_id, int fd, uint64_t file_offset,
 		 struct err *err);

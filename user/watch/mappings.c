@@ -37,13 +37,6 @@ struct record_mmap2 {
 	char filename[];
 };
 
-struct record_task {
-	struct perf_event_header header;
-	uint32_t pid, parent_pid;
-	uint32_t tid, parent_tid;
-	uint64_t time;
-};
-
 struct record_lost {
 	struct perf_event_header header;
 	uint64_t id, lost;
@@ -77,11 +70,6 @@ static enum bpf_perf_event_ret on_record(void *context, int cpu, struct perf_eve
 	(void)cpu;
 	if (header->type == PERF_RECORD_MMAP2 && header->size > sizeof(struct record_mmap2)) {
 		on_mmap2(mappings, (const struct record_mmap2 *)header);
-	} else if (header->type == PERF_RECORD_FORK && header->size >= sizeof(struct record_task)) {
-		const struct record_task *task = (const struct record_task *)header;
-
-		if (task->pid != task->parent_pid)
-			handler->forked(handler->context, task->parent_pid, task->pid);
 	} else if (header->type == PERF_RECORD_LOST && header->size >= sizeof(struct record_lost)) {
 		handler->lost(handler->context, ((const struct record_lost *)header)->lost);
 	}
@@ -100,7 +88,6 @@ int mappings_open(struct mappings **out, const struct mappings_handler *handler,
 		.wakeup_watermark = 1,
 		.mmap = 1,
 		.mmap2 = 1,
-		.task = 1,
 		.sample_id_all = 1,
 		.use_clockid = 1,
 		.clockid = CLOCK_MONOTONIC,

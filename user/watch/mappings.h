@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Learns of new executable mappings without polling: one perf event per CPU delivers a record for
- * each mmap, fork and exec of the host, about 100 us after it happened. Works where tracefs does
- * not.
+ * each mmap of the host, about 100 us after it happened. Works where tracefs does not.
  */
 #ifndef GRADWATCH_WATCH_MAPPINGS_H
 #define GRADWATCH_WATCH_MAPPINGS_H
@@ -16,8 +15,6 @@ struct mappings;
 struct mappings_handler {
 	/* A candidate for libtorch was mapped executable by pid at time (monotonic ns). */
 	void (*mapped)(void *context, uint32_t pid, uint64_t time);
-	/* A process was forked. */
-	void (*forked)(void *context, uint32_t parent, uint32_t child);
 	/* Records were lost: something may have been mapped unseen. */
 	void (*lost)(void *context, uint64_t count);
 	void *context;

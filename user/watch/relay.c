@@ -3,8 +3,6 @@
 
 #include <stdbool.h>
 
-#define NS_PER_MS 1000000ull
-
 void relay_take(struct relay *relay, uint32_t number, uint64_t now)
 {
 	if (number < GW_MAX_SIGNALS && !relay->due[number])
@@ -32,14 +30,12 @@ uint32_t relay_next(struct relay *relay, uint64_t now)
 	return 0;
 }
 
-int relay_timeout(const struct relay *relay, uint64_t now)
+uint64_t relay_due(const struct relay *relay)
 {
-	uint64_t first = UINT64_MAX;
+	uint64_t first = 0;
 
 	for (uint32_t number = 1; number < GW_MAX_SIGNALS; number++)
-		if (relay->due[number] && relay->due[number] < first)
+		if (relay->due[number] && (!first || relay->due[number] < first))
 			first = relay->due[number];
-	if (first == UINT64_MAX)
-		return -1;
-	return first > now ? (int)((first - now) / NS_PER_MS) + 1 : 0;
+	return first;
 }

@@ -30,7 +30,7 @@ void relay_take(struct relay *relay, uint32_t number, uint64_t now);
 /* A signal that is to be passed on now; 0: none. */
 uint32_t relay_next(struct relay *relay, uint64_t now);
 
-/* Milliseconds until relay_next() is to be called, -1: not as things are. */
-int relay_timeout(const struct relay *relay, uint64_t now);
+/* When relay_next() is to be called, ns; 0: not as things are. */
+uint64_t relay_due(const struct relay *relay);
 
 #endif

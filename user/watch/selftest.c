@@ -68,13 +68,6 @@ static void on_mapped(void *context, uint32_t pid, uint64_t time)
 	((struct seen *)context)->self |= pid == (uint32_t)getpid();
 }
 
-static void on_forked(void *context, uint32_t parent, uint32_t child)
-{
-	(void)context;
-	(void)parent;
-	(void)child;
-}
-
 static void on_lost(void *context, uint64_t count)
 {
 	(void)context;
@@ -106,7 +99,7 @@ static int map_candidate(void)
 int selftest_mappings(struct err *err)
 {
 	struct seen seen = {false};
-	const struct mappings_handler handler = {on_mapped, on_forked, on_lost, &seen};
+	const struct mappings_handler handler = {on_mapped, on_lost, &seen};
 	struct mappings *mappings;
 	int code = mappings_open(&mappings, &handler, err);
 
@@ -178,17 +171,16 @@ static int count_hits(struct programs *programs, const struct inspect_plan *plan
 {
 	uint64_t counter[GW_COUNTER_MAX];
 	struct plans *plans = plans_new(programs);
-	struct probes *probes;
+	struct probes *probes = NULL;
 	unsigned int placed;
 	int code = plans ? programs_watch(programs, (uint32_t)getpid(), false, err)
 			 : err_set(err, -ENOMEM, "out of memory");
 
 	if (!code)
 		code = probes_open(&probes, plans, plan, 0, fd, &placed, err);
-	if (!code) {
+	if (!code)
 		*elapsed = call_probed();
-		probes_close(probes);
-	}
+	probes_close(probes);
 	if (plans)
 		*way = plans_attach_type(plans);
 	plans_free(plans);
@@ -233,7 +225,7 @@ void selftest_newer(char *text, size_t size)
 	static const struct {
 		const char *name;
 		int helper;       /* which the programs of probes could call */
-		const char *type; /* or a type of the kernel that tells of it */
+		const char *type; /* or a type of the kernel that shows it */
 		int kind;
 	} parts[] = {
 		{"bpf_loop", BPF_FUNC_loop, NULL, 0},

@@ -48,7 +48,8 @@ static int fork_child(struct spawn *spawn, const struct invoking_user *user, cha
 		close(go[1]);
 		return err_set(err, -errno, "cannot make a pipe: %s", strerror(errno));
 	}
-	*spawn = (struct spawn){.pidfd = -1, .go_fd = go[1], .failed_fd = failed[0]};
+	*spawn = (struct spawn){
+		.name = argv[0], .pidfd = -1, .go_fd = go[1], .failed_fd = failed[0]};
 	spawn->pid = fork();
 	if (spawn->pid == 0) {
 		close(go[1]); /* so that the child sees our death as end of file */
@@ -76,17 +77,22 @@ int spawn_prepare(struct spawn *spawn, char *const argv[], struct err *err)
 	return code;
 }
 
-int spawn_go(struct spawn *spawn, const char *name, struct err *err)
+int spawn_go(struct spawn *spawn, struct err *err)
 {
-	int code = 0;
-
 	if (write(spawn->go_fd, "g", 1) != 1)
-		return err_set(err, -errno, "cannot start '%s': %s", name, strerror(errno));
+		return err_set(err, -errno, "cannot start '%s': %s", spawn->name, strerror(errno));
 	close(spawn->go_fd);
 	spawn->go_fd = -1;
-	if (read(spawn->failed_fd, &code, sizeof(code)) == sizeof(code))
-		return err_set(err, -code, "cannot run '%s': %s", name, strerror(code));
 	return 0;
+}
+
+int spawn_failure(const struct spawn *spawn, struct err *err)
+{
+	int code;
+
+	if (read(spawn->failed_fd, &code, sizeof(code)) != sizeof(code))
+		return 0;
+	return err_set(err, -code, "cannot run '%s': %s", spawn->name, strerror(code));
 }
 
 bool spawn_ended(struct spawn *spawn)
@@ -105,6 +111,8 @@ int spawn_exit_code(const struct spawn *spawn)
 
 void spawn_close(struct spawn *spawn)
 {
+	if (!spawn->pid)
+		return;
 	if (spawn->go_fd >= 0)
 		close(spawn->go_fd); /* a waiting child ends at end of file */
 	if (spawn->failed_fd >= 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Watching, from the first probe to the last event. One thread, one epoll loop.
+ * Watching, from the first probe to the last event. One thread, one loop (base/loop.h), also while
+ * what is mapped already is being probed: signals, records and time are served then, too.
  *
  * Order at start: programs and maps, then the processes to watch, then the records of new
  * mappings, then a look at what is mapped already (so that nothing falls between), then "start",
@@ -16,20 +17,23 @@
 #include "base/err.h"
 #include "model/model.h"
 #include "watch/actor.h"
+#include "watch/spawn.h"
 
 struct watch_config {
 	const uint32_t *pids;
 	size_t pid_count;
 	bool all;
 	bool follow;
-	char *const *command; /* NULL: none */
-	uint32_t rate;        /* see struct programs_options */
+	struct spawn *command; /* prepared; NULL: none */
+	uint32_t rate;         /* see struct programs_options */
 	struct gw_policy policy;
 	const struct watch_actor *actor; /* NULL: nobody acts */
 	struct model_options model;
 	event_handler handler;
-	void (*reopen)(void *context); /* SIGHUP */
-	void *context;                 /* of both */
+	void (*reopen)(void *context); /* SIGHUP; NULL: ends it, as SIGTERM does */
+	/* Whether records are to wait for a reader that is slow; NULL: never. */
+	bool (*is_full)(void *context);
+	void *context; /* of all three */
 };
 
 struct watch_result {
