@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import logs
 import pytest
 from enforcing import actions, watch
 from processes import Process
@@ -82,7 +83,7 @@ def children_of(pid):
     "options,extra",
     [
         ((), ()),
-        (("--log", "log"), ("CAP_DAC_OVERRIDE",)),
+        (("--log", "log"), ()),
         (("--on-violation", "hold"), ("CAP_KILL", "CAP_SYS_RESOURCE")),
     ],
 )
@@ -95,6 +96,30 @@ def test_what_stays(binary, puppet, gradwatch, tmp_path, options, extra):
         assert int(status_of(f"/proc/{watchdog}")["CapBnd"], 16) == wanted
     monitor.signal(signal.SIGINT)
     monitor.wait()
+
+
+@pytest.mark.parametrize("owner,extra", [(0, ()), (65534, ("CAP_DAC_OVERRIDE",))])
+def test_log_goes_on(binary, puppet, gradwatch, tmp_path, owner, extra):
+    """Segments are made, compressed and removed later; in the folder of sudo's caller that takes a
+    right."""
+    log = tmp_path / "log"
+    log.mkdir(0o700)
+    os.chown(log, owner, owner)
+    process = puppet()
+    caller = os.environ | {"SUDO_UID": str(owner), "SUDO_GID": str(owner)}
+    options = ("--log", log, "--log-rotate", "records=3,keep=2")
+    monitor = gradwatch("--pid", process.pid, *options, env=caller).armed()
+    check(monitor, expected(binary, extra))
+    process.tell("loop 5")
+    process.end()
+    assert monitor.wait() == 0
+    assert "cannot" not in monitor.stderr
+    names = [path.name for path in logs.segments(log)]
+    assert len(names) <= 3 and all(name.endswith(".jsonl.zst") for name in names)
+    assert "-000001." not in names[0]
+    records, damaged = logs.records_of(logs.data_of(log / names[-1]))
+    assert not damaged
+    assert records[0]["removed"] > 0 and records[-1]["reason"] == "end"
 
 
 def test_command_has_what_gradwatch_was_given(binary, gradwatch):
