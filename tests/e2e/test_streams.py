@@ -208,8 +208,15 @@ def test_log_that_may_not_grow(binary, artefact, tmp_path):
         [binary, "--log", tmp_path / "log", "--", "sh", "-c", show], preexec_fn=limited(50)
     )
     assert result.returncode == 2 and "File too large" in result.stderr
+    # A header and the last record fit into a file, but not with the record of the start.
+    run([binary, "--log", tmp_path / "free", "--", "true"])
+    sizes = {
+        record["type"]: len(json.dumps(record, separators=(",", ":")))
+        for record in logs.read(tmp_path / "free")
+    }
+    limit = sizes["header"] + sizes["end"] + sizes["start"] // 2
     result = run(
-        [binary, "--log", tmp_path / "log", "--", "sh", "-c", show], preexec_fn=limited(1300)
+        [binary, "--log", tmp_path / "log", "--", "sh", "-c", show], preexec_fn=limited(limit)
     )
     assert result.returncode == 4, result.stderr
     ignored = int(result.stdout.split()[1], 16)
