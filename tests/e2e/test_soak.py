@@ -46,7 +46,8 @@ def changes_by_pid(monitor):
     """The changes in traces of each process, in the order of the traces."""
     counts = collections.defaultdict(list)
     for event in monitor.of_type("trace_end"):
-        counts[event["pid"]].append(event["violations"])
+        if event["comm"] == "churn":
+            counts[event["pid"]].append(event["violations"])
     return counts
 
 
