@@ -3,7 +3,7 @@
  * Acting on a violation before it happens. At the native setter the process is stopped or sent a
  * signal: it takes effect when the thread leaves the kernel, that is before the instruction after
  * the probed one. At the Python binding of the setter the process is stopped, so that user space
- * can make the call raise instead (user/act/raise.c).
+ * can make the call raise instead (user/enforce/raise.c).
  *
  * Only user space knows the kind of a trace and what is accepted. What it has decided of a trace is
  * in a map; until it has, the process is stopped and user space asked. So no violation slips

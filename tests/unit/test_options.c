@@ -312,24 +312,25 @@ static void takes_enforcement(void **state)
 {
 	(void)state;
 	assert_int_equal(parse("--pid", "5", NULL), 0);
-	assert_int_equal(options.act.bpf.action, GW_ACTION_REPORT);
-	assert_int_equal(options.act.kinds, 1u << TRACE_KIND_EXPORT | 1u << TRACE_KIND_DECOMPOSE);
-	assert_int_equal(options.act.hold_ns, 60000000000);
+	assert_int_equal(options.enforcement.bpf.action, GW_ACTION_REPORT);
+	assert_int_equal(options.enforcement.kinds,
+			 1u << TRACE_KIND_EXPORT | 1u << TRACE_KIND_DECOMPOSE);
+	assert_int_equal(options.enforcement.hold_ns, 60000000000);
 	assert_int_equal(parse("--pid", "5", "--on-violation", "raise", "--fallback", "signal:USR1",
 			       "--enforce-kinds", "make_fx", "--dry-run", NULL),
 			 0);
-	assert_int_equal(options.act.bpf.action, GW_ACTION_RAISE);
-	assert_int_equal(options.act.bpf.fallback, GW_ACTION_SIGNAL);
-	assert_int_equal(options.act.bpf.signal, 10);
-	assert_int_equal(options.act.kinds, 1u << TRACE_KIND_MAKE_FX);
-	assert_true(options.act.bpf.dry_run);
+	assert_int_equal(options.enforcement.bpf.action, GW_ACTION_RAISE);
+	assert_int_equal(options.enforcement.bpf.fallback, GW_ACTION_SIGNAL);
+	assert_int_equal(options.enforcement.bpf.signal, 10);
+	assert_int_equal(options.enforcement.kinds, 1u << TRACE_KIND_MAKE_FX);
+	assert_true(options.enforcement.bpf.dry_run);
 	assert_int_equal(parse("--pid", "5", "--on-violation", "signal:KILL", NULL), 0);
-	assert_int_equal(options.act.bpf.action, GW_ACTION_KILL);
-	assert_int_equal(options.act.bpf.signal, 9);
+	assert_int_equal(options.enforcement.bpf.action, GW_ACTION_KILL);
+	assert_int_equal(options.enforcement.bpf.signal, 9);
 	assert_int_equal(parse("--pid", "5", "--on-violation", "signal:SIGTERM", NULL), 0);
-	assert_int_equal(options.act.bpf.signal, 15);
+	assert_int_equal(options.enforcement.bpf.signal, 15);
 	assert_int_equal(parse("--all", "--on-violation", "hold", "--enforce-user", "ci", NULL), 0);
-	assert_string_equal(options.act.user, "ci");
+	assert_string_equal(options.enforcement.user, "ci");
 	assert_int_equal(parse("release", "5", "6", NULL), 0);
 	assert_int_equal(options.command, COMMAND_RELEASE);
 	assert_int_equal(options.pids[1], 6);
@@ -388,7 +389,7 @@ static void takes_kinds_that_can_be_acted_in(void **state)
 	assert_int_equal(parse("--pid", "5", "--on-violation", "raise", "--kinds",
 			       "make_fx,pre_dispatch", "--enforce-kinds", "all", NULL),
 			 0);
-	assert_int_equal(options.act.kinds, 1u << TRACE_KIND_MAKE_FX);
+	assert_int_equal(options.enforcement.kinds, 1u << TRACE_KIND_MAKE_FX);
 	assert_int_equal(parse("--all", "--on-violation", "kill", "--dry-run", NULL), 0);
 }
 

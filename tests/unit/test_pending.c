@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* user/act/pending: what is told of a signal, however the clock was read. */
+/* user/enforce/pending: what is told of a signal, however the clock was read. */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -8,8 +8,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "act/holds.h"
-#include "act/pending.h"
+#include "enforce/holds.h"
+#include "enforce/pending.h"
 #include "target/procfs.h"
 
 struct told {

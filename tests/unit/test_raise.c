@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* user/act/raise: a thread that cannot be stopped is not waited for, and not left stopped. */
+/* user/enforce/raise: a thread that cannot be stopped is not waited for, and not left stopped. */
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "act/raise.h"
+#include "enforce/raise.h"
 #include "base/clock.h"
 #include "target/procfs.h"
 

@@ -45,7 +45,7 @@ void damages_tell(FILE *stream, const struct logs *logs, struct damages_told *to
 	fputc('\n', stream);
 }
 
-static void tell_run(FILE *stream, const struct run *run)
+static void report_run(FILE *stream, const struct run *run)
 {
 	if (*run->id)
 		fprintf(stream, "run %.12s on ", run->id);
@@ -54,9 +54,9 @@ static void tell_run(FILE *stream, const struct run *run)
 	output_escaped(stream, *run->host ? run->host : "?", sizeof(run->host));
 }
 
-static void tell_ranges(FILE *stream, const struct run *run, const struct numbers *missing)
+static void report_ranges(FILE *stream, const struct run *run, const struct numbers *missing)
 {
-	tell_run(stream, run);
+	report_run(stream, run);
 	fputs(": missing are the records", stream);
 	for (size_t i = 0; i < missing->count && i < RANGES_MAX; i++) {
 		const struct numbers_range *range = &missing->range[i];
@@ -84,13 +84,13 @@ size_t damages_tell_missing(FILE *stream, const struct logs *logs)
 		if (run_missing(run, &missing) || missing.count) {
 			lines++;
 			if (stream)
-				tell_ranges(stream, run, &missing);
+				report_ranges(stream, run, &missing);
 		}
 		numbers_free(&missing);
 		if (run->checked && !run->ended && !run->live && !run->cut) {
 			lines++;
 			if (stream) {
-				tell_run(stream, run);
+				report_run(stream, run);
 				fputs(": its last segments are not here\n", stream);
 			}
 		}

@@ -380,7 +380,7 @@ static void doctor_python(pid_t pid)
 	free(mapped);
 }
 
-static void tell_refused(pid_t pid)
+static void report_refused(pid_t pid)
 {
 	char missing[128];
 
@@ -403,7 +403,7 @@ static int doctor_pid(pid_t pid)
 	if (code == -ESRCH)
 		log_error("no process %d: it does not exist or has ended", pid);
 	else if (code == -EACCES || code == -EPERM)
-		tell_refused(pid);
+		report_refused(pid);
 	else if (code < 0)
 		log_error("cannot read the mappings of process %d: %s", pid, strerror(-code));
 	else if (!found.libraries)

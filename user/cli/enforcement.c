@@ -19,7 +19,7 @@
 /* BPF does not stop a pre-dispatch trace: it records each change as a node of its graph. */
 #define KINDS_NOT_ACTED (1u << TRACE_KIND_PRE_DISPATCH)
 
-void enforcement_defaults(struct act_policy *policy)
+void enforcement_defaults(struct enforce_policy *policy)
 {
 	policy->kinds = KINDS_ENFORCED;
 	policy->hold_ns = HOLD_DEFAULT_NS;
@@ -68,12 +68,12 @@ static int parse(const char *option, const char *text, uint32_t *action, uint32_
 		       option, text);
 }
 
-int enforcement_action(struct act_policy *policy, const char *text, struct err *err)
+int enforcement_action(struct enforce_policy *policy, const char *text, struct err *err)
 {
 	return parse("--on-violation", text, &policy->bpf.action, &policy->bpf.signal, err);
 }
 
-int enforcement_fallback(struct act_policy *policy, const char *text, struct err *err)
+int enforcement_fallback(struct enforce_policy *policy, const char *text, struct err *err)
 {
 	int code = parse("--fallback", text, &policy->bpf.fallback, &policy->fallback_signal, err);
 
@@ -84,7 +84,7 @@ int enforcement_fallback(struct act_policy *policy, const char *text, struct err
 	return code;
 }
 
-int enforcement_kinds(struct act_policy *policy, const char *text, struct err *err)
+int enforcement_kinds(struct enforce_policy *policy, const char *text, struct err *err)
 {
 	char word[64], all[KINDS_TEXT_SIZE];
 
@@ -97,7 +97,7 @@ int enforcement_kinds(struct act_policy *policy, const char *text, struct err *e
 		       all);
 }
 
-int enforcement_timeout(struct act_policy *policy, const char *text, struct err *err)
+int enforcement_timeout(struct enforce_policy *policy, const char *text, struct err *err)
 {
 	uint64_t seconds;
 
@@ -109,8 +109,8 @@ int enforcement_timeout(struct act_policy *policy, const char *text, struct err 
 	return 0;
 }
 
-/* An option that says how to act, where one does not; NULL: none. */
-static const char *without_action(const struct act_policy *policy)
+/* An option that says how to enforce, where one does not; NULL: none. */
+static const char *without_action(const struct enforce_policy *policy)
 {
 	const struct {
 		bool given;
@@ -142,7 +142,7 @@ static const char *first_name(unsigned int kinds)
 }
 
 /* "all" and the default are what can be acted in of the kinds whose changes are violations. */
-static int check_kinds(struct act_policy *policy, unsigned int kinds, struct err *err)
+static int check_kinds(struct enforce_policy *policy, unsigned int kinds, struct err *err)
 {
 	bool named = policy->kinds_chosen && policy->kinds != KINDS_ALL;
 
@@ -166,7 +166,7 @@ static int check_kinds(struct act_policy *policy, unsigned int kinds, struct err
 	return 0;
 }
 
-int enforcement_check(struct act_policy *policy, bool all, unsigned int kinds, struct err *err)
+int enforcement_check(struct enforce_policy *policy, bool all, unsigned int kinds, struct err *err)
 {
 	const char *option = without_action(policy);
 
@@ -222,7 +222,7 @@ static size_t shortest_match(const char *pattern)
 }
 
 /* The name of a process is cut by the kernel, and the path of a cgroup begins with a slash. */
-static int check_patterns(const struct act_policy *policy, struct err *err)
+static int check_patterns(const struct enforce_policy *policy, struct err *err)
 {
 	if (policy->command &&
 	    (!policy->command[0] || shortest_match(policy->command) > COMM_BYTES))
@@ -240,7 +240,7 @@ static int check_patterns(const struct act_policy *policy, struct err *err)
 	return 0;
 }
 
-int enforcement_environment(struct act_policy *policy, struct err *err)
+int enforcement_environment(struct enforce_policy *policy, struct err *err)
 {
 	uint64_t number;
 

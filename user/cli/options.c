@@ -101,7 +101,7 @@ static const struct row {
 	{"hold-timeout", "SECONDS", OPT_HOLD_TIMEOUT,
 	 "a held process goes on after so long (default 60)"},
 	{"escalate", NULL, OPT_ESCALATE, "kill what a signal has not stopped"},
-	{"dry-run", NULL, OPT_DRY_RUN, "do not act; report what would have been done"},
+	{"dry-run", NULL, OPT_DRY_RUN, "do not enforce; report what would have been done"},
 	{"enforce-user", "NAME", OPT_ENFORCE_USER, "act only in processes of this user"},
 	{"enforce-command", "NAME", OPT_ENFORCE_COMMAND,
 	 "act only in processes of this name (a pattern)"},
@@ -277,27 +277,27 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 	case OPT_RATE:
 		return set_rate(options, optarg, err);
 	case OPT_ON_VIOLATION:
-		return enforcement_action(&options->act, optarg, err);
+		return enforcement_action(&options->enforcement, optarg, err);
 	case OPT_ENFORCE_KINDS:
-		return enforcement_kinds(&options->act, optarg, err);
+		return enforcement_kinds(&options->enforcement, optarg, err);
 	case OPT_FALLBACK:
-		return enforcement_fallback(&options->act, optarg, err);
+		return enforcement_fallback(&options->enforcement, optarg, err);
 	case OPT_HOLD_TIMEOUT:
-		return enforcement_timeout(&options->act, optarg, err);
+		return enforcement_timeout(&options->enforcement, optarg, err);
 	case OPT_ESCALATE:
-		options->act.escalate = true;
+		options->enforcement.escalate = true;
 		return 0;
 	case OPT_DRY_RUN:
-		options->act.bpf.dry_run = true;
+		options->enforcement.bpf.dry_run = true;
 		return 0;
 	case OPT_ENFORCE_USER:
-		options->act.user = optarg;
+		options->enforcement.user = optarg;
 		return 0;
 	case OPT_ENFORCE_COMMAND:
-		options->act.command = optarg;
+		options->enforcement.command = optarg;
 		return 0;
 	case OPT_ENFORCE_CGROUP:
-		options->act.cgroup = optarg;
+		options->enforcement.cgroup = optarg;
 		return 0;
 	case OPT_ALL:
 		options->all = true;
@@ -525,7 +525,7 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 	options->idle_ns = 30000000000ull;
 	options->rate = 1000;
 	options->kinds = KINDS_DEFAULT;
-	enforcement_defaults(&options->act);
+	enforcement_defaults(&options->enforcement);
 	log_options_defaults(&options->log);
 	build_getopt(longs, shorts + 2);
 	if (argc > 1 && take_command(options, argv[1])) {
@@ -555,7 +555,7 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 	if (!code)
 		code = check_targets(options, err);
 	if (!code)
-		code = enforcement_check(&options->act, options->all, options->kinds, err);
+		code = enforcement_check(&options->enforcement, options->all, options->kinds, err);
 	options->follow = follow >= 0 ? follow : options->child != NULL;
 	return code;
 }

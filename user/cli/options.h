@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "act/policy.h"
+#include "enforce/policy.h"
 #include "base/err.h"
 #include "cli/log_options.h"
 #include "cli/report_options.h"
@@ -67,7 +67,7 @@ struct options {
 	const char *suppress_path; /* NULL: none */
 	bool print_suppressions;
 	const char *btf_path; /* NULL: the kernel's own */
-	struct act_policy act;
+	struct enforce_policy enforcement;
 	const char *file;   /* doctor FILE */
 	char *const *files; /* report, verify: ended by NULL */
 	char *const *child; /* after "--", NULL: none */

@@ -167,7 +167,7 @@ static bool ends_without_reader(const struct outputs *outputs)
 	return !outputs->options->child && outputs->count == 1;
 }
 
-static void tell_error(struct outputs *outputs, const char *name, int error)
+static void report_error(struct outputs *outputs, const char *name, int error)
 {
 	if (error != -EPIPE) {
 		log_error("cannot write to %s: %s; lines that are lost are counted", name,
@@ -182,14 +182,14 @@ static void tell_error(struct outputs *outputs, const char *name, int error)
 }
 
 /* Once for each output and kind of trouble. */
-static void tell_troubles(struct outputs *outputs, struct outputs_sink *sink)
+static void report_troubles(struct outputs *outputs, struct outputs_sink *sink)
 {
 	struct writer_status status;
 
 	writer_status(sink->sink->writer, &status);
 	if (status.error && !sink->error_told) {
 		sink->error_told = true;
-		tell_error(outputs, sink->name, status.error);
+		report_error(outputs, sink->name, status.error);
 	}
 	if (status.full && !sink->full_told) {
 		sink->full_told = true;
@@ -216,14 +216,14 @@ static void put_event(struct outputs *outputs, const struct event *event)
 {
 	for (size_t i = 0; i < outputs->count; i++) {
 		sink_event(outputs->sink[i].sink, event);
-		tell_troubles(outputs, &outputs->sink[i]);
+		report_troubles(outputs, &outputs->sink[i]);
 	}
 }
 
 /* Says once that --on-violation does not act on what is found. */
-static void tell_not_enforced(struct outputs *outputs, const struct event *event)
+static void report_not_enforced(struct outputs *outputs, const struct event *event)
 {
-	const struct act_policy *policy = &outputs->options->act;
+	const struct enforce_policy *policy = &outputs->options->enforcement;
 	const struct event_finding *finding = &event->finding;
 
 	if (policy->bpf.action == GW_ACTION_REPORT || event->type != EVENT_FINDING ||
@@ -241,7 +241,7 @@ void outputs_event(void *context, const struct event *event)
 	struct event end;
 
 	clock_follow_utc(&outputs->context.utc_offset);
-	tell_not_enforced(outputs, event);
+	report_not_enforced(outputs, event);
 	outputs->skipped += event->type == EVENT_SKIPPED;
 	outputs->too_late += event->type == EVENT_ATTACHED && event->attached.too_late;
 	if (event->type == EVENT_END) {
@@ -311,7 +311,7 @@ void outputs_finish(struct outputs *outputs, bool ran)
 			deadline = 0;
 		writer_status(sink->writer, &status);
 		outputs->lost += status.lost + status.waiting;
-		tell_troubles(outputs, &outputs->sink[i]);
+		report_troubles(outputs, &outputs->sink[i]);
 		code = sink_free(sink, &what);
 		if (code)
 			log_error("%s: %s: %s", outputs->sink[i].name, what, strerror(-code));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <stdio.h>
 
-#include "act/release.h"
+#include "enforce/release.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "probe/diagnose.h"

@@ -155,7 +155,7 @@ static unsigned int failures(const struct report *report)
 	return found;
 }
 
-static int tell_failures(unsigned int found)
+static int report_failures(unsigned int found)
 {
 	if (!found)
 		return EXIT_OK;
@@ -239,7 +239,7 @@ static int run(const struct options *options, const struct summary_filter *filte
 		status = write_report(options, &report, timeline);
 	}
 	if (!status)
-		status = tell_failures(failures(&report) & options->fail_on);
+		status = report_failures(failures(&report) & options->fail_on);
 	timeline_free(timeline);
 	return status;
 }

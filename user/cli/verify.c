@@ -25,7 +25,7 @@ static int add_files(struct logs *logs, const struct options *options)
 	return EXIT_OK;
 }
 
-static void tell_result(const struct logs *logs, uint64_t bad)
+static void report_result(const struct logs *logs, uint64_t bad)
 {
 	const struct logs_state *state = logs_state(logs);
 	uint64_t gaps = 0, live = 0;
@@ -80,7 +80,7 @@ int command_verify(const struct options *options)
 	progress_end(&progress);
 	damages_tell_rest(stdout, &told);
 	bad += damages_tell_missing(stdout, logs);
-	tell_result(logs, bad);
+	report_result(logs, bad);
 	if (logs_state(logs)->no_memory)
 		log_error("out of memory: not all of what is missing was found");
 	status = bad || logs_state(logs)->no_memory ? EXIT_DAMAGED : EXIT_OK;

@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "act/act.h"
+#include "enforce/enforce.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/enforcement.h"
@@ -178,8 +178,8 @@ static int drop_rights(const struct watch_config *config, const struct outputs *
 int command_watch(const struct options *options)
 {
 	struct outputs outputs = {0};
-	struct act_policy policy;
-	struct act *act = NULL;
+	struct enforce_policy policy;
+	struct enforce *enforce = NULL;
 	struct watch_config config = {
 		.pids = options->pids,
 		.pid_count = options->pid_count,
@@ -204,22 +204,22 @@ int command_watch(const struct options *options)
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	code = load_suppressions(options, &config.model.suppressions, &err);
-	if (!code && options->act.bpf.action != GW_ACTION_REPORT) {
-		config.policy = options->act.bpf;
+	if (!code && options->enforcement.bpf.action != GW_ACTION_REPORT) {
+		config.policy = options->enforcement.bpf;
 		config.policy.ask_always = config.model.suppressions != NULL;
 		config.policy.registers = config.policy.action == GW_ACTION_RAISE &&
 					  !selftest_registers(&err);
 		config.actor = &actor;
 		config.is_full = NULL; /* processes wait for their answers */
-		policy = options->act;
+		policy = options->enforcement;
 		policy.bpf = config.policy;
-		act = act_new(&policy);
-		if (act)
-			act_actor(act, &actor);
+		enforce = enforce_new(&policy);
+		if (enforce)
+			enforce_actor(enforce, &actor);
 		else
 			code = err_set(&err, -ENOMEM, "out of memory");
 	}
-	if (!code && act)
+	if (!code && enforce)
 		code = enforcement_environment(&policy, &err);
 	if (!code)
 		code = check_environment(options, &err);
@@ -245,7 +245,7 @@ int command_watch(const struct options *options)
 	}
 	outputs_close(&outputs);
 	spawn_close(&command);
-	act_free(act);
+	enforce_free(enforce);
 	suppressions_free(config.model.suppressions);
 	return code;
 }

@@ -73,7 +73,7 @@ static void count_finding(struct event_totals *totals, const struct event_findin
 }
 
 /* Tells of a finding, if it is new. */
-static void tell_finding(struct model *model, struct event *event, const struct change_role *role)
+static void report_finding(struct model *model, struct event *event, const struct change_role *role)
 {
 	struct event_finding *finding = &event->finding;
 	struct advice_case at = {
@@ -193,7 +193,7 @@ void model_on_scope(void *context, const struct scope *scope)
 		finding->caller = frames_manager_caller(&event.stack);
 	}
 	note_nested(model, finding);
-	tell_finding(model, &event, role);
+	report_finding(model, &event, role);
 }
 
 /* A trace that was left with another grad mode than it was entered with. */
@@ -220,5 +220,5 @@ void model_tell_unbalanced(struct model *model, const struct gw_session *session
 	finding->restored = RESTORED_NO;
 	finding->duration_ns = clock_between(session->first_push, end);
 	finding->operators = session->operators;
-	tell_finding(model, &event, &role);
+	report_finding(model, &event, &role);
 }

@@ -116,7 +116,7 @@ static void emit_of_process(struct model *model, struct event *event, uint32_t f
 
 /* Records of several CPUs arrive out of order, so the count may step back: only an increase is
  * reported. */
-static void tell_lost(struct model *model, uint64_t lost, uint64_t time)
+static void report_lost(struct model *model, uint64_t lost, uint64_t time)
 {
 	struct event event = {.type = EVENT_LOST, .time = time};
 
@@ -390,7 +390,7 @@ int model_record(struct model *model, const void *data, size_t size,
 	}
 	if (model->finished)
 		return 0;
-	tell_lost(model, record.header.lost, record.header.time);
+	report_lost(model, record.header.lost, record.header.time);
 	take_event(model, &record, data, size, session, decision);
 	return 0;
 }
@@ -418,8 +418,8 @@ static enum gw_end_reason end_of_session(const struct model *model,
 	return GW_END_NONE;
 }
 
-static void tell_findings_at_end(struct model *model, const struct gw_session *session,
-				 uint64_t end)
+static void report_findings_at_end(struct model *model, const struct gw_session *session,
+				   uint64_t end)
 {
 	struct scopes_trace_end at = {end, session->operators, session->violations,
 				      session->state_end};
@@ -446,7 +446,7 @@ static void end_trace(struct model *model, const struct gw_session *session,
 	if (!recent_add(model->ended, key))
 		return;
 	recent_remove(model->open, key);
-	tell_findings_at_end(model, session, end);
+	report_findings_at_end(model, session, end);
 	recent_remove(model->mixed, key);
 	event.trace.kind = model_kind(model, session->id, session->mode);
 	count_changes(model, model_is_info(model, event.trace.kind, began_of_session(session)),
@@ -549,7 +549,7 @@ void model_process_ended(struct model *model, uint32_t pid, uint64_t start_time,
 }
 
 /* What is known if gradwatch does not come to its end. */
-static void tell_totals(struct model *model, uint64_t now)
+static void report_totals(struct model *model, uint64_t now)
 {
 	struct event event = {.type = EVENT_TOTALS, .time = now};
 
@@ -570,8 +570,8 @@ void model_counters(struct model *model, const uint64_t counter[GW_COUNTER_MAX],
 		return;
 	forget_ended(model, now);
 	memcpy(model->totals.counter, counter, sizeof(model->totals.counter));
-	tell_lost(model, counter[GW_LOST], now);
-	tell_totals(model, now);
+	report_lost(model, counter[GW_LOST], now);
+	report_totals(model, now);
 }
 
 void model_coverage(struct model *model, const struct event_coverage *coverage)

@@ -390,8 +390,8 @@ static bool is_second_part(struct trace_scopes *trace, const struct gw_event_rec
 }
 
 /* The end of a block whose begin gradwatch did not see, as it came later. */
-static void tell_before_attach(struct scopes *scopes, const struct gw_event_record *record,
-			       const void *data, size_t size, const struct change_role *role)
+static void report_before_attach(struct scopes *scopes, const struct gw_event_record *record,
+				 const void *data, size_t size, const struct change_role *role)
 {
 	const struct scope scope = {
 		.record = *record,
@@ -533,7 +533,7 @@ int scopes_change(struct scopes *scopes, const struct gw_event_record *record, c
 	    is_second_part(trace, record, role, origin))
 		return 0;
 	if (role->kind == CHANGE_LEAVE && !trace->depth && !origin->seen_from_start) {
-		tell_before_attach(scopes, record, data, size, role);
+		report_before_attach(scopes, record, data, size, role);
 		return 0;
 	}
 	return open_scope(scopes, trace, record, data, size, role);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who acts on violations (user/act), as the loop sees it: called for what happens, in the loop's
- * own thread.
+ * Who acts on violations (user/enforce), as the loop sees it: called for what happens, in the
+ * loop's own thread.
  */
 #ifndef GRADWATCH_WATCH_ACTOR_H
 #define GRADWATCH_WATCH_ACTOR_H

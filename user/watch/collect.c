@@ -100,8 +100,8 @@ static bool is_undecided(const struct collect *collect, const struct gw_session 
 }
 
 /* The model's word on a session; an actor need not remember a trace that is over. */
-static bool tell_session(struct collect *collect, const struct gw_session *session,
-			 enum model_mode_state mode, uint64_t now)
+static bool report_session(struct collect *collect, const struct gw_session *session,
+			   enum model_mode_state mode, uint64_t now)
 {
 	const struct watch_actor *actor = collect->actor;
 	bool over = model_session(collect->model, session, mode, now);
@@ -139,7 +139,7 @@ static bool take_end(struct collect *collect, const void *data, size_t size)
 		return true;
 	programs_forget_session(collect->programs, record.session);
 	collect->last.id = 0;
-	tell_session(collect, &session, MODEL_MODE_UNKNOWN, record.header.time);
+	report_session(collect, &session, MODEL_MODE_UNKNOWN, record.header.time);
 	return true;
 }
 
@@ -183,14 +183,14 @@ static void report_endings(struct collect *collect, unsigned long position)
 	while (collect->endings && ending_at(collect, 0)->after <= position) {
 		const struct ending *ending = ending_at(collect, 0);
 
-		tell_session(collect, &ending->session, ending->mode, ending->time);
+		report_session(collect, &ending->session, ending->mode, ending->time);
 		collect->first_ending = (collect->first_ending + 1) % MAX_ENDINGS;
 		collect->endings--;
 	}
 }
 
 /* The record's events first, then what is done about it. */
-static void tell_record(struct collect *collect, const void *data, size_t size)
+static void report_record(struct collect *collect, const void *data, size_t size)
 {
 	const struct watch_actor *actor = collect->actor;
 
@@ -212,7 +212,7 @@ static int on_record(void *context, void *data, size_t size)
 
 	report_endings(collect, consumed(collect));
 	if (!take_end(collect, data, size) && !take_process(collect, data, size))
-		tell_record(collect, data, size);
+		report_record(collect, data, size);
 	return last ? -ECANCELED : 0;
 }
 
@@ -341,7 +341,7 @@ static bool sweep_session(struct collect *collect, uint64_t id, uint64_t now, bo
 		mode = mode_state(&session, now);
 	if (model_session_is_over(collect->model, &session, mode, now))
 		return end_session(collect, &session, mode, now);
-	if (!tell_session(collect, &session, mode, now) && last)
+	if (!report_session(collect, &session, mode, now) && last)
 		model_session_detach(collect->model, &session, now);
 	return true;
 }

@@ -152,8 +152,8 @@ static void describe_pid(struct discover *discover, struct event_process *event,
 		procfs_identity((pid_t)pid, event->comm, &event->uid, &event->ns_pid);
 }
 
-static void tell_skipped(struct discover *discover, uint32_t pid, const char *path,
-			 const char *format, int code)
+static void report_skipped(struct discover *discover, uint32_t pid, const char *path,
+			   const char *format, int code)
 {
 	struct event event = {.type = EVENT_SKIPPED, .time = clock_monotonic()};
 	const char *why = code == -ENOSPC ? "too many files at one time" : strerror(-code);
@@ -169,7 +169,7 @@ void discover_failed(struct discover *discover, uint32_t pid, int code)
 	char path[64];
 
 	str_format(path, sizeof(path), "/proc/%u/maps", pid);
-	tell_skipped(discover, pid, path, "cannot be watched: %s; it is tried again", code);
+	report_skipped(discover, pid, path, "cannot be watched: %s; it is tried again", code);
 }
 
 static void on_rewritten(void *context, const struct library *library)
@@ -201,7 +201,7 @@ static void note_shortage(struct visit *visit, int code)
  * Tells BPF of a process that has a libtorch: of its Python, and of the code in it that calls the
  * setter. What is not mapped yet is reported when it is: each mapping is looked at.
  */
-static void tell_interpreter(struct visit *visit, struct process *process)
+static void report_interpreter(struct visit *visit, struct process *process)
 {
 	struct discover *discover = visit->discover;
 	struct interpreter_found python;
@@ -377,7 +377,7 @@ static void visit_setter(struct visit *visit, struct process **process,
 }
 
 /* Of which files a process maps too many, so that one of them may be a libtorch. Told once. */
-static void tell_cut(struct visit *visit, struct process *process)
+static void report_cut(struct visit *visit, struct process *process)
 {
 	struct discover *discover = visit->discover;
 	struct event event = {.type = EVENT_SKIPPED, .time = clock_monotonic()};
@@ -429,9 +429,9 @@ int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at
 		if (mapped->role[i] == FILE_SETTER)
 			visit_setter(&visit, &process, &mapped->mapping[i]);
 	if (mapped->cut)
-		tell_cut(&visit, process);
+		report_cut(&visit, process);
 	if (process)
-		tell_interpreter(&visit, process);
+		report_interpreter(&visit, process);
 	if (process)
 		forget_if_ended(discover, process);
 	return visit.code;

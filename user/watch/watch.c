@@ -166,7 +166,7 @@ static int start(struct watch *watch, struct err *err)
 	return 0;
 }
 
-static int tell_start(struct watch *watch, struct err *err)
+static int report_start(struct watch *watch, struct err *err)
 {
 	const struct event event = {.type = EVENT_START, .time = clock_monotonic()};
 
@@ -182,7 +182,7 @@ static int run(struct watch *watch, struct err *err)
 
 	while (!code && !loop_has_ended(watch->loop)) {
 		if (!watch->armed && sources_are_armed(watch))
-			code = tell_start(watch, err);
+			code = report_start(watch, err);
 		if (code)
 			break;
 		code = loop_turn(watch->loop);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "act/arming.h"
+#include "enforce/arming.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,13 +21,13 @@ struct place {
 };
 
 struct arming {
-	const struct act_policy *policy;
+	const struct enforce_policy *policy;
 	struct discover *discover;
 	char warned[256];    /* what was last warned of */
 	struct table places; /* by pid */
 };
 
-struct arming *arming_new(const struct act_policy *policy, struct discover *discover)
+struct arming *arming_new(const struct enforce_policy *policy, struct discover *discover)
 {
 	struct arming *arming = calloc(1, sizeof(*arming));
 
@@ -117,7 +117,7 @@ int arming_process(struct arming *arming, struct process *process, struct librar
 	int code = 0;
 
 	arming_forget(arming, process->pid); /* after an exec it has another memory */
-	if (!act_policy_allows(arming->policy, (pid_t)process->pid))
+	if (!enforce_policy_allows(arming->policy, (pid_t)process->pid))
 		return 0;
 	if (arming->policy->bpf.action == GW_ACTION_RAISE)
 		code = prepare_binding(arming, process, library, mapped, &enforced);

@@ -12,12 +12,12 @@
  * Not covered: gradwatch and the watchdog killed within the same CHECK_NS, as when a whole cgroup
  * is killed.
  */
-#ifndef GRADWATCH_ACT_WATCHDOG_H
-#define GRADWATCH_ACT_WATCHDOG_H
+#ifndef GRADWATCH_ENFORCE_WATCHDOG_H
+#define GRADWATCH_ENFORCE_WATCHDOG_H
 
 #include <sys/types.h>
 
-#include "act/stops.h"
+#include "enforce/stops.h"
 #include "base/err.h"
 
 struct watchdog {

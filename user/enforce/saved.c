@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "act/saved.h"
+#include "enforce/saved.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is to be done about violations, and where. */
-#ifndef GRADWATCH_ACT_POLICY_H
-#define GRADWATCH_ACT_POLICY_H
+#ifndef GRADWATCH_ENFORCE_POLICY_H
+#define GRADWATCH_ENFORCE_POLICY_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@
 
 #include "gradwatch/abi.h"
 
-struct act_policy {
+struct enforce_policy {
 	struct gw_policy bpf;
 	uint32_t fallback_signal; /* of bpf.fallback */
 	unsigned int kinds;       /* set of model/kinds.h */
@@ -24,6 +24,6 @@ struct act_policy {
 };
 
 /* Whether one may act in a process; a negative errno, as of one that has ended, is a no. */
-bool act_policy_allows(const struct act_policy *policy, pid_t pid);
+bool enforce_policy_allows(const struct enforce_policy *policy, pid_t pid);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "act/act.h"
+#include "enforce/enforce.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -7,13 +7,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "act/arming.h"
-#include "act/holds.h"
-#include "act/pending.h"
-#include "act/raise.h"
-#include "act/stops.h"
-#include "act/target.h"
-#include "act/watchdog.h"
+#include "enforce/arming.h"
+#include "enforce/holds.h"
+#include "enforce/pending.h"
+#include "enforce/raise.h"
+#include "enforce/stops.h"
+#include "enforce/target.h"
+#include "enforce/watchdog.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -26,8 +26,8 @@
 #define NOT_BY_BINDING "the change is not made by a call of torch._C's function"
 #define UNSURE         "it may be the way back from a change that was not seen"
 
-struct act {
-	const struct act_policy *policy;
+struct enforce {
+	const struct enforce_policy *policy;
 	struct discover *discover;
 	struct arming *arming;
 	struct holds *holds;
@@ -48,20 +48,20 @@ struct question {
 /* --- telling -----------------------------------------------------------------------------------
  */
 
-static void report(struct act *act, struct event *event)
+static void report(struct enforce *enforce, struct event *event)
 {
-	model_action(act->discover->model, event);
+	model_action(enforce->discover->model, event);
 }
 
-static void tell_outcome(struct act *act, struct event *event, enum action_outcome outcome,
-			 const char *detail)
+static void report_outcome(struct enforce *enforce, struct event *event,
+			   enum action_outcome outcome, const char *detail)
 {
 	struct event_action *action = &event->action;
 
 	action->outcome = outcome;
 	action->duration_ns = clock_between(event->time, clock_monotonic());
 	str_format(action->detail, sizeof(action->detail), "%s", detail);
-	report(act, event);
+	report(enforce, event);
 }
 
 static void on_let_go(void *context, struct event *event)
@@ -71,37 +71,37 @@ static void on_let_go(void *context, struct event *event)
 
 static bool ran_on(void *context, uint32_t tid, uint64_t asked)
 {
-	return programs_ran_on(((struct act *)context)->discover->programs, tid, asked);
+	return programs_ran_on(((struct enforce *)context)->discover->programs, tid, asked);
 }
 
-static void send_signal(struct act *act, const struct target *target, struct event *event,
+static void send_signal(struct enforce *enforce, const struct target *target, struct event *event,
 			uint64_t asked, int number);
 
 static void on_signal_outcome(void *context, const struct target *target, struct event *event)
 {
-	struct act *act = context;
-	bool again = event->action.outcome == ACTION_TOO_LATE && act->policy->escalate &&
+	struct enforce *enforce = context;
+	bool again = event->action.outcome == ACTION_TOO_LATE && enforce->policy->escalate &&
 		     event->action.signal != SIGKILL;
 	struct target copy;
 
-	report(act, event);
+	report(enforce, event);
 	if (!again || target_open(&copy, target->pid, target->start_time))
 		return;
 	event->action.action = GW_ACTION_KILL;
 	event->action.after_change = true;
 	event->action.by_bpf = false;
 	event->action.detail[0] = '\0';
-	send_signal(act, &copy, event, 0, SIGKILL);
+	send_signal(enforce, &copy, event, 0, SIGKILL);
 }
 
 /* --- acting ------------------------------------------------------------------------------------
  */
 
 /* The call that the question is about goes on. */
-static void let_call_go(struct act *act, const struct gw_event_record *record)
+static void let_call_go(struct enforce *enforce, const struct gw_event_record *record)
 {
 	if (record->asked)
-		programs_let_go(act->discover->programs, record->tid, record->asked);
+		programs_let_go(enforce->discover->programs, record->tid, record->asked);
 }
 
 static int open_target(struct target *target, const struct gw_event_record *record)
@@ -110,19 +110,20 @@ static int open_target(struct target *target, const struct gw_event_record *reco
 }
 
 /* Takes the target over. */
-static void watch_signal(struct act *act, const struct target *target, struct event *event,
+static void watch_signal(struct enforce *enforce, const struct target *target, struct event *event,
 			 uint64_t asked, int number)
 {
 	struct target own = *target;
 
 	event->action.signal = number;
-	if (!pending_add(act->pending, &own, event, asked, clock_monotonic()))
+	if (!pending_add(enforce->pending, &own, event, asked, clock_monotonic()))
 		return;
-	tell_outcome(act, event, ACTION_TOO_LATE, "out of memory to see what the signal does");
+	report_outcome(enforce, event, ACTION_TOO_LATE,
+		       "out of memory to see what the signal does");
 	target_close(&own);
 }
 
-static void send_signal(struct act *act, const struct target *target, struct event *event,
+static void send_signal(struct enforce *enforce, const struct target *target, struct event *event,
 			uint64_t asked, int number)
 {
 	struct target own = *target;
@@ -130,61 +131,63 @@ static void send_signal(struct act *act, const struct target *target, struct eve
 
 	event->action.signal = number;
 	if (!code) {
-		watch_signal(act, &own, event, asked, number);
+		watch_signal(enforce, &own, event, asked, number);
 		return;
 	}
-	tell_outcome(act, event, ACTION_REFUSED, code == -ESRCH ? "it has ended" : strerror(-code));
+	report_outcome(enforce, event, ACTION_REFUSED,
+		       code == -ESRCH ? "it has ended" : strerror(-code));
 	target_close(&own);
 }
 
-static void hold(struct act *act, const struct target *target, struct event *event)
+static void hold(struct enforce *enforce, const struct target *target, struct event *event)
 {
-	bool is_held = holds_has(act->holds, target->pid); /* for another of its threads */
+	bool is_held = holds_has(enforce->holds, target->pid); /* for another of its threads */
 	struct target own = *target;
 	int code = target_wait_stopped(&own, (pid_t)event->process.tid, STOP_NS);
 
-	event->action.hold_ns = act->policy->hold_ns;
+	event->action.hold_ns = enforce->policy->hold_ns;
 	if (!code && !is_held)
-		code = holds_add(act->holds, &own, event, clock_monotonic());
+		code = holds_add(enforce->holds, &own, event, clock_monotonic());
 	if (code || is_held)
 		target_close(&own);
 	if (!code)
-		tell_outcome(act, event, ACTION_PERFORMED, "");
+		report_outcome(enforce, event, ACTION_PERFORMED, "");
 	else if (code == -ETIMEDOUT || code == -ESRCH)
-		tell_outcome(act, event, ACTION_TOO_LATE,
-			     code == -ESRCH ? "it has ended" : "it did not stop");
+		report_outcome(enforce, event, ACTION_TOO_LATE,
+			       code == -ESRCH ? "it has ended" : "it did not stop");
 	else
-		tell_outcome(act, event, ACTION_REFUSED, strerror(-code));
+		report_outcome(enforce, event, ACTION_REFUSED, strerror(-code));
 }
 
 /* Does what needs no call to be changed, with the process stopped or stopping. */
-static void do_action(struct act *act, const struct question *question, enum gw_action action)
+static void do_action(struct enforce *enforce, const struct question *question,
+		      enum gw_action action)
 {
 	struct target target;
 	int code;
 
-	let_call_go(act, question->record);
+	let_call_go(enforce, question->record);
 	question->event->action.action = action;
 	if (action == GW_ACTION_REPORT)
 		return;
 	code = open_target(&target, question->record);
 	if (code)
-		tell_outcome(act, question->event, ACTION_REFUSED,
-			     code == -ESRCH ? "it has ended" : strerror(-code));
+		report_outcome(enforce, question->event, ACTION_REFUSED,
+			       code == -ESRCH ? "it has ended" : strerror(-code));
 	else if (action == GW_ACTION_HOLD)
-		hold(act, &target, question->event);
+		hold(enforce, &target, question->event);
 	else
-		send_signal(act, &target, question->event, question->record->asked,
-			    (int)act->policy->bpf.signal);
+		send_signal(enforce, &target, question->event, question->record->asked,
+			    (int)enforce->policy->bpf.signal);
 }
 
-static void refuse(struct act *act, const struct question *question, const char *why)
+static void refuse(struct enforce *enforce, const struct question *question, const char *why)
 {
 	struct event_action *action = &question->event->action;
 
 	action->action = GW_ACTION_RAISE;
-	action->fallback = act->policy->bpf.fallback;
-	tell_outcome(act, question->event, ACTION_REFUSED, why);
+	action->fallback = enforce->policy->bpf.fallback;
+	report_outcome(enforce, question->event, ACTION_REFUSED, why);
 	action->detail[0] = '\0';
 }
 
@@ -229,10 +232,10 @@ static bool is_current(void *context, const struct raise_call *call)
 	return programs_is_asking(asked->programs, (uint32_t)call->tid, asked->time);
 }
 
-static void raise_in(struct act *act, const struct question *question)
+static void raise_in(struct enforce *enforce, const struct question *question)
 {
 	const struct gw_event_record *record = question->record;
-	struct asked asked = {act->discover->programs, record->asked};
+	struct asked asked = {enforce->discover->programs, record->asked};
 	const struct raise_call call = {
 		.pid = (pid_t)record->pid,
 		.tid = (pid_t)record->tid,
@@ -247,7 +250,8 @@ static void raise_in(struct act *act, const struct question *question)
 	int code;
 
 	question->event->action.action = GW_ACTION_RAISE;
-	code = arming_place(act->arming, record->pid, record->start_time, &place, why, sizeof(why));
+	code = arming_place(enforce->arming, record->pid, record->start_time, &place, why,
+			    sizeof(why));
 	if (!code) {
 		code = raise_exception(&call, &place);
 		if (code)
@@ -256,13 +260,13 @@ static void raise_in(struct act *act, const struct question *question)
 		str_format(why, sizeof(why), "it has ended"); /* so it maps nothing */
 	}
 	if (!code) {
-		tell_outcome(act, question->event, ACTION_PERFORMED, "");
+		report_outcome(enforce, question->event, ACTION_PERFORMED, "");
 	} else if (code == -EALREADY) {
-		let_call_go(act, record);
-		tell_outcome(act, question->event, ACTION_TOO_LATE, why);
+		let_call_go(enforce, record);
+		report_outcome(enforce, question->event, ACTION_TOO_LATE, why);
 	} else {
-		refuse(act, question, why);
-		do_action(act, question, act->policy->bpf.fallback);
+		refuse(enforce, question, why);
+		do_action(enforce, question, enforce->policy->bpf.fallback);
 	}
 }
 
@@ -275,122 +279,122 @@ static void raise_in(struct act *act, const struct question *question)
  */
 static bool settle(void *context)
 {
-	struct act *act = context;
+	struct enforce *enforce = context;
 
-	if (act->still < act->stopped_count) {
+	if (enforce->still < enforce->stopped_count) {
 		uint64_t end = clock_monotonic() + STOP_NS; /* for all of them */
 
-		for (; act->still < act->stopped_count; act->still++)
-			target_wait_stopped(&act->stopped[act->still], 0,
+		for (; enforce->still < enforce->stopped_count; enforce->still++)
+			target_wait_stopped(&enforce->stopped[enforce->still], 0,
 					    clock_between(clock_monotonic(), end));
 		return true;
 	}
-	for (size_t i = 0; i < act->stopped_count; i++) {
-		const struct target *target = &act->stopped[i];
+	for (size_t i = 0; i < enforce->stopped_count; i++) {
+		const struct target *target = &enforce->stopped[i];
 
 		/* Where that fails, the watchdog continues it. */
-		if (!holds_has(act->holds, target->pid))
-			stops_continue(&act->stops, target->pid, target->start_time);
+		if (!holds_has(enforce->holds, target->pid))
+			stops_continue(&enforce->stops, target->pid, target->start_time);
 	}
-	act->stopped_count = act->still = 0;
+	enforce->stopped_count = enforce->still = 0;
 	return false;
 }
 
 /* The process is to go on once all is answered. */
-static void note_stopped(struct act *act, const struct gw_event_record *record)
+static void note_stopped(struct enforce *enforce, const struct gw_event_record *record)
 {
-	for (size_t i = 0; i < act->stopped_count; i++)
-		if (act->stopped[i].pid == (pid_t)record->pid)
+	for (size_t i = 0; i < enforce->stopped_count; i++)
+		if (enforce->stopped[i].pid == (pid_t)record->pid)
 			return;
-	if (act->stopped_count == MAX_STOPPED)
-		while (settle(act))
+	if (enforce->stopped_count == MAX_STOPPED)
+		while (settle(enforce))
 			;
-	act->stopped[act->stopped_count++] = (struct target){
+	enforce->stopped[enforce->stopped_count++] = (struct target){
 		.pid = (pid_t)record->pid, .pidfd = -1, .start_time = record->start_time};
 }
 
 /* BPF sent the signal, and the process had ended before its record was read. */
-static void report_ended(struct act *act, const struct question *question)
+static void report_ended(struct enforce *enforce, const struct question *question)
 {
-	bool made = ran_on(act, question->record->tid, question->record->asked);
+	bool made = ran_on(enforce, question->record->tid, question->record->asked);
 
-	question->event->action.signal = (int)act->policy->bpf.signal;
-	tell_outcome(act, question->event, made ? ACTION_TOO_LATE : ACTION_PERFORMED, "");
+	question->event->action.signal = (int)enforce->policy->bpf.signal;
+	report_outcome(enforce, question->event, made ? ACTION_TOO_LATE : ACTION_PERFORMED, "");
 }
 
-static void act_on(struct act *act, const struct question *question)
+static void enforce_on(struct enforce *enforce, const struct question *question)
 {
-	enum gw_action action = act->policy->bpf.action;
+	enum gw_action action = enforce->policy->bpf.action;
 	struct target target;
 
 	question->event->action.action = action;
 	switch (question->record->ask) {
 	case GW_ASK_DRY:
-		tell_outcome(act, question->event, ACTION_DRY_RUN, "");
+		report_outcome(enforce, question->event, ACTION_DRY_RUN, "");
 		break;
 	case GW_ASK_MISSED:
-		refuse(act, question, NOT_BY_BINDING);
+		refuse(enforce, question, NOT_BY_BINDING);
 		break;
 	case GW_ASK_SIGNALLED:
 		if (action == GW_ACTION_RAISE)
-			question->event->action.action = act->policy->bpf.fallback;
+			question->event->action.action = enforce->policy->bpf.fallback;
 		if (!open_target(&target, question->record))
-			watch_signal(act, &target, question->event, question->record->asked,
-				     (int)act->policy->bpf.signal);
+			watch_signal(enforce, &target, question->event, question->record->asked,
+				     (int)enforce->policy->bpf.signal);
 		else
-			report_ended(act, question);
+			report_ended(enforce, question);
 		break;
 	case GW_ASK_RAISED:
-		tell_outcome(act, question->event, ACTION_PERFORMED, "");
+		report_outcome(enforce, question->event, ACTION_PERFORMED, "");
 		break;
 	case GW_ASK_STOPPED:
 		if (question->record->header.type == GW_RECORD_ASK) {
-			raise_in(act, question);
+			raise_in(enforce, question);
 			break;
 		}
 		if (action == GW_ACTION_RAISE) {
-			refuse(act, question, NOT_BY_BINDING);
-			action = act->policy->bpf.fallback;
+			refuse(enforce, question, NOT_BY_BINDING);
+			action = enforce->policy->bpf.fallback;
 		}
-		do_action(act, question, action);
+		do_action(enforce, question, action);
 		break;
 	}
 }
 
 /* It may be the way back: that is not prevented. */
-static void tell_unsure(struct act *act, const struct question *question)
+static void report_unsure(struct enforce *enforce, const struct question *question)
 {
-	question->event->action.action = act->policy->bpf.action;
+	question->event->action.action = enforce->policy->bpf.action;
 	question->event->action.fallback = GW_ACTION_REPORT;
-	tell_outcome(act, question->event, ACTION_REFUSED, UNSURE);
+	report_outcome(enforce, question->event, ACTION_REFUSED, UNSURE);
 }
 
-static void decide_change(struct act *act, struct model_decision *decision)
+static void decide_change(struct enforce *enforce, struct model_decision *decision)
 {
 	const struct gw_event_record *record = &decision->record;
 	const struct question question = {record, &decision->event};
-	bool wanted = act->policy->kinds >> decision->kind & 1;
+	bool wanted = enforce->policy->kinds >> decision->kind & 1;
 
 	if (record->ask == GW_ASK_STOPPED)
-		note_stopped(act, record);
+		note_stopped(enforce, record);
 	if (decision->verdict == MODEL_VERDICT_VIOLATION && wanted) {
-		act_on(act, &question);
+		enforce_on(enforce, &question);
 		return;
 	}
-	let_call_go(act, record);
+	let_call_go(enforce, record);
 	if (decision->verdict == MODEL_VERDICT_UNSURE && wanted && record->ask != GW_ASK_MISSED)
-		tell_unsure(act, &question);
+		report_unsure(enforce, &question);
 }
 
-static void decide_trace(struct act *act, const struct model_decision *decision)
+static void decide_trace(struct enforce *enforce, const struct model_decision *decision)
 {
 	const struct gw_event_record *record = &decision->record;
-	bool wanted = !decision->info && act->policy->kinds >> decision->kind & 1;
+	bool wanted = !decision->info && enforce->policy->kinds >> decision->kind & 1;
 
 	/* First what BPF raises with, then the leave to do so. */
-	if (wanted && act->policy->bpf.registers)
-		arming_prepare(act->arming, record->pid, record->start_time);
-	programs_decide(act->discover->programs, record->session,
+	if (wanted && enforce->policy->bpf.registers)
+		arming_prepare(enforce->arming, record->pid, record->start_time);
+	programs_decide(enforce->discover->programs, record->session,
 			wanted ? GW_DECISION_ACT : GW_DECISION_LET_BE);
 }
 
@@ -404,7 +408,7 @@ static void on_decision(void *context, struct model_decision *decision)
 
 static void on_trace_ended(void *context, uint64_t trace)
 {
-	programs_decide(((struct act *)context)->discover->programs, trace, 0);
+	programs_decide(((struct enforce *)context)->discover->programs, trace, 0);
 }
 
 /* --- the loop's --------------------------------------------------------------------------------
@@ -413,18 +417,18 @@ static void on_trace_ended(void *context, uint64_t trace)
 static int on_process(void *context, struct process *process, struct library *library,
 		      const struct process_file *file, const struct mapped *mapped)
 {
-	return arming_process(((struct act *)context)->arming, process, library, file, mapped);
+	return arming_process(((struct enforce *)context)->arming, process, library, file, mapped);
 }
 
 static void on_process_ended(void *context, uint32_t pid)
 {
-	arming_forget(((struct act *)context)->arming, pid);
+	arming_forget(((struct enforce *)context)->arming, pid);
 }
 
-static void check_watchdog(struct act *act)
+static void check_watchdog(struct enforce *enforce)
 {
 	struct err err;
-	int code = watchdog_check(&act->watchdog, &err);
+	int code = watchdog_check(&enforce->watchdog, &err);
 
 	if (code > 0)
 		log_warn("the watchdog had ended; another one was started");
@@ -436,87 +440,87 @@ static void check_watchdog(struct act *act)
 
 static void on_tick(void *context, uint64_t now)
 {
-	struct act *act = context;
+	struct enforce *enforce = context;
 
-	check_watchdog(act);
-	holds_tick(act->holds, now);
+	check_watchdog(enforce);
+	holds_tick(enforce->holds, now);
 	raise_tick();
-	pending_tick(act->pending, now);
+	pending_tick(enforce->pending, now);
 }
 
 static bool is_undecided(void *context, uint32_t pid)
 {
-	return pending_has(((struct act *)context)->pending, (pid_t)pid);
+	return pending_has(((struct enforce *)context)->pending, (pid_t)pid);
 }
 
 static void on_interrupt(void *context)
 {
-	holds_release_all(((struct act *)context)->holds, "gradwatch was interrupted",
+	holds_release_all(((struct enforce *)context)->holds, "gradwatch was interrupted",
 			  clock_monotonic());
 }
 
 static int start(void *context, struct discover *discover, struct err *err)
 {
 	const struct pending_rules rules = {ran_on, on_signal_outcome, context};
-	struct act *act = context;
+	struct enforce *enforce = context;
 
 	target_reserve();
-	act->discover = discover;
-	act->stops = (struct stops){programs_held_fd(discover->programs),
-				    programs_answers_fd(discover->programs)};
-	act->arming = arming_new(act->policy, discover);
-	act->holds = holds_new(act->policy->hold_ns, &act->stops, on_let_go, act);
-	act->pending = pending_new(&rules);
-	if (!act->arming || !act->holds || !act->pending)
+	enforce->discover = discover;
+	enforce->stops = (struct stops){programs_held_fd(discover->programs),
+					programs_answers_fd(discover->programs)};
+	enforce->arming = arming_new(enforce->policy, discover);
+	enforce->holds = holds_new(enforce->policy->hold_ns, &enforce->stops, on_let_go, enforce);
+	enforce->pending = pending_new(&rules);
+	if (!enforce->arming || !enforce->holds || !enforce->pending)
 		return err_set(err, -ENOMEM, "out of memory");
 	programs_set_acting(discover->programs, true);
-	return watchdog_start(&act->watchdog, &act->stops, err);
+	return watchdog_start(&enforce->watchdog, &enforce->stops, err);
 }
 
 static void cease(void *context)
 {
 	const struct timespec pause = {.tv_nsec = CEASE_NS};
-	struct act *act = context;
+	struct enforce *enforce = context;
 
-	programs_set_acting(act->discover->programs, false);
-	holds_release_all(act->holds, "gradwatch ends", clock_monotonic());
+	programs_set_acting(enforce->discover->programs, false);
+	holds_release_all(enforce->holds, "gradwatch ends", clock_monotonic());
 	nanosleep(&pause, NULL);
 }
 
 static void stop(void *context)
 {
-	struct act *act = context;
+	struct enforce *enforce = context;
 
-	holds_release_all(act->holds, "gradwatch ends", clock_monotonic());
-	while (settle(act))
+	holds_release_all(enforce->holds, "gradwatch ends", clock_monotonic());
+	while (settle(enforce))
 		;
-	pending_finish(act->pending);
-	watchdog_stop(&act->watchdog);
+	pending_finish(enforce->pending);
+	watchdog_stop(&enforce->watchdog);
 }
 
-struct act *act_new(const struct act_policy *policy)
+struct enforce *enforce_new(const struct enforce_policy *policy)
 {
-	struct act *act = calloc(1, sizeof(*act));
+	struct enforce *enforce = calloc(1, sizeof(*enforce));
 
-	if (act) {
-		act->policy = policy;
-		act->watchdog.fd = -1;
+	if (enforce) {
+		enforce->policy = policy;
+		enforce->watchdog.fd = -1;
 	}
-	return act;
+	return enforce;
 }
 
-void act_free(struct act *act)
+void enforce_free(struct enforce *enforce)
 {
-	if (!act)
+	if (!enforce)
 		return;
-	watchdog_stop(&act->watchdog);
-	arming_free(act->arming);
-	holds_free(act->holds);
-	pending_free(act->pending);
-	free(act);
+	watchdog_stop(&enforce->watchdog);
+	arming_free(enforce->arming);
+	holds_free(enforce->holds);
+	pending_free(enforce->pending);
+	free(enforce);
 }
 
-void act_actor(struct act *act, struct watch_actor *actor)
+void enforce_actor(struct enforce *enforce, struct watch_actor *actor)
 {
 	*actor = (struct watch_actor){
 		.start = start,
@@ -530,6 +534,6 @@ void act_actor(struct act *act, struct watch_actor *actor)
 		.interrupt = on_interrupt,
 		.cease = cease,
 		.stop = stop,
-		.context = act,
+		.context = enforce,
 	};
 }

@@ -6,8 +6,8 @@
  * descriptor of the process: its entry in `held` is deleted by BPF when it ends, so a pid that is
  * there is its own.
  */
-#ifndef GRADWATCH_ACT_STOPS_H
-#define GRADWATCH_ACT_STOPS_H
+#ifndef GRADWATCH_ENFORCE_STOPS_H
+#define GRADWATCH_ENFORCE_STOPS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "act/pending.h"
+#include "enforce/pending.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "act/saved.h"
+#include "enforce/saved.h"
 #include "base/clock.h"
 #include "base/str.h"
 #include "target/procfs.h"

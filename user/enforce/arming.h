@@ -3,17 +3,17 @@
  * Makes processes ready to be acted in: gives them to BPF, finds the Python binding of the setter
  * in the file that they map, and where in them an exception can be raised.
  */
-#ifndef GRADWATCH_ACT_ARMING_H
-#define GRADWATCH_ACT_ARMING_H
+#ifndef GRADWATCH_ENFORCE_ARMING_H
+#define GRADWATCH_ENFORCE_ARMING_H
 
-#include "act/policy.h"
-#include "act/raise.h"
+#include "enforce/policy.h"
+#include "enforce/raise.h"
 #include "watch/discover.h"
 
 struct arming;
 
 /* Both stay the caller's. NULL when out of memory; free is NULL-safe. */
-struct arming *arming_new(const struct act_policy *policy, struct discover *discover);
+struct arming *arming_new(const struct enforce_policy *policy, struct discover *discover);
 void arming_free(struct arming *arming);
 
 /*

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "act/watchdog.h"
+#include "enforce/watchdog.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "act/target.h"
+#include "enforce/target.h"
 #include "base/clock.h"
 
 #define CHECK_MS   200           /* how often it looks while gradwatch lives */

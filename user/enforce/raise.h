@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Makes a call of the Python binding raise, in its own thread, instead of what it would do. */
-#ifndef GRADWATCH_ACT_RAISE_H
-#define GRADWATCH_ACT_RAISE_H
+#ifndef GRADWATCH_ENFORCE_RAISE_H
+#define GRADWATCH_ENFORCE_RAISE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Signals that were sent, until it is known what became of them. */
-#ifndef GRADWATCH_ACT_PENDING_H
-#define GRADWATCH_ACT_PENDING_H
+#ifndef GRADWATCH_ENFORCE_PENDING_H
+#define GRADWATCH_ENFORCE_PENDING_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "act/target.h"
+#include "enforce/target.h"
 #include "model/event.h"
 
 struct pending;

@@ -11,7 +11,7 @@
  * is prepared here. On others it is done by ptrace: the thread was stopped by a signal from BPF,
  * behind the probed instruction.
  */
-#include "act/raise.h"
+#include "enforce/raise.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Processes that are stopped for a person to look at, until somebody or the time lets them go. */
-#ifndef GRADWATCH_ACT_HOLDS_H
-#define GRADWATCH_ACT_HOLDS_H
+#ifndef GRADWATCH_ENFORCE_HOLDS_H
+#define GRADWATCH_ENFORCE_HOLDS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "act/stops.h"
-#include "act/target.h"
+#include "enforce/stops.h"
+#include "enforce/target.h"
 #include "model/event.h"
 
 struct holds;

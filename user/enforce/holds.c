@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "act/holds.h"
+#include "enforce/holds.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "act/saved.h"
+#include "enforce/saved.h"
 #include "base/clock.h"
 #include "base/str.h"
 

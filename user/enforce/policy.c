@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "act/policy.h"
+#include "enforce/policy.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ static bool is_cgroup(const char *wanted, pid_t pid)
 	return matches;
 }
 
-bool act_policy_allows(const struct act_policy *policy, pid_t pid)
+bool enforce_policy_allows(const struct enforce_policy *policy, pid_t pid)
 {
 	uint32_t uid, ns_pid;
 	char comm[17];

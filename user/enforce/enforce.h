@@ -11,19 +11,19 @@
  * its threads stand still and all questions of them were taken: SIGCONT would take back a stop that
  * another thread has just asked for.
  */
-#ifndef GRADWATCH_ACT_ACT_H
-#define GRADWATCH_ACT_ACT_H
+#ifndef GRADWATCH_ENFORCE_ENFORCE_H
+#define GRADWATCH_ENFORCE_ENFORCE_H
 
-#include "act/policy.h"
+#include "enforce/policy.h"
 #include "watch/actor.h"
 
-struct act;
+struct enforce;
 
 /* policy stays the caller's. NULL when out of memory; free is NULL-safe. */
-struct act *act_new(const struct act_policy *policy);
-void act_free(struct act *act);
+struct enforce *enforce_new(const struct enforce_policy *policy);
+void enforce_free(struct enforce *enforce);
 
 /* What the loop is given. */
-void act_actor(struct act *act, struct watch_actor *actor);
+void enforce_actor(struct enforce *enforce, struct watch_actor *actor);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* `gradwatch release`: lets a process go that another gradwatch holds. */
-#ifndef GRADWATCH_ACT_RELEASE_H
-#define GRADWATCH_ACT_RELEASE_H
+#ifndef GRADWATCH_ENFORCE_RELEASE_H
+#define GRADWATCH_ENFORCE_RELEASE_H
 
 #include <sys/types.h>
 

@@ -4,8 +4,8 @@
  * time that BPF saw: a number alone may be another's by now. Where there is no descriptor left for
  * a pidfd, the start time is compared at each use instead. Returns are 0 or a negative errno.
  */
-#ifndef GRADWATCH_ACT_TARGET_H
-#define GRADWATCH_ACT_TARGET_H
+#ifndef GRADWATCH_ENFORCE_TARGET_H
+#define GRADWATCH_ENFORCE_TARGET_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "act/stops.h"
+#include "enforce/stops.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <signal.h>
 
-#include "act/target.h"
+#include "enforce/target.h"
 #include "target/procfs.h"
 
 #define TRIES 3

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* An event that is kept for later, with the frames of its stack, which are its sender's. */
-#ifndef GRADWATCH_ACT_SAVED_H
-#define GRADWATCH_ACT_SAVED_H
+#ifndef GRADWATCH_ENFORCE_SAVED_H
+#define GRADWATCH_ENFORCE_SAVED_H
 
 #include "model/event.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "act/target.h"
+#include "enforce/target.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "act/release.h"
+#include "enforce/release.h"
 
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "act/target.h"
+#include "enforce/target.h"
 #include "gradwatch/abi.h"
 #include "target/procfs.h"
 
