@@ -113,7 +113,7 @@ static __noinline bool emit(const struct change *change)
 	} else {
 		sent = send_bare(change, time, numbers->lost);
 	}
-	if (!sent && change->type == GW_RECORD_VIOLATION)
+	if (!sent && change->type == GW_RECORD_CHANGE)
 		__sync_fetch_and_add(&numbers->lost, 1);
 	return sent;
 }

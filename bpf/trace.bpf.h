@@ -292,7 +292,7 @@ static __noinline enum gw_counter trace_change(struct gw_thread *thread, struct 
 		session = trace_session(thread, state, &change);
 		thread->expected = expected_after(thread, session, state, to);
 	}
-	change.type = GW_RECORD_VIOLATION;
+	change.type = GW_RECORD_CHANGE;
 	change_of_call(&change, state, to, ctx);
 	change.caller = caller_of(ctx);
 	change.session = 0;
@@ -390,7 +390,7 @@ static __noinline enum gw_counter trace_pre_dispatch(struct gw_thread *thread,
 		session->last_pop = bpf_ktime_get_ns(); /* for idle ones to be found */
 	if (state->grad == to)
 		return GW_REDUNDANT;
-	change.type = GW_RECORD_VIOLATION;
+	change.type = GW_RECORD_CHANGE;
 	change_of_call(&change, state, to, ctx);
 	change.caller = caller_of(ctx);
 	change.session = 0;

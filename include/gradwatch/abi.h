@@ -309,7 +309,7 @@ _Static_assert(sizeof(struct gw_frame) == 16, "frame layout");
 
 /* Records of the ring buffer. */
 enum gw_record_type {
-	GW_RECORD_VIOLATION = 1, /* struct gw_event_record: a grad-mode change inside a trace */
+	GW_RECORD_CHANGE = 1, /* struct gw_event_record: a grad-mode change inside a trace */
 	GW_RECORD_TRACE,         /* struct gw_event_record: a new trace, at its first push */
 	GW_RECORD_CODE,     /* struct gw_code_record: before the first frame that refers to it */
 	GW_RECORD_OPERATOR, /* struct gw_event_record: the first operator traced after a change */

@@ -113,7 +113,7 @@ static void test_asked(void **state)
 /* What was decided before is not handed out again. */
 static void test_nothing_to_decide(void **state)
 {
-	struct gw_event_record record = make_record(GW_RECORD_VIOLATION, GW_ASK_NONE);
+	struct gw_event_record record = make_record(GW_RECORD_CHANGE, GW_ASK_NONE);
 	struct gw_event_record bad = make_record(GW_RECORD_ASK, GW_ASK_MAX);
 	struct gw_event_record asked = make_record(GW_RECORD_ASK, GW_ASK_STOPPED);
 	struct seen seen;
@@ -133,7 +133,7 @@ static void test_nothing_to_decide(void **state)
 /* The change's own event is out before anything is done about it. */
 static void test_order(void **state)
 {
-	struct gw_event_record record = make_record(GW_RECORD_VIOLATION, GW_ASK_STOPPED);
+	struct gw_event_record record = make_record(GW_RECORD_CHANGE, GW_ASK_STOPPED);
 	struct seen seen;
 
 	(void)state;
@@ -153,7 +153,7 @@ static void test_order(void **state)
 static void check_outcome(enum gw_action action, enum action_outcome outcome, bool after_change,
 			  unsigned int findings)
 {
-	struct gw_event_record record = make_record(GW_RECORD_VIOLATION, GW_ASK_SIGNALLED);
+	struct gw_event_record record = make_record(GW_RECORD_CHANGE, GW_ASK_SIGNALLED);
 	struct event_totals totals;
 	struct event *event;
 	struct seen seen;

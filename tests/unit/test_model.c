@@ -108,7 +108,7 @@ static struct event_totals totals_of(const struct fixture *fixture)
 static struct gw_event_record make_violation(uint64_t time, uint64_t session, uint64_t lost)
 {
 	struct gw_event_record violation = {
-		.header = {.type = GW_RECORD_VIOLATION,
+		.header = {.type = GW_RECORD_CHANGE,
 			   .version = GW_ABI_VERSION,
 			   .size = sizeof(violation),
 			   .time = time,

@@ -88,7 +88,7 @@ static void record(struct fixture *fixture, uint64_t trace, enum gw_record_type 
 
 	role.kind = kind;
 	strcpy(role.name, name);
-	if (type == GW_RECORD_VIOLATION)
+	if (type == GW_RECORD_CHANGE)
 		record.violations = ++fixture->violations;
 	if (type == GW_RECORD_OPERATOR)
 		assert_int_equal(scopes_operator(fixture->scopes, &record, &record, sizeof(record)),
@@ -101,7 +101,7 @@ static void record(struct fixture *fixture, uint64_t trace, enum gw_record_type 
 
 static void change(struct fixture *fixture, uint8_t to, enum change_kind kind, const char *name)
 {
-	record(fixture, TRACE, GW_RECORD_VIOLATION, !to, to, kind, name);
+	record(fixture, TRACE, GW_RECORD_CHANGE, !to, to, kind, name);
 }
 
 static void end(struct fixture *fixture, uint8_t state)
@@ -561,7 +561,7 @@ static void test_too_many_traces(void **state)
 
 	for (uint64_t trace = 1; trace <= SCOPES_MAX_TRACES + 3; trace++) {
 		fixture->violations = 0;
-		record(fixture, trace, GW_RECORD_VIOLATION, 1, 0, CHANGE_ENTER, "no_grad");
+		record(fixture, trace, GW_RECORD_CHANGE, 1, 0, CHANGE_ENTER, "no_grad");
 	}
 	assert_int_equal(fixture->count, 3);
 	assert_int_equal(fixture->told[0].restored, RESTORED_UNKNOWN);

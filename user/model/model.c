@@ -239,7 +239,7 @@ static void begin_from_record(struct model *model, const struct gw_event_record 
 	event.trace.id = record->session;
 	event.trace.first_push_ns = record->header.time;
 	event.trace.last_push_ns = record->header.time;
-	event.trace.violations = record->header.type == GW_RECORD_VIOLATION;
+	event.trace.violations = record->header.type == GW_RECORD_CHANGE;
 	event.trace.kind = model_kind(model, record->session, record->mode);
 	if (stack)
 		event.stack = *stack;
@@ -278,7 +278,7 @@ static bool read_event(struct gw_event_record *record, const void *data, size_t 
 	if (size < sizeof(*record))
 		return false;
 	memcpy(record, data, sizeof(*record));
-	return (record->header.type == GW_RECORD_VIOLATION ||
+	return (record->header.type == GW_RECORD_CHANGE ||
 		record->header.type == GW_RECORD_TRACE ||
 		record->header.type == GW_RECORD_OPERATOR ||
 		record->header.type == GW_RECORD_DRIFT || record->header.type == GW_RECORD_ASK) &&
@@ -357,7 +357,7 @@ static void take_event(struct model *model, struct gw_event_record *record, cons
 	if (record->ask && !is_trace && decision)
 		model_ask(model, record, session, &stack, decision);
 	switch (record->header.type) {
-	case GW_RECORD_VIOLATION:
+	case GW_RECORD_CHANGE:
 		model->totals.stacks[stack.status]++;
 		emit_violation(model, record, &stack);
 		take_change(model, record, data, size, &stack, &origin);
