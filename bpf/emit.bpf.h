@@ -10,13 +10,13 @@
 #include <bpf/bpf_helpers.h>
 
 #include "maps.bpf.h"
-#include "session.bpf.h"
+#include "traces.bpf.h"
 #include "stack.bpf.h"
 
 struct change {
-	__u64 session;
+	__u64 trace;
 	__u64 mode;
-	__u64 operators;  /* of the session so far */
+	__u64 operators;  /* of the trace so far */
 	__u64 violations; /* the same */
 	__u64 asked;
 	__u64 stack_pointer;
@@ -39,11 +39,11 @@ static __always_inline void fill_record(struct gw_event_record *record, const st
 	record->header.type = change->type;
 	record->header.version = GW_ABI_VERSION;
 	record->header.lost = lost;
-	record->session = change->session;
+	record->trace = change->trace;
 	record->mode = change->mode;
 	record->operators = change->operators;
 	record->violations = change->violations;
-	session_identify(&record->start_time, &record->ns_pid, &record->ns_tid);
+	traces_identify(&record->start_time, &record->ns_pid, &record->ns_tid);
 	record->pid = pid_tid >> 32;
 	record->tid = (__u32)pid_tid;
 	record->uid = (__u32)bpf_get_current_uid_gid();

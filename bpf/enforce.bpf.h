@@ -18,7 +18,7 @@
 
 #include "maps.bpf.h"
 #include "nest.bpf.h"
-#include "session.bpf.h"
+#include "traces.bpf.h"
 
 #define SIGNAL_STOP 19 /* SIGSTOP, x86 and arm64 */
 
@@ -33,17 +33,16 @@ const volatile struct gw_policy policy = {};
  * context manager makes it that is entered: so a backward pass, which is run without grad, is
  * departed from. BPF acts by itself only where the innermost frame says that it is none of these.
  */
-static __always_inline __u32 enforce_decision(const struct gw_session *session, __u8 to,
-					      bool in_python)
+static __always_inline __u32 enforce_decision(const struct gw_trace *trace, __u8 to, bool in_python)
 {
 	int changer = peek_changer();
-	__u64 id = session->id;
+	__u64 id = trace->id;
 	__u8 *decision;
 
 	if (changer == CHANGER_EXIT || (changer == CHANGER_AUTOGRAD && !in_python))
 		return GW_DECISION_LET_BE;
-	if (changer != CHANGER_ENTER && session->seen_from_start &&
-	    (session->state_begin & GW_STATE_GRAD) == to)
+	if (changer != CHANGER_ENTER && trace->seen_from_start &&
+	    (trace->state_begin & GW_STATE_GRAD) == to)
 		return GW_DECISION_LET_BE;
 	decision = bpf_map_lookup_elem(&decisions, &id);
 	if (!decision)
@@ -125,15 +124,15 @@ static __always_inline bool enforce_can_raise(void)
 }
 
 /* What is done about a change at the native setter. */
-static __noinline __u32 enforce_setter(struct gw_thread *thread, const struct gw_session *session,
+static __noinline __u32 enforce_setter(struct gw_thread *thread, const struct gw_trace *trace,
 				       __u8 to, __u32 caller)
 {
 	__u32 action = policy.action, decision;
 
-	if (!thread || !session || !enforce_process())
+	if (!thread || !trace || !enforce_process())
 		return GW_ASK_NONE;
 	decision = caller == GW_CALLER_APPLY ? GW_DECISION_LET_BE
-					     : enforce_decision(session, to, false);
+					     : enforce_decision(trace, to, false);
 	/* The frames are those of the Python code that has called the C++ code: user space decides.
 	 */
 	if (caller == GW_CALLER_OTHER && decision == GW_DECISION_ACT)
@@ -166,7 +165,7 @@ static __always_inline void enforce_stop(void)
 	struct gw_held value = {};
 	__u32 ns_pid, ns_tid;
 
-	session_identify(&value.start_time, &ns_pid, &ns_tid);
+	traces_identify(&value.start_time, &ns_pid, &ns_tid);
 	value.stopped = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&held, &pid, &value, BPF_ANY)) {
 		count(GW_ASKS_LOST);

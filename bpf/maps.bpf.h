@@ -13,7 +13,7 @@
 
 /* A trace in progress on a thread. */
 struct gw_open_trace {
-	__u64 session; /* id, 0: the session map was full */
+	__u64 id; /* id, 0: the trace map was full */
 	__u64 mode;
 	__u64 holder;
 	__u64 entries; /* times it was entered and not left: decompositions enter it again */
@@ -35,7 +35,7 @@ struct gw_thread {
 	__u64 block;
 	__u64 base;         /* load address of the file that `block` belongs to */
 	__u64 next_record;  /* see throttle.bpf.h */
-	__u64 pre_dispatch; /* session of the pre-dispatch trace in progress, 0: none */
+	__u64 pre_dispatch; /* id of the pre-dispatch trace in progress, 0: none */
 	__u64 proxy_type;   /* see python_is_proxy_mode(), 0: not met yet */
 	__u32 modes;        /* tracked, for builds whose state cannot be read: see tls.bpf.h */
 	__u32 file_id;
@@ -92,10 +92,10 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, GW_MAX_SESSIONS);
+	__uint(max_entries, GW_MAX_TRACES);
 	__type(key, __u64);
-	__type(value, struct gw_session);
-} sessions SEC(".maps");
+	__type(value, struct gw_trace);
+} traces SEC(".maps");
 
 struct gw_counters {
 	__u64 count[GW_COUNTER_MAX];
@@ -110,7 +110,7 @@ struct {
 
 /* Numbers that have to be the same on all CPUs. */
 struct gw_shared {
-	__u64 last_session;
+	__u64 last_trace;
 	__u64 lost;
 	__u32 codes; /* code objects that were sent, modulo 2^32 */
 	__u32 pad;

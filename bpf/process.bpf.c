@@ -10,7 +10,7 @@
 
 #include "gradwatch/abi.h"
 #include "maps.bpf.h"
-#include "session.bpf.h"
+#include "traces.bpf.h"
 #include "threads.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -39,15 +39,15 @@ static __always_inline bool begin_record(struct gw_record_header *header, enum g
 }
 
 /*
- * Ends a session and sends that. A record that does not fit: user space's next sweep finds it.
+ * Ends a trace and sends that. A record that does not fit: user space's next sweep finds it.
  * Global, as forget_thread().
  */
-__noinline int end_session(__u64 session, __u32 reason)
+__noinline int end_trace(__u64 trace, __u32 reason)
 {
-	struct gw_end_record record = {.session = session};
+	struct gw_end_record record = {.trace = trace};
 
-	session_end(session, reason);
-	if (session && begin_record(&record.header, GW_RECORD_END, sizeof(record)))
+	traces_end(trace, reason);
+	if (trace && begin_record(&record.header, GW_RECORD_END, sizeof(record)))
 		bpf_ringbuf_output(&ring, &record, sizeof(record), 0);
 	return 0;
 }
@@ -64,7 +64,7 @@ static __always_inline void send_process(struct task_struct *task, __u32 pid, __
 }
 
 /*
- * Ends the sessions of a thread that is going away, and sends that. Global: the verifier checks it
+ * Ends the traces of a thread that is going away, and sends that. Global: the verifier checks it
  * once, not at each call. reason: enum gw_end_reason.
  */
 __noinline int forget_thread(__u32 tid, __u32 reason)
@@ -75,10 +75,10 @@ __noinline int forget_thread(__u32 tid, __u32 reason)
 	if (!thread)
 		return 0;
 	nest = nest_get(thread);
-	end_session(thread->pre_dispatch, reason);
+	end_trace(thread->pre_dispatch, reason);
 	for (int i = 0; i < GW_MAX_NESTING; i++)
 		if (nest && i < thread->depth)
-			end_session(nest->trace[i].session, reason);
+			end_trace(nest->trace[i].id, reason);
 	return thread_drop(tid);
 }
 

@@ -155,7 +155,7 @@ static __always_inline bool send_code(struct gw_walk *walk)
 }
 
 /*
- * A number that no other code object has, on any kernel (session_insert says what old ones lack):
+ * A number that no other code object has, on any kernel (traces_insert says what old ones lack):
  * sending a code object takes longer than the clock's step, so a CPU has but one at a time.
  */
 static __always_inline __u64 code_new_id(void)
@@ -194,7 +194,7 @@ static __always_inline __u32 codes_told(void)
 }
 
 /*
- * One more was sent. The count is read after an add that does not return it (see session_insert):
+ * One more was sent. The count is read after an add that does not return it (see traces_insert):
  * that it is another CPU's makes no difference.
  */
 static __always_inline __u32 codes_count_up(void)

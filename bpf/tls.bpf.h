@@ -26,7 +26,7 @@
 #include "maps.bpf.h"
 #include "nest.bpf.h"
 #include "python.bpf.h"
-#include "session.bpf.h"
+#include "traces.bpf.h"
 
 #define DTV_ENTRY_SIZE 16
 #define TLS_MODULE_MAX 65536

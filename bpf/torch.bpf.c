@@ -6,7 +6,7 @@
  * pointer less the site's link-time address; which file it is, the cookie says (cookie.bpf.h).
  *
  * Entry probes only. What they decide on is the thread's own state (tls.bpf.h), read at the call:
- * attaching in mid-trace needs no history. Pushes and pops only keep sessions (session.bpf.h).
+ * attaching in mid-trace needs no history. Pushes and pops only update traces (traces.bpf.h).
  */
 #include "vmlinux.h"
 #include <bpf/bpf_core_read.h>
@@ -19,7 +19,7 @@
 #include "machine.bpf.h"
 #include "maps.bpf.h"
 #include "probe.bpf.h"
-#include "session.bpf.h"
+#include "traces.bpf.h"
 #include "threads.bpf.h"
 #include "tls.bpf.h"
 #include "trace.bpf.h"
@@ -177,8 +177,8 @@ static __always_inline bool ends_operator(enum peek peek)
 }
 
 enum pushed {
-	PUSHED_GOES_ON,   /* the mode's session goes on */
-	PUSHED_FIRST,     /* a session begins */
+	PUSHED_GOES_ON,   /* the mode's trace goes on */
+	PUSHED_FIRST,     /* a trace begins */
 	PUSHED_IN_MIDDLE, /* one that has begun before it was watched */
 };
 
@@ -196,9 +196,9 @@ __noinline int push_find(__u64 mode, __u64 holder)
 	if (!thread)
 		return PUSHED_GOES_ON;
 	nest = nest_get(thread);
-	index = session_find(thread, nest, mode);
+	index = traces_find(thread, nest, mode);
 	peek = trace_push_meaning(nest, index, holder);
-	if (!session_push(thread, nest, index, peek, ends_operator(peek)))
+	if (!traces_push(thread, nest, index, peek, ends_operator(peek)))
 		return PUSHED_GOES_ON;
 	return peek == PEEK_ENTER || peek == PEEK_UNKNOWN ? PUSHED_FIRST : PUSHED_IN_MIDDLE;
 }

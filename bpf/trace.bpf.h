@@ -16,7 +16,7 @@
 #include "emit.bpf.h"
 #include "enforce.bpf.h"
 #include "maps.bpf.h"
-#include "session.bpf.h"
+#include "traces.bpf.h"
 #include "throttle.bpf.h"
 #include "tls.bpf.h"
 
@@ -25,19 +25,18 @@ static __always_inline __u8 state_bits(const struct tls_state *state)
 	return (state->grad ? GW_STATE_GRAD : 0) | (state->inference ? GW_STATE_INFERENCE : 0);
 }
 
-/* Fills in what a record says of its session. */
-static __always_inline void change_of_session(struct change *change,
-					      const struct gw_session *session)
+/* Fills in what a record says of its trace. */
+static __always_inline void change_of_trace(struct change *change, const struct gw_trace *trace)
 {
-	change->session = session->id;
-	change->mode = session->mode;
-	change->file_id = session->file_id;
-	change->operators = session->operators;
-	change->violations = session->violations;
+	change->trace = trace->id;
+	change->mode = trace->mode;
+	change->file_id = trace->file_id;
+	change->operators = trace->operators;
+	change->violations = trace->violations;
 	/* A pre-dispatch trace is first seen at its first call: nothing has changed the mode
 	 * before. */
-	change->began = session->seen_from_start || session->mode == GW_MODE_PRE_DISPATCH
-				? session->began
+	change->began = trace->seen_from_start || trace->mode == GW_MODE_PRE_DISPATCH
+				? trace->began
 				: GW_STATE_UNKNOWN;
 }
 
@@ -66,13 +65,13 @@ static __always_inline __u8 trace_began(const struct gw_thread *thread, __u8 sta
 }
 
 /*
- * Opens a session for the mode of a state and returns its id, 0 when the map is full. Not inline:
+ * Opens a trace for the mode of a state and returns its id, 0 when the map is full. Not inline:
  * see tls_read_block() for what the stack allows.
  */
 static __noinline __u64 trace_open(struct gw_thread *thread, const struct tls_state *state,
 				   bool from_start)
 {
-	struct session_start start = {.from_start = from_start};
+	struct trace_start start = {.from_start = from_start};
 
 	if (!thread || !state)
 		return 0;
@@ -80,20 +79,20 @@ static __noinline __u64 trace_open(struct gw_thread *thread, const struct tls_st
 	start.ref = state->ref;
 	start.state = state_bits(state);
 	start.began = trace_began(thread, start.state);
-	return session_open(thread, &start);
+	return traces_open(thread, &start);
 }
 
 /*
  * Tells of a trace that begins: its first stack says what kind it is. The record is the caller's,
  * as two do not fit on the stack; all but its certainty is overwritten.
  */
-static __always_inline void trace_tell(struct change *change, __u64 session,
+static __always_inline void trace_tell(struct change *change, __u64 trace,
 				       const struct tls_state *state, __u64 mode, __u8 began)
 {
-	if (!session)
+	if (!trace)
 		return;
 	change->type = GW_RECORD_TRACE;
-	change->session = session;
+	change->trace = trace;
 	change->mode = mode;
 	change->file_id = state->file_id;
 	change->operators = change->violations = 0;
@@ -120,22 +119,22 @@ static __noinline void trace_begin(struct gw_thread *thread, const struct tls_st
 					: GW_STATE_UNKNOWN);
 }
 
-/* The session of the mode in force, which is opened and sent if it is not known. */
-static __always_inline struct gw_session *
-trace_session(struct gw_thread *thread, const struct tls_state *state, struct change *change)
+/* The trace of the mode in force, which is opened and sent if it is not known. */
+static __always_inline struct gw_trace *
+trace_in_force(struct gw_thread *thread, const struct tls_state *state, struct change *change)
 {
-	__u64 id = session_of(thread, state->ref.mode);
+	__u64 id = traces_of(thread, state->ref.mode);
 
 	if (!id) {
 		id = trace_open(thread, state, false);
 		trace_tell(change, id, state, state->ref.mode, GW_STATE_UNKNOWN);
 	}
-	return bpf_map_lookup_elem(&sessions, &id);
+	return bpf_map_lookup_elem(&traces, &id);
 }
 
 /* An operator is about to be traced. */
-static __always_inline void
-trace_operator(struct gw_thread *thread, const struct gw_session *session, __u8 state, bool certain)
+static __always_inline void trace_operator(struct gw_thread *thread, const struct gw_trace *trace,
+					   __u8 state, bool certain)
 {
 	struct change change = {.type = GW_RECORD_OPERATOR, .from = state, .to = state};
 
@@ -158,7 +157,7 @@ trace_operator(struct gw_thread *thread, const struct gw_session *session, __u8 
 	thread->at_operator = state;
 	if (!wanted)
 		return;
-	change_of_session(&change, session);
+	change_of_trace(&change, trace);
 	change.certain = certain;
 	/* After a change that was sent: without its first operator it would be another finding. */
 	if (!throttle_take(thread, must) || !emit(&change))
@@ -170,7 +169,7 @@ static __noinline void trace_pop(struct gw_thread *thread, struct tls_state *sta
 				 bool certain)
 {
 	enum peek peek = PEEK_OTHER;
-	struct gw_session *session;
+	struct gw_trace *trace;
 	struct gw_nest *nest;
 	int index;
 
@@ -178,16 +177,16 @@ static __noinline void trace_pop(struct gw_thread *thread, struct tls_state *sta
 		return;
 	tls_resolve(state);
 	nest = nest_get(thread);
-	index = session_find(thread, nest, state->ref.mode);
-	session = session_at(nest, index);
-	if (!session)
+	index = traces_find(thread, nest, state->ref.mode);
+	trace = traces_at(nest, index);
+	if (!trace)
 		return;
 	if (by_guard)
 		nest_trace(nest, index)->stash = state->ref.holder;
 	else
 		peek = peek_caller();
-	trace_operator(thread, session, state_bits(state), certain);
-	session_pop(thread, nest, session, peek, by_guard, state_bits(state));
+	trace_operator(thread, trace, state_bits(state), certain);
+	traces_pop(thread, nest, trace, peek, by_guard, state_bits(state));
 }
 
 /*
@@ -214,38 +213,38 @@ static __always_inline enum peek trace_push_meaning(struct gw_nest *nest, int in
  * reported as a change that was not put back. A trace that was first seen in its middle is taken to
  * have begun with grad on. must: it is sent in any case.
  */
-static __always_inline bool change_may_be_sent(struct gw_thread *thread, struct gw_session *session,
+static __always_inline bool change_may_be_sent(struct gw_thread *thread, struct gw_trace *trace,
 					       __u8 to, bool must)
 {
 	__u8 begin = GW_STATE_GRAD;
 
-	if (!session)
+	if (!trace)
 		return throttle_take(thread, must);
-	if (session->seen_from_start)
-		begin = session->state_begin & GW_STATE_GRAD;
-	if (to == begin && session->dropping && !must) {
-		session->dropping = 0;
+	if (trace->seen_from_start)
+		begin = trace->state_begin & GW_STATE_GRAD;
+	if (to == begin && trace->dropping && !must) {
+		trace->dropping = 0;
 		return false;
 	}
-	session->dropping = !throttle_take(thread, must || to == begin);
-	return !session->dropping;
+	trace->dropping = !throttle_take(thread, must || to == begin);
+	return !trace->dropping;
 }
 
 /*
- * Counts a change for its session, if that is known, and sends it with its stack, if the thread
+ * Counts a change for its trace, if that is known, and sends it with its stack, if the thread
  * may. Returns the counter that it belongs to.
  */
-static __always_inline enum gw_counter
-change_send(struct gw_thread *thread, struct gw_session *session, struct change *change)
+static __always_inline enum gw_counter change_send(struct gw_thread *thread, struct gw_trace *trace,
+						   struct change *change)
 {
-	if (session) {
-		session->violations++;
-		change_of_session(change, session);
+	if (trace) {
+		trace->violations++;
+		change_of_trace(change, trace);
 	}
-	if (change_may_be_sent(thread, session, change->to, change->ask != GW_ASK_NONE))
+	if (change_may_be_sent(thread, trace, change->to, change->ask != GW_ASK_NONE))
 		return emit(change) ? GW_REPORTED : GW_LOST;
-	if (session)
-		session->throttled++;
+	if (trace)
+		trace->throttled++;
 	return GW_THROTTLED;
 }
 
@@ -265,12 +264,12 @@ static __always_inline void change_of_call(struct change *change, const struct t
  * record says; where the trace began in it, an operator is to see that.
  */
 static __always_inline __u8 expected_after(const struct gw_thread *thread,
-					   const struct gw_session *session,
+					   const struct gw_trace *trace,
 					   const struct tls_state *state, __u8 to)
 {
 	__u8 inference = thread->expected & GW_STATE_INFERENCE;
 
-	if (!state->inference && session && !(session->state_begin & GW_STATE_INFERENCE))
+	if (!state->inference && trace && !(trace->state_begin & GW_STATE_INFERENCE))
 		inference = 0;
 	return inference | to;
 }
@@ -283,31 +282,31 @@ static __noinline enum gw_counter trace_change(struct gw_thread *thread, struct 
 					       __u8 to, bool certain, struct pt_regs *ctx)
 {
 	struct change change = {.certain = certain};
-	struct gw_session *session = NULL;
+	struct gw_trace *trace = NULL;
 	enum gw_counter result;
 
 	if (!state)
 		return GW_OUTSIDE;
 	if (thread) {
-		session = trace_session(thread, state, &change);
-		thread->expected = expected_after(thread, session, state, to);
+		trace = trace_in_force(thread, state, &change);
+		thread->expected = expected_after(thread, trace, state, to);
 	}
 	change.type = GW_RECORD_CHANGE;
 	change_of_call(&change, state, to, ctx);
 	change.caller = caller_of(ctx);
-	change.session = 0;
+	change.trace = 0;
 	change.began = GW_STATE_UNKNOWN;
 	change.mode = state->ref.mode;
 	change.file_id = state->file_id;
 	if (policy.action && certain)
-		change.ask = enforce_setter(thread, session, to, change.caller);
+		change.ask = enforce_setter(thread, trace, to, change.caller);
 	if (change.ask)
 		change.asked = bpf_ktime_get_ns();
-	result = change_send(thread, session, &change);
+	result = change_send(thread, trace, &change);
 	if (change.ask)
 		enforce_do(thread, change.ask, change.asked, result == GW_REPORTED);
-	if (session && result != GW_THROTTLED)
-		thread->tell_operator = (session->state_begin & GW_STATE_GRAD) != to;
+	if (trace && result != GW_THROTTLED)
+		thread->tell_operator = (trace->state_begin & GW_STATE_GRAD) != to;
 	return result;
 }
 
@@ -320,22 +319,22 @@ static __noinline __u64 trace_ask(struct gw_thread *thread, struct tls_state *st
 				  struct pt_regs *ctx)
 {
 	struct change change = {.certain = true};
-	struct gw_session *session;
+	struct gw_trace *trace;
 	__u32 decision;
 	bool sent;
 
 	if (!thread || !state)
 		return 0;
-	session = trace_session(thread, state, &change);
-	if (!session || enforce_was_let_go(thread))
+	trace = trace_in_force(thread, state, &change);
+	if (!trace || enforce_was_let_go(thread))
 		return 0;
-	decision = enforce_decision(session, to, true);
+	decision = enforce_decision(trace, to, true);
 	if (decision == GW_DECISION_LET_BE)
 		return 0;
 	change.ask = GW_ASK_STOPPED;
 	if (decision == GW_DECISION_ACT && enforce_can_raise())
 		change.ask = GW_ASK_RAISED;
-	change_of_session(&change, session);
+	change_of_trace(&change, trace);
 	change.type = GW_RECORD_ASK;
 	change_of_call(&change, state, to, ctx);
 	change.caller = GW_CALLER_BINDING;
@@ -345,34 +344,34 @@ static __noinline __u64 trace_ask(struct gw_thread *thread, struct tls_state *st
 		return 0;
 	sent = emit(&change);
 	if (change.ask == GW_ASK_RAISED && sent)
-		return change.session;
+		return change.trace;
 	enforce_do(NULL, change.ask, change.asked, sent);
 	return 0;
 }
 
 /*
- * The session of the pre-dispatch trace that the thread is in. Its modes are on a stack of
+ * The pre-dispatch trace that the thread is in. Its modes are on a stack of
  * Python's, so its begin and end are not seen, only that it is there: it lasts from the first call
  * of the setter in it to the first one after it. (What says so at once, a probe on
  * tls_set_dispatch_key_included, is hit some 66 times in an iteration of training.)
  */
-static __always_inline struct gw_session *
-pre_dispatch_session(struct gw_thread *thread, const struct tls_state *state, struct change *change)
+static __always_inline struct gw_trace *
+pre_dispatch_trace(struct gw_thread *thread, const struct tls_state *state, struct change *change)
 {
-	struct session_start start = {.file_id = state->file_id, .ref.mode = GW_MODE_PRE_DISPATCH};
-	struct gw_session *session;
+	struct trace_start start = {.file_id = state->file_id, .ref.mode = GW_MODE_PRE_DISPATCH};
+	struct gw_trace *trace;
 	__u64 id;
 
 	if (!thread)
 		return NULL;
 	id = thread->pre_dispatch;
-	session = bpf_map_lookup_elem(&sessions, &id);
-	if (session && !session->end_reason)
-		return session;
+	trace = bpf_map_lookup_elem(&traces, &id);
+	if (trace && !trace->end_reason)
+		return trace;
 	start.state = start.began = state_bits(state);
-	id = thread->pre_dispatch = session_new(&start);
+	id = thread->pre_dispatch = traces_new(&start);
 	trace_tell(change, id, state, GW_MODE_PRE_DISPATCH, start.began);
-	return bpf_map_lookup_elem(&sessions, &id);
+	return bpf_map_lookup_elem(&traces, &id);
 }
 
 /* The setter is called in a pre-dispatch trace, which is reported as information. */
@@ -381,23 +380,23 @@ static __noinline enum gw_counter trace_pre_dispatch(struct gw_thread *thread,
 						     struct pt_regs *ctx)
 {
 	struct change change = {.certain = true};
-	struct gw_session *session;
+	struct gw_trace *trace;
 
 	if (!state)
 		return GW_OUTSIDE;
-	session = pre_dispatch_session(thread, state, &change);
-	if (session)
-		session->last_pop = bpf_ktime_get_ns(); /* for idle ones to be found */
+	trace = pre_dispatch_trace(thread, state, &change);
+	if (trace)
+		trace->last_pop = bpf_ktime_get_ns(); /* for idle ones to be found */
 	if (state->grad == to)
 		return GW_REDUNDANT;
 	change.type = GW_RECORD_CHANGE;
 	change_of_call(&change, state, to, ctx);
 	change.caller = caller_of(ctx);
-	change.session = 0;
+	change.trace = 0;
 	change.began = GW_STATE_UNKNOWN;
 	change.mode = GW_MODE_PRE_DISPATCH;
 	change.file_id = state->file_id;
-	return change_send(thread, session, &change);
+	return change_send(thread, trace, &change);
 }
 
 /* A call of the setter outside of any trace: a pre-dispatch one that was in progress is over. */
@@ -406,11 +405,11 @@ static __always_inline void trace_none(struct gw_thread *thread)
 	struct gw_nest *nest;
 
 	if (thread->pre_dispatch)
-		session_end(thread->pre_dispatch, GW_END_LEFT);
+		traces_end(thread->pre_dispatch, GW_END_LEFT);
 	thread->pre_dispatch = 0;
 	nest = nest_get(thread);
 	if (nest)
-		session_drop_dead(thread, nest);
+		traces_drop_dead(thread, nest);
 }
 
 #endif

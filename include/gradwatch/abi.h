@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ABI between bpf/ and user/: plans go down, records, sessions and the ledger come up.
+ * The ABI between bpf/ and user/: plans go down, records, traces and the ledger come up.
  *
  * Both sides are built from this one file, but a log or a core file may outlive a build, so every
  * structure has fixed-width fields, explicit padding and asserted sizes, and records carry
@@ -23,7 +23,7 @@
 #define GW_MAX_PROCESSES   16384 /* watched process ids */
 #define GW_MAX_THREADS     32768 /* threads that have called a probed function */
 #define GW_MAX_NESTS       8192  /* of these, threads that have been in a trace */
-#define GW_MAX_SESSIONS    65536 /* trace sessions not yet collected by user space */
+#define GW_MAX_TRACES      65536 /* traces not yet collected by user space */
 #define GW_MAX_DECISIONS   16384 /* of these, in which one acts */
 #define GW_MAX_NESTING     4     /* traces in progress on one thread */
 #define GW_MAX_STACK_MODES 16    /* entries of a dispatch-mode stack that are looked at */
@@ -125,8 +125,8 @@ enum gw_counter {
 	GW_THROTTLED,         /* violation, counted but not sent: the thread makes too many */
 	GW_DRIFTS,            /* grad or inference mode changed by other ways than the setter */
 	GW_UNREADABLE,        /* thread-local state could not be read: verdict from tracking */
-	GW_THREADS_FULL,      /* thread map full: verdict right, session unknown */
-	GW_SESSIONS_FULL,     /* session map full: verdict right, session unknown */
+	GW_THREADS_FULL,      /* thread map full: verdict right, trace unknown */
+	GW_TRACES_FULL,       /* trace map full: verdict right, trace unknown */
 	GW_NESTING_FULL,      /* more than GW_MAX_NESTING traces on one thread */
 	GW_PROCESSES_FULL,    /* child of a watched process could not be added */
 	GW_CODES_LOST,        /* definition of a code object found the ring buffer full */
@@ -310,9 +310,9 @@ _Static_assert(sizeof(struct gw_frame) == 16, "frame layout");
 /* Records of the ring buffer. */
 enum gw_record_type {
 	GW_RECORD_CHANGE = 1, /* struct gw_event_record: a grad-mode change inside a trace */
-	GW_RECORD_TRACE,         /* struct gw_event_record: a new trace, at its first push */
-	GW_RECORD_CODE,     /* struct gw_code_record: before the first frame that refers to it */
-	GW_RECORD_OPERATOR, /* struct gw_event_record: the first operator traced after a change */
+	GW_RECORD_TRACE,      /* struct gw_event_record: a new trace, at its first push */
+	GW_RECORD_CODE,       /* struct gw_code_record: before the first frame that refers to it */
+	GW_RECORD_OPERATOR,   /* struct gw_event_record: the first operator traced after a change */
 	/*
 	 * struct gw_event_record: the state at an operator is not what the setter left; `from` is
 	 * `to` when it is that of the operator before: the calls between have been undone.
@@ -320,7 +320,7 @@ enum gw_record_type {
 	GW_RECORD_DRIFT,
 	/* struct gw_event_record: the Python binding was called to make a violation, see gw_ask */
 	GW_RECORD_ASK,
-	GW_RECORD_END,     /* struct gw_end_record: a session whose thread has ended */
+	GW_RECORD_END,     /* struct gw_end_record: a trace whose thread has ended */
 	GW_RECORD_PROCESS, /* struct gw_process_record: a process's memory is gone */
 	GW_RECORD_FORK,    /* struct gw_fork_record: a watched process has forked */
 };
@@ -340,11 +340,11 @@ _Static_assert(sizeof(struct gw_record_header) == 24, "record header layout");
  */
 struct gw_event_record {
 	struct gw_record_header header;
-	__u64 session;    /* trace id, 0: unknown (a map was full) */
+	__u64 trace;      /* trace id, 0: unknown (a map was full) */
 	__u64 mode;       /* address of the Python mode object, or GW_MODE_PRE_DISPATCH */
 	__u64 start_time; /* of the process, ns since boot: identity together with pid */
-	__u64 operators;  /* gw_session.operators so far */
-	__u64 violations; /* gw_session.violations so far, with this one: a step is a gap */
+	__u64 operators;  /* gw_trace.operators so far */
+	__u64 violations; /* gw_trace.violations so far, with this one: a step is a gap */
 	__u32 pid;
 	__u32 tid;
 	__u32 ns_pid; /* in the innermost pid namespace of the process */
@@ -358,7 +358,7 @@ struct gw_event_record {
 	__u32 frames;   /* how many follow this structure */
 	__u32 ask;      /* enum gw_ask */
 	__u8 inference; /* at a call of the setter: the inference mode is on */
-	__u8 began;     /* gw_session.began, GW_STATE_UNKNOWN where that was not seen */
+	__u8 began;     /* gw_trace.began, GW_STATE_UNKNOWN where that was not seen */
 	__u8 caller;    /* at a call of the setter: enum gw_caller */
 	__u8 pad[1];
 	__u64 asked; /* ns; names the question of a thread, for GW_RECORD_ASK */
@@ -370,10 +370,10 @@ struct gw_event_record {
 _Static_assert(sizeof(struct gw_event_record) == 24 + 40 + 24 + 8 + 24 + GW_COMM_LEN,
 	       "event layout");
 
-/* The last record of a session: user space takes it out of the map, which makes room for others. */
+/* The last record of a trace: user space takes it out of the map, which makes room for others. */
 struct gw_end_record {
 	struct gw_record_header header;
-	__u64 session; /* trace id */
+	__u64 trace; /* trace id */
 };
 _Static_assert(sizeof(struct gw_end_record) == 24 + 8, "end layout");
 
@@ -433,7 +433,7 @@ struct gw_code_record {
 _Static_assert(sizeof(struct gw_code_record) == 24 + 2 * 8 + 5 * 4 + 4 + 8 + 2 * GW_NAME_BYTES,
 	       "code layout");
 
-/* Why a trace session is over; set by BPF where it knows, else found by user space. */
+/* Why a trace is over; set by BPF where it knows, else found by user space. */
 enum gw_end_reason {
 	GW_END_NONE,     /* still open */
 	GW_END_LEFT,     /* its mode was left: __exit__ */
@@ -447,10 +447,10 @@ enum gw_end_reason {
 };
 
 /*
- * A trace session: one entry of one ProxyTorchDispatchMode on one thread. Value of the session
+ * A trace: one entry of one ProxyTorchDispatchMode on one thread. Value of the trace
  * map, keyed by its id; written by its own thread only, read and removed by user space.
  */
-struct gw_session {
+struct gw_trace {
 	__u64 id;
 	__u64 mode;       /* Python mode object, or GW_MODE_PRE_DISPATCH */
 	__u64 holder;     /* SafePyObject that holds it in the current entry */
@@ -481,7 +481,7 @@ struct gw_session {
 	__u8 pad[1];
 	char comm[GW_COMM_LEN];
 };
-_Static_assert(sizeof(struct gw_session) == 14 * 8 + 6 * 4 + 8 + GW_COMM_LEN, "session layout");
+_Static_assert(sizeof(struct gw_trace) == 14 * 8 + 6 * 4 + 8 + GW_COMM_LEN, "trace layout");
 
 /* An inode as the kernel has it: two files are the same if all of this is. */
 struct gw_inode {

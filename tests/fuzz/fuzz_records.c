@@ -2,7 +2,7 @@
 /*
  * libFuzzer: whatever a ring buffer holds, the model takes it or refuses it, and what it tells can
  * be written. Input: pieces, each a length (two bytes) and so many bytes. The first byte of a piece
- * says what the rest is: a record with or without a session's snapshot before it, or such a
+ * says what the rest is: a record with or without a trace's snapshot before it, or such a
  * snapshot alone.
  */
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 			abort();                                                                   \
 	} while (0)
 
-enum piece { PIECE_RECORD, PIECE_BOTH, PIECE_SESSION, PIECE_KINDS };
+enum piece { PIECE_RECORD, PIECE_BOTH, PIECE_TRACE, PIECE_KINDS };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -78,25 +78,25 @@ static void decide(struct model *model, struct model_decision *decision)
 static void feed(struct model *model, const uint8_t *data, size_t size)
 {
 	static struct model_decision decision;
-	struct gw_session session;
+	struct gw_trace trace;
 	enum piece piece = data[0] % PIECE_KINDS;
 	uint8_t *record;
 
 	data++, size--;
 	if (piece != PIECE_RECORD) {
-		if (size < sizeof(session))
+		if (size < sizeof(trace))
 			return;
-		memcpy(&session, data, sizeof(session));
-		data += sizeof(session), size -= sizeof(session);
+		memcpy(&trace, data, sizeof(trace));
+		data += sizeof(trace), size -= sizeof(trace);
 	}
-	if (piece == PIECE_SESSION) {
-		model_session(model, &session, size % 3, session.last_push);
+	if (piece == PIECE_TRACE) {
+		model_trace(model, &trace, size % 3, trace.last_push);
 		return;
 	}
 	record = malloc(size + 1); /* of its very size, for ASan; a record is aligned */
 	CHECK(record);
 	memcpy(record, data, size);
-	model_record(model, record, size, piece == PIECE_BOTH ? &session : NULL, &decision);
+	model_record(model, record, size, piece == PIECE_BOTH ? &trace : NULL, &decision);
 	decide(model, &decision);
 	free(record);
 }

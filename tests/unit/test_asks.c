@@ -35,7 +35,7 @@ static struct gw_event_record make_record(enum gw_record_type type, enum gw_ask 
 			   .version = GW_ABI_VERSION,
 			   .size = sizeof(record),
 			   .time = 100},
-		.session = 7,
+		.trace = 7,
 		.mode = 4096,
 		.pid = 4711,
 		.tid = 4712,
@@ -63,14 +63,14 @@ static void start(struct seen *seen)
 	assert_non_null(seen->model);
 	assert_int_equal(take(seen, &record), 0);
 	assert_int_equal(seen->decision.subject, MODEL_SUBJECT_TRACE);
-	assert_int_equal(seen->decision.record.session, 7);
+	assert_int_equal(seen->decision.record.trace, 7);
 	assert_int_equal(seen->decision.kind, TRACE_KIND_UNKNOWN); /* no stack, no kind */
 	assert_false(seen->decision.info);
 }
 
 static void end_trace(struct seen *seen)
 {
-	const struct gw_session session = {
+	const struct gw_trace trace = {
 		.id = 7,
 		.mode = 4096,
 		.pid = 4711,
@@ -82,7 +82,7 @@ static void end_trace(struct seen *seen)
 		.state_end = GW_STATE_UNKNOWN,
 	};
 
-	assert_true(model_session(seen->model, &session, MODEL_MODE_UNKNOWN, 300));
+	assert_true(model_trace(seen->model, &trace, MODEL_MODE_UNKNOWN, 300));
 }
 
 static void test_asked(void **state)
@@ -96,7 +96,7 @@ static void test_asked(void **state)
 	assert_int_equal(take(&seen, &record), 0);
 	assert_int_equal(seen.decision.subject, MODEL_SUBJECT_CHANGE);
 	assert_int_equal(seen.decision.record.pid, 4711);
-	/* its session is not known */
+	/* its trace is not known */
 	assert_int_equal(seen.decision.verdict, MODEL_VERDICT_UNSURE);
 	assert_int_equal(seen.decision.event.type, EVENT_ACTION);
 	assert_int_equal(seen.decision.event.process.tid, 4712);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* user/model: records and session snapshots in, events and totals out. */
+/* user/model: records and trace snapshots in, events and totals out. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -105,7 +105,7 @@ static struct event_totals totals_of(const struct fixture *fixture)
 	return totals;
 }
 
-static struct gw_event_record make_violation(uint64_t time, uint64_t session, uint64_t lost)
+static struct gw_event_record make_violation(uint64_t time, uint64_t trace, uint64_t lost)
 {
 	struct gw_event_record violation = {
 		.header = {.type = GW_RECORD_CHANGE,
@@ -113,7 +113,7 @@ static struct gw_event_record make_violation(uint64_t time, uint64_t session, ui
 			   .size = sizeof(violation),
 			   .time = time,
 			   .lost = lost},
-		.session = session,
+		.trace = trace,
 		.start_time = 123000000000,
 		.pid = 40,
 		.tid = 41,
@@ -131,9 +131,9 @@ static struct gw_event_record make_violation(uint64_t time, uint64_t session, ui
 	return violation;
 }
 
-static struct gw_session make_session(uint64_t id)
+static struct gw_trace make_trace(uint64_t id)
 {
-	struct gw_session session = {
+	struct gw_trace trace = {
 		.id = id,
 		.start_time = 123000000000,
 		.first_push = 100,
@@ -150,13 +150,13 @@ static struct gw_session make_session(uint64_t id)
 		.comm = "python3",
 	};
 
-	return session;
+	return trace;
 }
 
 static int record(struct fixture *fixture, struct gw_event_record violation,
-		  const struct gw_session *session)
+		  const struct gw_trace *trace)
 {
-	return model_record(fixture->model, &violation, sizeof(violation), session, NULL);
+	return model_record(fixture->model, &violation, sizeof(violation), trace, NULL);
 }
 
 static void test_violation(void **state)
@@ -165,7 +165,7 @@ static void test_violation(void **state)
 	const struct event *event;
 
 	assert_int_equal(record(fixture, make_violation(500, 0, 0), NULL), 0);
-	/* without a session there is nothing to wait for */
+	/* without a trace there is nothing to wait for */
 	assert_string_equal(story(fixture), "VF");
 	event = &fixture->event[0];
 	assert_int_equal(event->time, 500);
@@ -194,17 +194,17 @@ static void test_pre_dispatch(void **state)
 							      ~(1u << TRACE_KIND_PRE_DISPATCH)};
 	struct fixture *fixture = *state;
 	struct gw_event_record change = make_violation(500, 7, 0);
-	struct gw_session session = make_session(7);
+	struct gw_trace trace = make_trace(7);
 
 	model_free(fixture->model);
 	fixture->model = model_new(&options, NULL, take_event, fixture);
 	assert_non_null(fixture->model);
-	change.mode = session.mode = GW_MODE_PRE_DISPATCH;
-	session.end_reason = GW_END_LEFT;
-	session.throttled = 3;
+	change.mode = trace.mode = GW_MODE_PRE_DISPATCH;
+	trace.end_reason = GW_END_LEFT;
+	trace.throttled = 3;
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(record(fixture, change, &session), 0);
-	assert_true(model_session(fixture->model, &session, MODEL_MODE_UNKNOWN, 900));
+		assert_int_equal(record(fixture, change, &trace), 0);
+	assert_true(model_trace(fixture->model, &trace, MODEL_MODE_UNKNOWN, 900));
 	assert_string_equal(story(fixture), "BVVFE");
 	for (unsigned int i = 1; i < 3; i++) {
 		assert_int_equal(fixture->event[i].violation.kind, TRACE_KIND_PRE_DISPATCH);
@@ -253,7 +253,7 @@ static void test_began(void **state)
 	static const struct model_options options = {.kinds = KINDS_ALL, .began_on = true};
 	static const uint8_t began[] = {0, GW_STATE_UNKNOWN, GW_STATE_GRAD};
 	struct fixture *fixture = *state;
-	struct gw_session session = make_session(7);
+	struct gw_trace trace = make_trace(7);
 	struct event_totals totals;
 
 	model_free(fixture->model);
@@ -266,9 +266,9 @@ static void test_began(void **state)
 		assert_int_equal(record(fixture, change, NULL), 0);
 	}
 	/* Changes that were not sent count by their trace's begin. */
-	session.end_reason = GW_END_LEFT;
-	session.throttled = 5;
-	assert_true(model_session(fixture->model, &session, MODEL_MODE_UNKNOWN, 900));
+	trace.end_reason = GW_END_LEFT;
+	trace.throttled = 5;
+	assert_true(model_trace(fixture->model, &trace, MODEL_MODE_UNKNOWN, 900));
 	totals = totals_of(fixture);
 	assert_int_equal(totals.infos, 1 + 5);
 	assert_int_equal(totals.violations, 2);
@@ -314,14 +314,14 @@ static void test_bad_records(void **state)
 	assert_string_equal(story(fixture), "LBV");
 }
 
-static void test_begin_from_session(void **state)
+static void test_begin_from_trace(void **state)
 {
 	struct fixture *fixture = *state;
-	struct gw_session session = make_session(7);
+	struct gw_trace trace = make_trace(7);
 	const struct event *event = &fixture->event[0];
 
-	record(fixture, make_violation(500, 7, 0), &session);
-	record(fixture, make_violation(501, 7, 0), &session);
+	record(fixture, make_violation(500, 7, 0), &trace);
+	record(fixture, make_violation(501, 7, 0), &trace);
 	assert_string_equal(story(fixture), "BVVF"); /* the first was put back unseen */
 	assert_int_equal(event->time, 100);
 	assert_int_equal(event->trace.id, 7);
@@ -345,7 +345,7 @@ static void test_begin_from_session(void **state)
 static void test_begin_from_violation(void **state)
 {
 	struct fixture *fixture = *state;
-	struct gw_session other = make_session(8);
+	struct gw_trace other = make_trace(8);
 
 	record(fixture, make_violation(500, 7, 0), NULL);
 	assert_string_equal(story(fixture), "BV");
@@ -354,7 +354,7 @@ static void test_begin_from_violation(void **state)
 	assert_int_equal(fixture->event[0].trace.first_push_ns, 500);
 	assert_false(fixture->event[0].trace.seen_from_start);
 
-	/* a snapshot of another session says nothing about this one */
+	/* a snapshot of another trace says nothing about this one */
 	record(fixture, make_violation(500, 9, 0), &other);
 	assert_string_equal(story(fixture), "BVBV");
 	assert_int_equal(fixture->event[2].trace.id, 9);
@@ -397,32 +397,32 @@ static void test_lost(void **state)
 	assert_int_equal(totals_of(fixture).counter[GW_HITS], 12);
 }
 
-static void test_session_open(void **state)
+static void test_trace_open(void **state)
 {
 	struct fixture *fixture = *state;
-	struct gw_session session = make_session(7);
+	struct gw_trace trace = make_trace(7);
 
 	/* pushed: not over, whatever is said of the mode, however long it takes */
-	assert_false(model_session(fixture->model, &session, MODEL_MODE_UNKNOWN, 300));
-	assert_false(model_session(fixture->model, &session, MODEL_MODE_GONE, 1000000));
-	session.last_pop = 199;
-	assert_false(model_session(fixture->model, &session, MODEL_MODE_GONE, 1000000));
+	assert_false(model_trace(fixture->model, &trace, MODEL_MODE_UNKNOWN, 300));
+	assert_false(model_trace(fixture->model, &trace, MODEL_MODE_GONE, 1000000));
+	trace.last_pop = 199;
+	assert_false(model_trace(fixture->model, &trace, MODEL_MODE_GONE, 1000000));
 	/* popped, but its mode is there and it was just busy; the snapshot may be younger than now
 	 */
-	session.last_pop = 300;
-	assert_false(model_session(fixture->model, &session, MODEL_MODE_ALIVE, 300 + IDLE_NS));
-	assert_false(model_session(fixture->model, &session, MODEL_MODE_UNKNOWN, 299));
+	trace.last_pop = 300;
+	assert_false(model_trace(fixture->model, &trace, MODEL_MODE_ALIVE, 300 + IDLE_NS));
+	assert_false(model_trace(fixture->model, &trace, MODEL_MODE_UNKNOWN, 299));
 	assert_string_equal(story(fixture), "B");
 	assert_int_equal(last(fixture)->time, 100);
 }
 
-static void test_session_gone(void **state)
+static void test_trace_gone(void **state)
 {
 	struct fixture *fixture = *state;
-	struct gw_session session = make_session(7);
+	struct gw_trace trace = make_trace(7);
 
-	session.last_pop = 200; /* the same tick as the push */
-	assert_true(model_session(fixture->model, &session, MODEL_MODE_GONE, 400));
+	trace.last_pop = 200; /* the same tick as the push */
+	assert_true(model_trace(fixture->model, &trace, MODEL_MODE_GONE, 400));
 	assert_string_equal(story(fixture), "BE");
 	assert_int_equal(last(fixture)->time, 400);
 	assert_int_equal(last(fixture)->trace.reason, GW_END_GONE);
@@ -431,36 +431,36 @@ static void test_session_gone(void **state)
 	assert_string_equal(last(fixture)->torch.version, "2.13.0");
 
 	/* still in the map: told once, and to be removed */
-	assert_true(model_session(fixture->model, &session, MODEL_MODE_ALIVE, 500));
+	assert_true(model_trace(fixture->model, &trace, MODEL_MODE_ALIVE, 500));
 	/* a record that was under way does not begin it again */
-	record(fixture, make_violation(200, 7, 0), &session);
+	record(fixture, make_violation(200, 7, 0), &trace);
 	record(fixture, make_violation(200, 7, 0), NULL);
 	assert_string_equal(story(fixture), "BEVFV");
 	assert_int_equal(totals_of(fixture).traces, 1);
 }
 
-static void test_session_idle(void **state)
+static void test_trace_idle(void **state)
 {
 	struct fixture *fixture = *state;
-	struct gw_session session = make_session(7);
+	struct gw_trace trace = make_trace(7);
 
-	session.last_pop = 300;
-	assert_true(model_session(fixture->model, &session, MODEL_MODE_ALIVE, 301 + IDLE_NS));
+	trace.last_pop = 300;
+	assert_true(model_trace(fixture->model, &trace, MODEL_MODE_ALIVE, 301 + IDLE_NS));
 	assert_string_equal(story(fixture), "BE");
 	assert_int_equal(last(fixture)->trace.reason, GW_END_IDLE);
 	assert_int_equal(last(fixture)->time, 301 + IDLE_NS);
 }
 
-static void test_session_ended_by_bpf(void **state)
+static void test_trace_ended_by_bpf(void **state)
 {
 	struct fixture *fixture = *state;
-	struct gw_session session = make_session(7);
+	struct gw_trace trace = make_trace(7);
 
-	session.end_reason = GW_END_EXIT; /* while pushed */
-	session.violations = 0;
-	session.end = 250;
-	record(fixture, make_violation(150, 7, 0), &session);
-	assert_true(model_session(fixture->model, &session, MODEL_MODE_UNKNOWN, 9000));
+	trace.end_reason = GW_END_EXIT; /* while pushed */
+	trace.violations = 0;
+	trace.end = 250;
+	record(fixture, make_violation(150, 7, 0), &trace);
+	assert_true(model_trace(fixture->model, &trace, MODEL_MODE_UNKNOWN, 9000));
 	assert_string_equal(story(fixture), "BVFE");
 	assert_int_equal(fixture->event[2].finding.restored, RESTORED_NO);
 	assert_int_equal(last(fixture)->time, 250);
@@ -471,18 +471,18 @@ static void test_session_ended_by_bpf(void **state)
 static void test_detach(void **state)
 {
 	struct fixture *fixture = *state;
-	struct gw_session open = make_session(7), ended = make_session(8);
+	struct gw_trace open = make_trace(7), ended = make_trace(8);
 
-	model_session_detach(fixture->model, &open, 300);
+	model_trace_detach(fixture->model, &open, 300);
 	assert_string_equal(story(fixture), "BE");
 	assert_int_equal(last(fixture)->time, 300);
 	assert_int_equal(last(fixture)->trace.reason, GW_END_DETACHED);
-	model_session_detach(fixture->model, &open, 301);
+	model_trace_detach(fixture->model, &open, 301);
 	assert_string_equal(story(fixture), "BE");
 
 	ended.end_reason = GW_END_REPLACED;
 	ended.end = 280;
-	model_session_detach(fixture->model, &ended, 300);
+	model_trace_detach(fixture->model, &ended, 300);
 	assert_string_equal(story(fixture), "BEBE");
 	assert_int_equal(last(fixture)->time, 280);
 	assert_int_equal(last(fixture)->trace.reason, GW_END_REPLACED);
@@ -491,12 +491,12 @@ static void test_detach(void **state)
 static void test_processes(void **state)
 {
 	struct fixture *fixture = *state;
-	struct gw_session session = make_session(7);
+	struct gw_trace trace = make_trace(7);
 
 	/* 123 s as /proc has it, and as BPF has it */
 	model_process(fixture->model, 40, 123000000000);
-	session.start_time = 123009999999;
-	model_session(fixture->model, &session, MODEL_MODE_UNKNOWN, 300);
+	trace.start_time = 123009999999;
+	model_trace(fixture->model, &trace, MODEL_MODE_UNKNOWN, 300);
 	assert_int_equal(totals_of(fixture).processes, 1);
 	/* the same pid again, later */
 	model_process(fixture->model, 40, 123010000000);
@@ -508,10 +508,10 @@ static void test_processes(void **state)
 static void test_finish(void **state)
 {
 	struct fixture *fixture = *state;
-	struct gw_session session = make_session(7);
+	struct gw_trace trace = make_trace(7);
 	uint64_t counter[GW_COUNTER_MAX] = {[GW_HITS] = 3, [GW_REPORTED] = 1, [GW_LOST] = 2};
 
-	record(fixture, make_violation(500, 7, 2), &session);
+	record(fixture, make_violation(500, 7, 2), &trace);
 	model_counters(fixture->model, counter, 600);
 	model_finish(fixture->model, 700);
 	assert_string_equal(story(fixture), "LBV.");
@@ -524,8 +524,8 @@ static void test_finish(void **state)
 
 	/* nothing after that */
 	record(fixture, make_violation(500, 8, 3), NULL);
-	assert_false(model_session(fixture->model, &session, MODEL_MODE_GONE, 9000));
-	model_session_detach(fixture->model, &session, 9000);
+	assert_false(model_trace(fixture->model, &trace, MODEL_MODE_GONE, 9000));
+	model_trace_detach(fixture->model, &trace, 9000);
 	counter[GW_LOST] = 9;
 	model_counters(fixture->model, counter, 9000);
 	model_process(fixture->model, 99, 1);
@@ -539,15 +539,15 @@ static void test_finish(void **state)
 static void test_many_traces(void **state)
 {
 	struct fixture *fixture = *state;
-	const unsigned int traces = 3 * GW_MAX_SESSIONS;
+	const unsigned int traces = 3 * GW_MAX_TRACES;
 
 	for (unsigned int i = 1; i <= traces; i++) {
-		struct gw_session session = make_session(i);
+		struct gw_trace trace = make_trace(i);
 
-		assert_false(model_session(fixture->model, &session, MODEL_MODE_ALIVE, 300));
-		assert_false(model_session(fixture->model, &session, MODEL_MODE_ALIVE, 301));
-		session.end_reason = GW_END_GONE;
-		assert_true(model_session(fixture->model, &session, MODEL_MODE_ALIVE, 302));
+		assert_false(model_trace(fixture->model, &trace, MODEL_MODE_ALIVE, 300));
+		assert_false(model_trace(fixture->model, &trace, MODEL_MODE_ALIVE, 301));
+		trace.end_reason = GW_END_GONE;
+		assert_true(model_trace(fixture->model, &trace, MODEL_MODE_ALIVE, 302));
 	}
 	assert_int_equal(fixture->events, 2 * traces);
 	assert_int_equal(totals_of(fixture).traces, traces);
@@ -680,13 +680,13 @@ int main(void)
 		MODEL_TEST(test_no_region),
 		MODEL_TEST(test_began),
 		MODEL_TEST(test_bad_records),
-		MODEL_TEST(test_begin_from_session),
+		MODEL_TEST(test_begin_from_trace),
 		MODEL_TEST(test_begin_from_violation),
 		MODEL_TEST(test_lost),
-		MODEL_TEST(test_session_open),
-		MODEL_TEST(test_session_gone),
-		MODEL_TEST(test_session_idle),
-		MODEL_TEST(test_session_ended_by_bpf),
+		MODEL_TEST(test_trace_open),
+		MODEL_TEST(test_trace_gone),
+		MODEL_TEST(test_trace_idle),
+		MODEL_TEST(test_trace_ended_by_bpf),
 		MODEL_TEST(test_detach),
 		MODEL_TEST(test_processes),
 		MODEL_TEST(test_finish),

@@ -152,7 +152,7 @@ static void test_json_plain(void **state)
 					"\"outside_trace\":13,\"filtered\":14,\"lost\":15,"
 					"\"throttled\":16},"
 					"\"counters\":{\"unreadable\":18,\"threads_full\":19,"
-					"\"sessions_full\":20,\"nesting_full\":21,\"processes_"
+					"\"traces_full\":20,\"nesting_full\":21,\"processes_"
 					"full\":22,\"codes_lost\":23,\"traces_lost\":24,"
 					"\"drifts_lost\":25,\"names_lost\":26,\"asks_lost\":27,"
 					"\"interpreters_full\":28,\"enforced_full\":29,"

@@ -78,7 +78,7 @@ static void record(struct fixture *fixture, uint64_t trace, enum gw_record_type 
 	struct change_role role = fixture->role;
 	struct gw_event_record record = {
 		.header = {.type = type, .time = ++fixture->time},
-		.session = trace,
+		.trace = trace,
 		.operators = fixture->operators,
 		.violations = fixture->violations,
 		.from = from,
@@ -218,7 +218,7 @@ static bool undone(struct fixture *fixture, uint8_t from, uint8_t to)
 {
 	struct gw_event_record record = {
 		.header = {.type = GW_RECORD_DRIFT, .time = ++fixture->time},
-		.session = TRACE,
+		.trace = TRACE,
 		.operators = fixture->operators,
 		.from = from,
 		.to = to,
@@ -262,7 +262,7 @@ static void test_drift_in_block(void **state)
 	struct fixture *fixture = *state;
 	struct gw_event_record record = {
 		.header = {.type = GW_RECORD_DRIFT, .time = 50},
-		.session = TRACE,
+		.trace = TRACE,
 		.violations = 1,
 		.from = 1, /* BPF: as at the operator before the block */
 		.to = 1,
@@ -526,7 +526,7 @@ static void test_guards(void **state)
 static void test_in_apply(void **state)
 {
 	struct fixture *fixture = *state;
-	const struct gw_event_record at = {.session = TRACE};
+	const struct gw_event_record at = {.trace = TRACE};
 	struct change_role inner = {.place = 5, .guard = 0x7f00};
 
 	assert_false(scopes_in_apply(fixture->scopes, &at, &inner));

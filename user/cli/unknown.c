@@ -52,7 +52,7 @@ static void add_counters(struct reasons *reasons, const uint64_t *counter)
 		{GW_THROTTLED, "changes over --rate, counted only"},
 		{GW_UNREADABLE, "changes judged without the thread's own state"},
 		{GW_THREADS_FULL, "threads that did not fit into their map"},
-		{GW_SESSIONS_FULL, "traces that did not fit into their map"},
+		{GW_TRACES_FULL, "traces that did not fit into their map"},
 		{GW_NESTING_FULL, "traces nested too deep"},
 		{GW_PROCESSES_FULL, "children not watched"},
 		{GW_CODES_LOST, "names of stack frames lost"},

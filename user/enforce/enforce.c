@@ -240,7 +240,7 @@ static void raise_in(struct enforce *enforce, const struct question *question)
 		.pid = (pid_t)record->pid,
 		.tid = (pid_t)record->tid,
 		.stack_pointer = record->stack_pointer,
-		.trace = record->session,
+		.trace = record->trace,
 		.to = record->to,
 		.is_current = is_current,
 		.context = &asked,
@@ -394,7 +394,7 @@ static void decide_trace(struct enforce *enforce, const struct model_decision *d
 	/* First what BPF raises with, then the leave to do so. */
 	if (wanted && enforce->policy->bpf.registers)
 		arming_prepare(enforce->arming, record->pid, record->start_time);
-	programs_decide(enforce->discover->programs, record->session,
+	programs_decide(enforce->discover->programs, record->trace,
 			wanted ? GW_DECISION_ACT : GW_DECISION_LET_BE);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Continues what gradwatch has stopped when gradwatch does not: a process of its own, in a session
+ * Continues what gradwatch has stopped when gradwatch does not: a process of its own, in a trace
  * of its own.
  *
  * While gradwatch lives, it continues a process whose hold has been over for a while, or whose

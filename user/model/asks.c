@@ -46,7 +46,7 @@ static enum model_verdict verdict_of(const struct model *model,
 }
 
 void model_ask(struct model *model, const struct gw_event_record *record,
-	       const struct gw_session *session, const struct event_stack *stack,
+	       const struct gw_trace *trace, const struct event_stack *stack,
 	       struct model_decision *decision)
 {
 	struct event *event = &decision->event;
@@ -54,13 +54,13 @@ void model_ask(struct model *model, const struct gw_event_record *record,
 
 	decision->subject = MODEL_SUBJECT_CHANGE;
 	decision->record = *record;
-	decision->kind = model_kind(model, record->session, record->mode);
+	decision->kind = model_kind(model, record->trace, record->mode);
 	decision->verdict = verdict_of(model, record, decision->kind, stack,
-				       session && session->seen_from_start);
+				       trace && trace->seen_from_start);
 	*event = (struct event){.type = EVENT_ACTION, .time = record->header.time, .stack = *stack};
 	model_process_of_record(&event->process, record);
 	model_complete(model, event, record->file_id);
-	action->trace = record->session;
+	action->trace = record->trace;
 	action->kind = decision->kind;
 	action->from = record->from;
 	action->to = record->to;

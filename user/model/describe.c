@@ -137,7 +137,7 @@ static enum trace_kind kind_with_mode(const struct model *model, const struct ev
 		minor = strtoul(end + 1, NULL, 10);
 	if (major < 2 || (major == 2 && minor < 6))
 		return TRACE_KIND_UNKNOWN;
-	return model_kind(model, record->session, record->mode);
+	return model_kind(model, record->trace, record->mode);
 }
 
 void model_role(const struct model *model, const struct gw_event_record *record,
@@ -170,7 +170,7 @@ void model_on_scope(void *context, const struct scope *scope)
 	if (scope->operator_data)
 		codes_stack(model->codes, event.torch.file, scope->operator_data,
 			    scope->operator_size, &operator_frames, &at_operator);
-	finding->trace = scope->record.session;
+	finding->trace = scope->record.trace;
 	finding->kind = model_kind(model, finding->trace, scope->record.mode);
 	finding->category = scope->drift ? FINDING_DRIFT : FINDING_SCOPE;
 	finding->from = scope->record.from;
@@ -197,28 +197,28 @@ void model_on_scope(void *context, const struct scope *scope)
 }
 
 /* A trace that was left with another grad mode than it was entered with. */
-void model_tell_unbalanced(struct model *model, const struct gw_session *session, uint64_t end)
+void model_tell_unbalanced(struct model *model, const struct gw_trace *trace, uint64_t end)
 {
-	const struct begin *begin = begins_get(model->begins, session->id);
+	const struct begin *begin = begins_get(model->begins, trace->id);
 	struct event event = {.type = EVENT_FINDING, .time = end, .stack = {.user = -1}};
 	struct event_finding *finding = &event.finding;
 	struct change_role role = {.kind = CHANGE_DIRECT};
 	struct codes_frames frames;
 
-	model_process_of_session(&event.process, session);
-	model_complete(model, &event, session->file_id);
+	model_process_of_trace(&event.process, trace);
+	model_complete(model, &event, trace->file_id);
 	if (begin)
 		codes_stack(model->codes, event.torch.file, begin->record, begin->size, &frames,
 			    &event.stack);
-	finding->trace = session->id;
-	finding->kind = model_kind(model, session->id, session->mode);
+	finding->trace = trace->id;
+	finding->kind = model_kind(model, trace->id, trace->mode);
 	finding->category = FINDING_UNBALANCED;
-	finding->from = session->state_begin;
-	finding->to = session->state_end;
-	finding->began = session->began;
+	finding->from = trace->state_begin;
+	finding->to = trace->state_end;
+	finding->began = trace->began;
 	finding->certain = true;
 	finding->restored = RESTORED_NO;
-	finding->duration_ns = clock_between(session->first_push, end);
-	finding->operators = session->operators;
+	finding->duration_ns = clock_between(trace->first_push, end);
+	finding->operators = trace->operators;
 	report_finding(model, &event, &role);
 }

@@ -19,7 +19,7 @@ enum event_type {
 	EVENT_START,       /* gradwatch is ready: what it watches is probed from here on */
 	EVENT_ATTACHED,    /* probes placed in a libtorch file */
 	EVENT_SKIPPED,     /* a libtorch file that cannot be watched, with the reason */
-	EVENT_TRACE_BEGIN, /* a trace session; sent late, with the true time of its first push */
+	EVENT_TRACE_BEGIN, /* a trace; sent late, with the true time of its first push */
 	EVENT_TRACE_END,   /* its end; sent late, with the true time of its last pop */
 	EVENT_VIOLATION,   /* the grad mode changed inside a trace */
 	EVENT_FINDING,     /* a scope with another grad mode inside a trace, for people to read */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The model keeps little state: which traces have begun and ended, which processes were seen, and
- * how many losses were reported. Everything else about a trace is in the session that BPF keeps, so
- * an event never mixes values of different times.
+ * how many losses were reported. Everything else about a trace is in the struct gw_trace that BPF
+ * keeps, so an event never mixes values of different times.
  */
 #include "model/model.h"
 
@@ -23,10 +23,10 @@
 #include "model/scopes.h"
 
 /*
- * Traces that are begun but not ended: what the session map can hold, twice, since records of a
- * session may still be in the ring buffer when its place in the map is already another's.
+ * Traces that are begun but not ended: what the trace map can hold, twice, since records of a
+ * trace may still be in the ring buffer when its place in the map is already another's.
  */
-#define MAX_OPEN (2 * GW_MAX_SESSIONS)
+#define MAX_OPEN (2 * GW_MAX_TRACES)
 
 /* Ended traces that are remembered, for the records that were still under way. */
 #define MAX_ENDED 1024
@@ -128,15 +128,15 @@ static void report_lost(struct model *model, uint64_t lost, uint64_t time)
 	model->handler(model->context, &event);
 }
 
-void model_process_of_session(struct event_process *process, const struct gw_session *session)
+void model_process_of_trace(struct event_process *process, const struct gw_trace *trace)
 {
-	process->pid = session->pid;
-	process->tid = session->tid;
-	process->ns_pid = session->ns_pid;
-	process->ns_tid = session->ns_tid;
-	process->uid = session->uid;
-	process->start_time = session->start_time;
-	memcpy(process->comm, session->comm, GW_COMM_LEN);
+	process->pid = trace->pid;
+	process->tid = trace->tid;
+	process->ns_pid = trace->ns_pid;
+	process->ns_tid = trace->ns_tid;
+	process->uid = trace->uid;
+	process->start_time = trace->start_time;
+	memcpy(process->comm, trace->comm, GW_COMM_LEN);
 }
 
 void model_process_of_record(struct event_process *process, const struct gw_event_record *record)
@@ -150,18 +150,18 @@ void model_process_of_record(struct event_process *process, const struct gw_even
 	memcpy(process->comm, record->comm, GW_COMM_LEN);
 }
 
-static void trace_of_session(struct event_trace *trace, const struct gw_session *session)
+static void trace_of(struct event_trace *out, const struct gw_trace *trace)
 {
-	trace->id = session->id;
-	trace->first_push_ns = session->first_push;
-	trace->last_push_ns = session->last_push;
-	trace->last_pop_ns = session->last_pop;
-	trace->pushes = session->pushes;
-	trace->pops = session->pops;
-	trace->operators = session->operators;
-	trace->violations = session->violations;
-	trace->seen_from_start = session->seen_from_start;
-	trace->depth = session->depth;
+	out->id = trace->id;
+	out->first_push_ns = trace->first_push;
+	out->last_push_ns = trace->last_push;
+	out->last_pop_ns = trace->last_pop;
+	out->pushes = trace->pushes;
+	out->pops = trace->pops;
+	out->operators = trace->operators;
+	out->violations = trace->violations;
+	out->seen_from_start = trace->seen_from_start;
+	out->depth = trace->depth;
 }
 
 enum trace_kind model_kind(const struct model *model, uint64_t id, uint64_t mode)
@@ -203,7 +203,7 @@ static void note_begin(struct model *model, const struct gw_event_record *record
 {
 	enum trace_kind kind = frames_kind(stack);
 
-	begins_note(model->begins, record->session, kind, data, size);
+	begins_note(model->begins, record->trace, kind, data, size);
 	if (!decision)
 		return;
 	decision->subject = MODEL_SUBJECT_TRACE;
@@ -212,35 +212,35 @@ static void note_begin(struct model *model, const struct gw_event_record *record
 	decision->info = model_is_info(model, kind, record->began);
 }
 
-static void begin_from_session(struct model *model, const struct gw_session *session,
-			       const struct event_stack *stack)
+static void begin_from_trace(struct model *model, const struct gw_trace *trace,
+			     const struct event_stack *stack)
 {
-	struct event event = {.type = EVENT_TRACE_BEGIN, .time = session->first_push};
+	struct event event = {.type = EVENT_TRACE_BEGIN, .time = trace->first_push};
 
-	if (!begin_trace(model, session->id))
+	if (!begin_trace(model, trace->id))
 		return;
-	model_process_of_session(&event.process, session);
-	trace_of_session(&event.trace, session);
-	event.trace.kind = model_kind(model, session->id, session->mode);
+	model_process_of_trace(&event.process, trace);
+	trace_of(&event.trace, trace);
+	event.trace.kind = model_kind(model, trace->id, trace->mode);
 	if (stack)
 		event.stack = *stack;
-	emit_of_process(model, &event, session->file_id);
+	emit_of_process(model, &event, trace->file_id);
 }
 
-/* The session is not in the map any more, or never was: this record is the first sight of it. */
+/* The trace is not in the map any more, or never was: this record is the first sight of it. */
 static void begin_from_record(struct model *model, const struct gw_event_record *record,
 			      const struct event_stack *stack)
 {
 	struct event event = {.type = EVENT_TRACE_BEGIN, .time = record->header.time};
 
-	if (!begin_trace(model, record->session))
+	if (!begin_trace(model, record->trace))
 		return;
 	model_process_of_record(&event.process, record);
-	event.trace.id = record->session;
+	event.trace.id = record->trace;
 	event.trace.first_push_ns = record->header.time;
 	event.trace.last_push_ns = record->header.time;
 	event.trace.violations = record->header.type == GW_RECORD_CHANGE;
-	event.trace.kind = model_kind(model, record->session, record->mode);
+	event.trace.kind = model_kind(model, record->trace, record->mode);
 	if (stack)
 		event.stack = *stack;
 	emit_of_process(model, &event, record->file_id);
@@ -261,8 +261,8 @@ static void emit_violation(struct model *model, const struct gw_event_record *re
 
 	model_process_of_record(&event.process, record);
 	event.stack = *stack;
-	event.violation.trace = record->session;
-	event.violation.kind = model_kind(model, record->session, record->mode);
+	event.violation.trace = record->trace;
+	event.violation.kind = model_kind(model, record->trace, record->mode);
 	event.violation.from = record->from;
 	event.violation.to = record->to;
 	event.violation.certain = record->certain;
@@ -278,8 +278,7 @@ static bool read_event(struct gw_event_record *record, const void *data, size_t 
 	if (size < sizeof(*record))
 		return false;
 	memcpy(record, data, sizeof(*record));
-	return (record->header.type == GW_RECORD_CHANGE ||
-		record->header.type == GW_RECORD_TRACE ||
+	return (record->header.type == GW_RECORD_CHANGE || record->header.type == GW_RECORD_TRACE ||
 		record->header.type == GW_RECORD_OPERATOR ||
 		record->header.type == GW_RECORD_DRIFT || record->header.type == GW_RECORD_ASK) &&
 	       record->ask < GW_ASK_MAX && record->caller < GW_CALLER_MAX &&
@@ -289,7 +288,7 @@ static bool read_event(struct gw_event_record *record, const void *data, size_t 
 	       size >= record->header.size;
 }
 
-/* A change whose session is not known, or over, is a scope without an end. */
+/* A change whose trace is not known, or over, is a scope without an end. */
 static void take_change(struct model *model, const struct gw_event_record *record, const void *data,
 			size_t size, const struct event_stack *stack,
 			const struct scopes_origin *origin)
@@ -298,7 +297,7 @@ static void take_change(struct model *model, const struct gw_event_record *recor
 	int code = -ENOENT;
 
 	model_role(model, record, stack, &role);
-	if (record->session && !is_ended(model, record->session))
+	if (record->trace && !is_ended(model, record->trace))
 		code = scopes_change(model->scopes, record, data, size, &role, origin);
 	if (code) {
 		struct scope scope = {
@@ -317,45 +316,43 @@ static void take_change(struct model *model, const struct gw_event_record *recor
 }
 
 static void begin_of_record(struct model *model, const struct gw_event_record *record,
-			    const struct gw_session *session, const struct event_stack *stack)
+			    const struct gw_trace *trace, const struct event_stack *stack)
 {
-	if (session && session->id == record->session)
-		begin_from_session(model, session, stack);
+	if (trace && trace->id == record->trace)
+		begin_from_trace(model, trace, stack);
 	else
 		begin_from_record(model, record, stack);
 }
 
-/* A trace whose session is not in the map any more is taken for one that was seen from its start.
+/* A trace that is not in the map any more is taken for one that was seen from its start.
  */
-static struct scopes_origin origin_of(const struct gw_session *session, uint64_t id)
+static struct scopes_origin origin_of(const struct gw_trace *trace, uint64_t id)
 {
-	if (!session || session->id != id)
+	if (!trace || trace->id != id)
 		return (struct scopes_origin){GW_STATE_UNKNOWN, true};
 	/* A pre-dispatch one is seen from its first call of the setter on: nothing is open before.
 	 */
-	return (struct scopes_origin){session->state_begin,
-				      session->seen_from_start ||
-					      session->mode == GW_MODE_PRE_DISPATCH};
+	return (struct scopes_origin){
+		trace->state_begin, trace->seen_from_start || trace->mode == GW_MODE_PRE_DISPATCH};
 }
 
 static void take_event(struct model *model, struct gw_event_record *record, const void *data,
-		       size_t size, const struct gw_session *session,
-		       struct model_decision *decision)
+		       size_t size, const struct gw_trace *trace, struct model_decision *decision)
 {
-	const struct scopes_origin origin = origin_of(session, record->session);
+	const struct scopes_origin origin = origin_of(trace, record->trace);
 	bool is_trace = record->header.type == GW_RECORD_TRACE;
 	struct change_role role;
 	struct event_stack stack;
 
 	model_stack(model, record->file_id, data, size, &model->frames, &stack);
 	if (!is_trace && frames_has_backward(&stack))
-		model_note_mixed(model, record->session);
-	if (is_trace && record->session)
+		model_note_mixed(model, record->trace);
+	if (is_trace && record->trace)
 		note_begin(model, record, &stack, data, size, decision);
-	if (record->session)
-		begin_of_record(model, record, session, is_trace ? &stack : NULL);
+	if (record->trace)
+		begin_of_record(model, record, trace, is_trace ? &stack : NULL);
 	if (record->ask && !is_trace && decision)
-		model_ask(model, record, session, &stack, decision);
+		model_ask(model, record, trace, &stack, decision);
 	switch (record->header.type) {
 	case GW_RECORD_CHANGE:
 		model->totals.stacks[stack.status]++;
@@ -375,8 +372,8 @@ static void take_event(struct model *model, struct gw_event_record *record, cons
 	}
 }
 
-int model_record(struct model *model, const void *data, size_t size,
-		 const struct gw_session *session, struct model_decision *decision)
+int model_record(struct model *model, const void *data, size_t size, const struct gw_trace *trace,
+		 struct model_decision *decision)
 {
 	struct gw_event_record record;
 
@@ -391,109 +388,106 @@ int model_record(struct model *model, const void *data, size_t size,
 	if (model->finished)
 		return 0;
 	report_lost(model, record.header.lost, record.header.time);
-	take_event(model, &record, data, size, session, decision);
+	take_event(model, &record, data, size, trace, decision);
 	return 0;
 }
 
-/* Why a session is over, GW_END_NONE when it is not, and when that was. */
-static enum gw_end_reason end_of_session(const struct model *model,
-					 const struct gw_session *session,
-					 enum model_mode_state mode, uint64_t now, uint64_t *end)
+/* Why a trace is over, GW_END_NONE when it is not, and when that was. */
+static enum gw_end_reason end_of_trace(const struct model *model, const struct gw_trace *trace,
+				       enum model_mode_state mode, uint64_t now, uint64_t *end)
 {
-	bool popped = session->last_pop && session->last_pop >= session->last_push;
+	bool popped = trace->last_pop && trace->last_pop >= trace->last_push;
 
 	*end = now;
-	if (session->end_reason != GW_END_NONE) {
-		if (session->end)
-			*end = session->end;
-		return session->end_reason;
+	if (trace->end_reason != GW_END_NONE) {
+		if (trace->end)
+			*end = trace->end;
+		return trace->end_reason;
 	}
 	if (!popped)
 		return GW_END_NONE;
 	if (mode == MODEL_MODE_GONE)
 		return GW_END_GONE;
 	/* The snapshot may be younger than now. */
-	if (clock_between(session->last_pop, now) > model->options.idle_ns)
+	if (clock_between(trace->last_pop, now) > model->options.idle_ns)
 		return GW_END_IDLE;
 	return GW_END_NONE;
 }
 
-static void report_findings_at_end(struct model *model, const struct gw_session *session,
-				   uint64_t end)
+static void report_findings_at_end(struct model *model, const struct gw_trace *trace, uint64_t end)
 {
-	struct scopes_trace_end at = {end, session->operators, session->violations,
-				      session->state_end};
+	struct scopes_trace_end at = {end, trace->operators, trace->violations, trace->state_end};
 
-	scopes_end(model->scopes, session->id, &at);
-	if (session->state_end & GW_STATE_UNKNOWN || session->state_begin & GW_STATE_UNKNOWN)
+	scopes_end(model->scopes, trace->id, &at);
+	if (trace->state_end & GW_STATE_UNKNOWN || trace->state_begin & GW_STATE_UNKNOWN)
 		return;
-	if (session->seen_from_start && (session->state_begin ^ session->state_end) & GW_STATE_GRAD)
-		model_tell_unbalanced(model, session, end);
+	if (trace->seen_from_start && (trace->state_begin ^ trace->state_end) & GW_STATE_GRAD)
+		model_tell_unbalanced(model, trace, end);
 }
 
-static uint8_t began_of_session(const struct gw_session *session)
+static uint8_t began_of_trace(const struct gw_trace *trace)
 {
-	return session->seen_from_start || session->mode == GW_MODE_PRE_DISPATCH ? session->began
-										 : GW_STATE_UNKNOWN;
+	return trace->seen_from_start || trace->mode == GW_MODE_PRE_DISPATCH ? trace->began
+									     : GW_STATE_UNKNOWN;
 }
 
-static void end_trace(struct model *model, const struct gw_session *session,
-		      enum gw_end_reason reason, uint64_t end)
+static void end_trace(struct model *model, const struct gw_trace *trace, enum gw_end_reason reason,
+		      uint64_t end)
 {
 	struct event event = {.type = EVENT_TRACE_END, .time = end};
-	struct recent_key key = {.first = session->id};
+	struct recent_key key = {.first = trace->id};
 
 	if (!recent_add(model->ended, key))
 		return;
 	recent_remove(model->open, key);
-	report_findings_at_end(model, session, end);
+	report_findings_at_end(model, trace, end);
 	recent_remove(model->mixed, key);
-	event.trace.kind = model_kind(model, session->id, session->mode);
-	count_changes(model, model_is_info(model, event.trace.kind, began_of_session(session)),
-		      session->throttled);
-	model->throttled += session->throttled;
-	if (session->throttled)
-		findings_note_throttled(model->findings, session->id, session->throttled);
-	begins_forget(model->begins, session->id);
-	model_process_of_session(&event.process, session);
-	trace_of_session(&event.trace, session);
+	event.trace.kind = model_kind(model, trace->id, trace->mode);
+	count_changes(model, model_is_info(model, event.trace.kind, began_of_trace(trace)),
+		      trace->throttled);
+	model->throttled += trace->throttled;
+	if (trace->throttled)
+		findings_note_throttled(model->findings, trace->id, trace->throttled);
+	begins_forget(model->begins, trace->id);
+	model_process_of_trace(&event.process, trace);
+	trace_of(&event.trace, trace);
 	event.trace.reason = reason;
-	emit_of_process(model, &event, session->file_id);
+	emit_of_process(model, &event, trace->file_id);
 }
 
-bool model_session_is_over(const struct model *model, const struct gw_session *session,
-			   enum model_mode_state mode, uint64_t now)
+bool model_trace_is_over(const struct model *model, const struct gw_trace *trace,
+			 enum model_mode_state mode, uint64_t now)
 {
 	uint64_t end;
 
 	return !model->finished &&
-	       (is_ended(model, session->id) || end_of_session(model, session, mode, now, &end));
+	       (is_ended(model, trace->id) || end_of_trace(model, trace, mode, now, &end));
 }
 
-bool model_session(struct model *model, const struct gw_session *session,
-		   enum model_mode_state mode, uint64_t now)
+bool model_trace(struct model *model, const struct gw_trace *trace, enum model_mode_state mode,
+		 uint64_t now)
 {
 	enum gw_end_reason reason;
 	uint64_t end;
 
 	if (model->finished)
 		return false;
-	if (is_ended(model, session->id))
+	if (is_ended(model, trace->id))
 		return true;
-	begin_from_session(model, session, NULL);
-	reason = end_of_session(model, session, mode, now, &end);
+	begin_from_trace(model, trace, NULL);
+	reason = end_of_trace(model, trace, mode, now, &end);
 	if (reason == GW_END_NONE)
 		return false;
-	end_trace(model, session, reason, end);
+	end_trace(model, trace, reason, end);
 	return true;
 }
 
-void model_session_detach(struct model *model, const struct gw_session *session, uint64_t now)
+void model_trace_detach(struct model *model, const struct gw_trace *trace, uint64_t now)
 {
-	/* A session that ended by itself, but was not collected yet, keeps its own reason. */
-	if (model_session(model, session, MODEL_MODE_UNKNOWN, now) || model->finished)
+	/* A trace that ended by itself, but was not collected yet, keeps its own reason. */
+	if (model_trace(model, trace, MODEL_MODE_UNKNOWN, now) || model->finished)
 		return;
-	end_trace(model, session, GW_END_DETACHED, now);
+	end_trace(model, trace, GW_END_DETACHED, now);
 }
 
 static struct recent_key key_of_process(uint32_t pid, uint64_t start_time)
@@ -586,7 +580,7 @@ void model_finish(struct model *model, uint64_t now)
 	if (model->finished)
 		return;
 	findings_finish(model->findings, now);
-	/* Throttled changes without a session (the map was full): their trace's kind is unknown. */
+	/* Throttled changes without a trace (the map was full): their trace's kind is unknown. */
 	if (model->totals.counter[GW_THROTTLED] > model->throttled)
 		count_changes(model, model_is_info(model, TRACE_KIND_UNKNOWN, GW_STATE_UNKNOWN),
 			      model->totals.counter[GW_THROTTLED] - model->throttled);

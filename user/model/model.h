@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * model: records and session snapshots in, events and totals out.
+ * model: records and trace snapshots in, events and totals out.
  *
  * Pure and deterministic: no system calls, the clock is an argument; a resolver that the caller
  * provides describes processes and files.
@@ -69,37 +69,37 @@ void model_action(struct model *model, const struct event *event);
 
 /*
  * One record of the ring buffer: emits LOST (when its counter shows a gap), TRACE_BEGIN (when its
- * trace is new; `session` is the map's snapshot of it, NULL if there is none) and the event itself.
+ * trace is new; `trace` is the map's snapshot of it, NULL if there is none) and the event itself.
  * -EBADMSG for a record that is not of this ABI; it is counted (model_bad_records).
  *
  * *decision is set in any case; NULL: nobody acts. The stack of its event is the model's, and good
  * until the next call of model_record().
  */
-int model_record(struct model *model, const void *record, size_t size,
-		 const struct gw_session *session, struct model_decision *decision);
+int model_record(struct model *model, const void *record, size_t size, const struct gw_trace *trace,
+		 struct model_decision *decision);
 
-/* What the caller found out about a session's mode object by looking at the process. */
+/* What the caller found out about a trace's mode object by looking at the process. */
 enum model_mode_state { MODEL_MODE_UNKNOWN, MODEL_MODE_ALIVE, MODEL_MODE_GONE };
 
 /*
- * A snapshot of a session, at time now: emits TRACE_BEGIN when new, TRACE_END when it is over (its
+ * A snapshot of a trace, at time now: emits TRACE_BEGIN when new, TRACE_END when it is over (its
  * end_reason, `mode` gone while it is popped, or idle). Returns true when it is over. The last 1024
  * ended traces are remembered, so that records that were still under way do not begin them again.
  */
-bool model_session(struct model *model, const struct gw_session *session,
-		   enum model_mode_state mode, uint64_t now);
+bool model_trace(struct model *model, const struct gw_trace *trace, enum model_mode_state mode,
+		 uint64_t now);
 
-/* What model_session() would return: then the caller first removes the session from the map. */
-bool model_session_is_over(const struct model *model, const struct gw_session *session,
-			   enum model_mode_state mode, uint64_t now);
+/* What model_trace() would return: then the caller first removes the trace from the map. */
+bool model_trace_is_over(const struct model *model, const struct gw_trace *trace,
+			 enum model_mode_state mode, uint64_t now);
 
-/* The session ends here because gradwatch does. */
-void model_session_detach(struct model *model, const struct gw_session *session, uint64_t now);
+/* The trace ends here because gradwatch does. */
+void model_trace_detach(struct model *model, const struct gw_trace *trace, uint64_t now);
 
 /*
  * A process was seen (for the number of processes in the totals); pid and start time identify it.
  * A start time from /proc, in whole ticks, and one from BPF are the same. Processes of records and
- * sessions count by themselves. Exact up to 65536; one that returns after so many others counts
+ * traces count by themselves. Exact up to 65536; one that returns after so many others counts
  * again.
  */
 void model_process(struct model *model, uint32_t pid, uint64_t start_time);

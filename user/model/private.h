@@ -38,7 +38,7 @@ void model_complete(struct model *model, struct event *event, uint32_t file_id);
 
 void model_process_of_record(struct event_process *process, const struct gw_event_record *record);
 
-void model_process_of_session(struct event_process *process, const struct gw_session *session);
+void model_process_of_trace(struct event_process *process, const struct gw_trace *trace);
 
 /* The stack of a record of a process with this libtorch file. */
 void model_stack(const struct model *model, uint32_t file_id, const void *data, size_t size,
@@ -48,7 +48,7 @@ void model_stack(const struct model *model, uint32_t file_id, const void *data, 
 void model_on_scope(void *context, const struct scope *scope);
 
 /* Reports a trace that was left with another grad mode than it was entered with. */
-void model_tell_unbalanced(struct model *model, const struct gw_session *session, uint64_t end);
+void model_tell_unbalanced(struct model *model, const struct gw_trace *trace, uint64_t end);
 
 /* Notes that advice for a trace has to reckon with changes in both directions, see advice.h. */
 void model_note_mixed(struct model *model, uint64_t trace);
@@ -71,7 +71,7 @@ bool model_is_info(const struct model *model, enum trace_kind kind, uint8_t bega
  * verdict depends on the scopes that are open before it.
  */
 void model_ask(struct model *model, const struct gw_event_record *record,
-	       const struct gw_session *session, const struct event_stack *stack,
+	       const struct gw_trace *trace, const struct event_stack *stack,
 	       struct model_decision *decision);
 
 #endif

@@ -215,7 +215,7 @@ static void make_room(struct scopes *scopes, uint64_t time)
 /* The same, made if need be; NULL when out of memory. */
 static struct trace_scopes *get(struct scopes *scopes, const struct gw_event_record *record)
 {
-	struct trace_scopes *trace = find(scopes, record->session);
+	struct trace_scopes *trace = find(scopes, record->trace);
 
 	if (trace)
 		return trace;
@@ -223,7 +223,7 @@ static struct trace_scopes *get(struct scopes *scopes, const struct gw_event_rec
 	trace = calloc(1, sizeof(*trace));
 	if (!trace)
 		return NULL;
-	trace->id = record->session;
+	trace->id = record->trace;
 	if (!table_add(&scopes->traces, &trace->item, &trace->id, sizeof(trace->id)))
 		return trace;
 	free(trace);
@@ -492,7 +492,7 @@ static void note_apply(struct trace_scopes *trace, const struct change_role *rol
 bool scopes_in_apply(const struct scopes *scopes, const struct gw_event_record *record,
 		     const struct change_role *role)
 {
-	const struct trace_scopes *trace = find(scopes, record->session);
+	const struct trace_scopes *trace = find(scopes, record->trace);
 
 	return trace && role->guard && role->guard < trace->apply_guard &&
 	       role->place == trace->apply_place;
@@ -561,7 +561,7 @@ static bool undoes_call(const struct trace_scopes *trace, const struct gw_event_
 bool scopes_ends(const struct scopes *scopes, const struct gw_event_record *record,
 		 const struct change_role *role)
 {
-	const struct trace_scopes *trace = find(scopes, record->session);
+	const struct trace_scopes *trace = find(scopes, record->trace);
 
 	if (!trace)
 		return false;
@@ -574,7 +574,7 @@ bool scopes_ends(const struct scopes *scopes, const struct gw_event_record *reco
 
 bool scopes_knows(const struct scopes *scopes, const struct gw_event_record *record)
 {
-	return find(scopes, record->session) != NULL;
+	return find(scopes, record->trace) != NULL;
 }
 
 /* The grad mode that the open scopes leave an operator to see; the begin's where there is none. */
@@ -591,7 +591,7 @@ static uint8_t expected_grad(const struct trace_scopes *trace, const struct gw_e
 bool scopes_undone(struct scopes *scopes, struct gw_event_record *record,
 		   const struct change_role *role, const struct scopes_origin *origin)
 {
-	struct trace_scopes *trace = find(scopes, record->session);
+	struct trace_scopes *trace = find(scopes, record->trace);
 	struct moment at = {record->header.time, record->operators, false};
 
 	if ((record->from ^ record->to) & GW_STATE_INFERENCE)
@@ -605,7 +605,7 @@ bool scopes_undone(struct scopes *scopes, struct gw_event_record *record,
 int scopes_operator(struct scopes *scopes, const struct gw_event_record *record, const void *data,
 		    size_t size)
 {
-	struct trace_scopes *trace = find(scopes, record->session);
+	struct trace_scopes *trace = find(scopes, record->trace);
 	struct open_scope *open;
 
 	if (!trace || !trace->depth)

@@ -62,7 +62,7 @@ struct scopes *scopes_new(struct codes *codes, scope_handler handler, void *cont
 void scopes_free(struct scopes *scopes);
 
 /*
- * Takes a change, of a GW_RECORD_CHANGE or GW_RECORD_DRIFT with a session; data[0..size) is the
+ * Takes a change, of a GW_RECORD_CHANGE or GW_RECORD_DRIFT with a trace; data[0..size) is the
  * record with its frames. After changes that were not sent, one that can only be the second part of
  * one of those is in no scope: it is dropped. -ENOMEM: the change is in no scope.
  */

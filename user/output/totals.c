@@ -16,7 +16,7 @@ static void print_warnings(FILE *stream, const struct event_totals *totals)
 	} cause[] = {
 		{GW_UNREADABLE, "thread state unreadable, so judged by tracking"},
 		{GW_THREADS_FULL, "thread map full"},
-		{GW_SESSIONS_FULL, "trace map full"},
+		{GW_TRACES_FULL, "trace map full"},
 		{GW_NESTING_FULL, "traces nested too deep"},
 		{GW_PROCESSES_FULL, "children not watched, process map full"},
 		{GW_CODES_LOST, "names of stack frames lost"},

@@ -16,7 +16,7 @@
 /* Elements that are allocated in advance. Where they need not be: GW_MAX_ of the map. */
 #define FEW_PROCESSES 8192
 #define FEW_NESTS     4096
-#define FEW_SESSIONS  16384
+#define FEW_TRACES    16384
 
 /* Maps of this type came with the same kernel as those caches. */
 static bool allocates_when_needed(void)
@@ -49,9 +49,9 @@ int map_sizes_set(struct process_bpf *process, const struct programs_options *op
 		{process->maps.processes, !options->watch_all, FEW_PROCESSES},
 		{process->maps.interpreters, true, FEW_PROCESSES},
 		{process->maps.nests, true, FEW_NESTS},
-		{process->maps.sessions, true, FEW_SESSIONS},
+		{process->maps.traces, true, FEW_TRACES},
 		{process->maps.enforced, acts, FEW_PROCESSES},
-		{process->maps.decisions, acts, FEW_SESSIONS},
+		{process->maps.decisions, acts, FEW_TRACES},
 		{process->maps.held, acts, GW_MAX_HELD},
 		{process->maps.answers, acts, GW_MAX_HELD},
 	};

@@ -333,9 +333,9 @@ static int load(struct plans *plans, const struct gw_plan *plan, uint32_t file_i
 }
 
 /*
- * Pops first, as nothing comes of them without a session, then pushes, which begin sessions. The
+ * Pops first, as nothing comes of them without a trace, then pushes, which begin traces. The
  * setter, which judges, comes between, or before both where they share a link: when a push begins a
- * session, every change and every operator in it is seen.
+ * trace, every change and every operator in it is seen.
  */
 static const enum gw_site mode_sites[] = {
 	GW_SITE_UNSET_MODE, GW_SITE_POP_INFRA,  GW_SITE_POP_STACK,

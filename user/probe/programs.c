@@ -231,20 +231,20 @@ int programs_answers_fd(const struct programs *programs)
 	return bpf_map__fd(programs->process->maps.answers);
 }
 
-bool programs_next_session(const struct programs *programs, uint64_t previous, uint64_t *next)
+bool programs_next_trace(const struct programs *programs, uint64_t previous, uint64_t *next)
 {
-	return !bpf_map_get_next_key(bpf_map__fd(programs->process->maps.sessions),
+	return !bpf_map_get_next_key(bpf_map__fd(programs->process->maps.traces),
 				     previous ? &previous : NULL, next);
 }
 
-bool programs_session(const struct programs *programs, uint64_t id, struct gw_session *session)
+bool programs_trace(const struct programs *programs, uint64_t id, struct gw_trace *trace)
 {
-	return !bpf_map_lookup_elem(bpf_map__fd(programs->process->maps.sessions), &id, session);
+	return !bpf_map_lookup_elem(bpf_map__fd(programs->process->maps.traces), &id, trace);
 }
 
-void programs_forget_session(const struct programs *programs, uint64_t id)
+void programs_forget_trace(const struct programs *programs, uint64_t id)
 {
-	bpf_map_delete_elem(bpf_map__fd(programs->process->maps.sessions), &id);
+	bpf_map_delete_elem(bpf_map__fd(programs->process->maps.traces), &id);
 }
 
 int programs_counters(const struct programs *programs, uint64_t counter[GW_COUNTER_MAX])

@@ -91,10 +91,10 @@ bool programs_ran_on(const struct programs *programs, uint32_t tid, uint64_t ask
 int programs_held_fd(const struct programs *programs);
 int programs_answers_fd(const struct programs *programs);
 
-/* The sessions: next id after `previous` (0: the first); false at the end. */
-bool programs_next_session(const struct programs *programs, uint64_t previous, uint64_t *next);
-bool programs_session(const struct programs *programs, uint64_t id, struct gw_session *session);
-void programs_forget_session(const struct programs *programs, uint64_t id);
+/* The traces: next id after `previous` (0: the first); false at the end. */
+bool programs_next_trace(const struct programs *programs, uint64_t previous, uint64_t *next);
+bool programs_trace(const struct programs *programs, uint64_t id, struct gw_trace *trace);
+void programs_forget_trace(const struct programs *programs, uint64_t id);
 
 /* Sums the counters of all CPUs. */
 int programs_counters(const struct programs *programs, uint64_t counter[GW_COUNTER_MAX]);

@@ -24,9 +24,9 @@
 
 #define MAX_ENDINGS  256
 
-/* A session that was taken out of its map, and whose end is reported when it is its turn. */
+/* A trace that was taken out of its map, and whose end is reported when it is its turn. */
 struct ending {
-	struct gw_session session;
+	struct gw_trace trace;
 	enum model_mode_state mode;
 	unsigned long after; /* the position in the ring behind its last record */
 	uint64_t time;       /* when it was taken out */
@@ -39,7 +39,7 @@ struct collect {
 	unsigned long until; /* collect_records() takes the records before this position */
 	uint64_t deadline;   /* but none after this time */
 	unsigned int warned; /* bit n: of the n-th table in warn_full() */
-	uint64_t swept;      /* the session after which the next sweep goes on, 0: the first */
+	uint64_t swept;      /* the trace after which the next sweep goes on, 0: the first */
 	struct programs *programs;
 	struct model *model;
 	const struct watch_actor *actor;
@@ -52,9 +52,9 @@ struct collect {
 	uint64_t forks_lost;               /* so many were reported */
 	struct ending ending[MAX_ENDINGS]; /* a ring, ordered by position */
 	unsigned int first_ending, endings;
-	uint64_t removed;               /* sessions that sweeps have taken out of the map */
+	uint64_t removed;               /* traces that sweeps have taken out of the map */
 	struct model_decision decision; /* of the last record */
-	struct gw_session last;         /* the session of the last record: records come in bursts */
+	struct gw_trace last;           /* the trace of the last record: records come in bursts */
 };
 
 static struct ending *ending_at(struct collect *collect, unsigned int n)
@@ -62,52 +62,52 @@ static struct ending *ending_at(struct collect *collect, unsigned int n)
 	return &collect->ending[(collect->first_ending + n) % MAX_ENDINGS];
 }
 
-/* The session of this id; false: there is none any more. */
-static bool find_session(struct collect *collect, uint64_t id, struct gw_session *session)
+/* The trace of this id; false: there is none any more. */
+static bool find_trace(struct collect *collect, uint64_t id, struct gw_trace *trace)
 {
-	if (programs_session(collect->programs, id, session))
+	if (programs_trace(collect->programs, id, trace))
 		return true;
 	for (unsigned int n = 0; n < collect->endings; n++) {
-		if (ending_at(collect, n)->session.id != id)
+		if (ending_at(collect, n)->trace.id != id)
 			continue;
-		*session = ending_at(collect, n)->session;
+		*trace = ending_at(collect, n)->trace;
 		return true;
 	}
 	return false;
 }
 
-static const struct gw_session *session_of(struct collect *collect, const void *data, size_t size)
+static const struct gw_trace *trace_of(struct collect *collect, const void *data, size_t size)
 {
 	const struct gw_event_record *violation = data;
 
 	if (size < sizeof(*violation) || violation->header.type == GW_RECORD_CODE ||
-	    !violation->session)
+	    !violation->trace)
 		return NULL;
-	if (violation->session != collect->last.id &&
-	    !find_session(collect, violation->session, &collect->last)) {
+	if (violation->trace != collect->last.id &&
+	    !find_trace(collect, violation->trace, &collect->last)) {
 		collect->last.id = 0;
 		return NULL;
 	}
 	return &collect->last;
 }
 
-/* Whether it is not known yet if the session's last change was made. */
-static bool is_undecided(const struct collect *collect, const struct gw_session *session)
+/* Whether it is not known yet if the trace's last change was made. */
+static bool is_undecided(const struct collect *collect, const struct gw_trace *trace)
 {
 	const struct watch_actor *actor = collect->actor;
 
-	return actor && actor->is_undecided(actor->context, session->pid);
+	return actor && actor->is_undecided(actor->context, trace->pid);
 }
 
-/* The model's word on a session; an actor need not remember a trace that is over. */
-static bool report_session(struct collect *collect, const struct gw_session *session,
-			   enum model_mode_state mode, uint64_t now)
+/* The model's word on a trace; an actor need not remember a trace that is over. */
+static bool report_trace(struct collect *collect, const struct gw_trace *trace,
+			 enum model_mode_state mode, uint64_t now)
 {
 	const struct watch_actor *actor = collect->actor;
-	bool over = model_session(collect->model, session, mode, now);
+	bool over = model_trace(collect->model, trace, mode, now);
 
 	if (over && actor)
-		actor->trace_ended(actor->context, session->id);
+		actor->trace_ended(actor->context, trace->id);
 	return over;
 }
 
@@ -123,23 +123,23 @@ static bool is_record(const void *data, size_t size, enum gw_record_type type, s
 }
 
 /*
- * Takes a session whose thread has ended out of the map: no record of it follows this one. Returns
+ * Takes a trace whose thread has ended out of the map: no record of it follows this one. Returns
  * false for other records.
  */
 static bool take_end(struct collect *collect, const void *data, size_t size)
 {
 	struct gw_end_record record;
-	struct gw_session session;
+	struct gw_trace trace;
 
 	if (!is_record(data, size, GW_RECORD_END, sizeof(record)))
 		return false;
 	memcpy(&record, data, sizeof(record));
-	if (!programs_session(collect->programs, record.session, &session) ||
-	    is_undecided(collect, &session))
+	if (!programs_trace(collect->programs, record.trace, &trace) ||
+	    is_undecided(collect, &trace))
 		return true;
-	programs_forget_session(collect->programs, record.session);
+	programs_forget_trace(collect->programs, record.trace);
 	collect->last.id = 0;
-	report_session(collect, &session, MODEL_MODE_UNKNOWN, record.header.time);
+	report_trace(collect, &trace, MODEL_MODE_UNKNOWN, record.header.time);
 	return true;
 }
 
@@ -177,13 +177,13 @@ static unsigned long end_of_record(const struct collect *collect, size_t size)
 	return consumed(collect) + ((BPF_RINGBUF_HDR_SZ + size + 7) & ~7ul);
 }
 
-/* Tells of the sessions whose records end before a position in the ring. */
+/* Tells of the traces whose records end before a position in the ring. */
 static void report_endings(struct collect *collect, unsigned long position)
 {
 	while (collect->endings && ending_at(collect, 0)->after <= position) {
 		const struct ending *ending = ending_at(collect, 0);
 
-		report_session(collect, &ending->session, ending->mode, ending->time);
+		report_trace(collect, &ending->trace, ending->mode, ending->time);
 		collect->first_ending = (collect->first_ending + 1) % MAX_ENDINGS;
 		collect->endings--;
 	}
@@ -194,7 +194,7 @@ static void report_record(struct collect *collect, const void *data, size_t size
 {
 	const struct watch_actor *actor = collect->actor;
 
-	model_record(collect->model, data, size, session_of(collect, data, size),
+	model_record(collect->model, data, size, trace_of(collect, data, size),
 		     actor ? &collect->decision : NULL);
 	if (actor && collect->decision.subject != MODEL_SUBJECT_NONE)
 		actor->decide(actor->context, &collect->decision);
@@ -288,84 +288,84 @@ bool collect_records(struct collect *collect, bool all)
 }
 
 /*
- * Whether the session's mode object still exists, as the process's memory shows: a freed object
+ * Whether the trace's mode object still exists, as the process's memory shows: a freed object
  * has reference count 0 until its memory is used again, and then hardly the same type in the same
  * place. Read without stopping the process, so only asked while the mode is popped.
  */
-static enum model_mode_state mode_state(const struct gw_session *session, uint64_t now)
+static enum model_mode_state mode_state(const struct gw_trace *trace, uint64_t now)
 {
 	uint64_t head[2];
 	int code;
 
-	if (session->mode == GW_MODE_PRE_DISPATCH || session->last_pop <= session->last_push ||
-	    now < session->last_pop + POPPED_FOR_NS)
+	if (trace->mode == GW_MODE_PRE_DISPATCH || trace->last_pop <= trace->last_push ||
+	    now < trace->last_pop + POPPED_FOR_NS)
 		return MODEL_MODE_UNKNOWN;
-	code = procfs_read_memory((pid_t)session->pid, session->mode, head, sizeof(head));
+	code = procfs_read_memory((pid_t)trace->pid, trace->mode, head, sizeof(head));
 	if (code == -ESRCH || code == -EFAULT)
 		return MODEL_MODE_GONE;
 	if (code)
 		return MODEL_MODE_UNKNOWN;
-	return (uint32_t)head[0] && head[1] == session->mode_type ? MODEL_MODE_ALIVE
-								  : MODEL_MODE_GONE;
+	return (uint32_t)head[0] && head[1] == trace->mode_type ? MODEL_MODE_ALIVE
+								: MODEL_MODE_GONE;
 }
 
 /*
- * A session that is over is taken out of the map first: what comes after that is another session's,
+ * A trace that is over is taken out of the map first: what comes after that is another trace's,
  * and what came before is reported before its end. False: too many are waiting for that.
  */
-static bool end_session(struct collect *collect, const struct gw_session *session,
-			enum model_mode_state mode, uint64_t now)
+static bool end_trace(struct collect *collect, const struct gw_trace *trace,
+		      enum model_mode_state mode, uint64_t now)
 {
 	struct ending *ending = ending_at(collect, collect->endings);
 
 	if (collect->endings == MAX_ENDINGS)
 		return false;
-	programs_forget_session(collect->programs, session->id);
-	*ending = (struct ending){*session, mode,
+	programs_forget_trace(collect->programs, trace->id);
+	*ending = (struct ending){*trace, mode,
 				  __atomic_load_n(collect->producer, __ATOMIC_ACQUIRE), now};
 	collect->endings++;
 	report_endings(collect, consumed(collect));
 	return true;
 }
 
-/* Tells of a session. False: that has to wait until more records have been taken. */
-static bool sweep_session(struct collect *collect, uint64_t id, uint64_t now, bool last)
+/* Tells of a trace. False: that has to wait until more records have been taken. */
+static bool sweep_trace(struct collect *collect, uint64_t id, uint64_t now, bool last)
 {
 	enum model_mode_state mode = MODEL_MODE_UNKNOWN;
-	struct gw_session session;
+	struct gw_trace trace;
 
-	if (!programs_session(collect->programs, id, &session) ||
-	    (!last && is_undecided(collect, &session)))
+	if (!programs_trace(collect->programs, id, &trace) ||
+	    (!last && is_undecided(collect, &trace)))
 		return true;
-	if (!session.end_reason)
-		mode = mode_state(&session, now);
-	if (model_session_is_over(collect->model, &session, mode, now))
-		return end_session(collect, &session, mode, now);
-	if (!report_session(collect, &session, mode, now) && last)
-		model_session_detach(collect->model, &session, now);
+	if (!trace.end_reason)
+		mode = mode_state(&trace, now);
+	if (model_trace_is_over(collect->model, &trace, mode, now))
+		return end_trace(collect, &trace, mode, now);
+	if (!report_trace(collect, &trace, mode, now) && last)
+		model_trace_detach(collect->model, &trace, now);
 	return true;
 }
 
 /*
  * Goes on where the sweep before it has stopped. The key after the present one is read before the
- * present one may be removed; a session that is not found any more makes the map start anew.
+ * present one may be removed; a trace that is not found any more makes the map start anew.
  */
-static enum sweep sweep_sessions(struct collect *collect, bool last)
+static enum sweep sweep_traces(struct collect *collect, bool last)
 {
 	uint64_t began = clock_monotonic(), now = began, next;
 	uint64_t id = 0, before = last ? 0 : collect->swept;
-	bool more = programs_next_session(collect->programs, before, &id);
+	bool more = programs_next_trace(collect->programs, before, &id);
 	const bool any = more || before || collect->endings;
 
 	collect->swept = 0;
-	for (int n = 0; more && n < 2 * GW_MAX_SESSIONS; n++) {
+	for (int n = 0; more && n < 2 * GW_MAX_TRACES; n++) {
 		bool stop = !last && clock_between(began, now) > SWEEP_MAX_NS;
 		uint64_t removed = collect->removed;
 
-		more = programs_next_session(collect->programs, id, &next);
+		more = programs_next_trace(collect->programs, id, &next);
 		if (last && collect->endings == MAX_ENDINGS)
 			collect_records(collect, true);
-		if (stop || !sweep_session(collect, id, now, last)) {
+		if (stop || !sweep_trace(collect, id, now, last)) {
 			collect->swept = before;
 			return SWEEP_STOPPED;
 		}
@@ -391,7 +391,7 @@ static void warn_full(struct collect *collect, const uint64_t *counter)
 	} tables[] = {
 		{GW_INTERPRETERS_FULL, "interpreters", GW_MAX_PROCESSES},
 		{GW_ENFORCED_FULL, "enforced processes", GW_MAX_PROCESSES},
-		{GW_DECISIONS_FULL, "decisions", GW_MAX_SESSIONS},
+		{GW_DECISIONS_FULL, "decisions", GW_MAX_TRACES},
 	};
 
 	for (unsigned int i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
@@ -428,7 +428,7 @@ static void report_counters(struct collect *collect)
 
 enum sweep collect_sweep(struct collect *collect, bool last)
 {
-	enum sweep swept = sweep_sessions(collect, last);
+	enum sweep swept = sweep_traces(collect, last);
 
 	if (last || !collect->counted_at)
 		read_counters(collect);

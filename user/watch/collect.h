@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What BPF reports: records from the ring, sessions and counters from the maps. */
+/* What BPF reports: records from the ring, traces and counters from the maps. */
 #ifndef GRADWATCH_WATCH_COLLECT_H
 #define GRADWATCH_WATCH_COLLECT_H
 
@@ -13,7 +13,7 @@ struct watch_actor;
 
 /*
  * All stay the caller's; actor: NULL: nobody acts. While the actor waits for what becomes of a
- * process, the end of its sessions is not reported.
+ * process, the end of its traces is not reported.
  */
 int collect_open(struct collect **collect, struct programs *programs, struct model *model,
 		 const struct watch_actor *actor, struct err *err);
@@ -42,14 +42,14 @@ int collect_fd(const struct collect *collect);
 bool collect_records(struct collect *collect, bool all);
 
 enum sweep {
-	SWEEP_EMPTY,   /* there was no session: the first record of the next one is a sign of it */
-	SWEEP_DONE,    /* all sessions were looked at */
+	SWEEP_EMPTY,   /* there was no trace: the first record of the next one is a sign of it */
+	SWEEP_DONE,    /* all traces were looked at */
 	SWEEP_STOPPED, /* it took long: the next call goes on */
 };
 
 /*
- * Looks at the sessions and at the counters. The end of a session is reported when the records
- * before it have been taken. last: gradwatch ends, so do the sessions, and all are looked at.
+ * Looks at the traces and at the counters. The end of a trace is reported when the records
+ * before it have been taken. last: gradwatch ends, so do the traces, and all are looked at.
  */
 enum sweep collect_sweep(struct collect *collect, bool last);
 
