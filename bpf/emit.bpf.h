@@ -16,8 +16,8 @@
 struct change {
 	__u64 trace;
 	__u64 mode;
-	__u64 operators;  /* of the trace so far */
-	__u64 violations; /* the same */
+	__u64 operators; /* of the trace so far */
+	__u64 changes;   /* the same */
 	__u64 asked;
 	__u64 stack_pointer;
 	__u32 file_id;
@@ -42,7 +42,7 @@ static __always_inline void fill_record(struct gw_event_record *record, const st
 	record->trace = change->trace;
 	record->mode = change->mode;
 	record->operators = change->operators;
-	record->violations = change->violations;
+	record->changes = change->changes;
 	traces_identify(&record->start_time, &record->ns_pid, &record->ns_tid);
 	record->pid = pid_tid >> 32;
 	record->tid = (__u32)pid_tid;

@@ -32,7 +32,7 @@ static __always_inline void change_of_trace(struct change *change, const struct 
 	change->mode = trace->mode;
 	change->file_id = trace->file_id;
 	change->operators = trace->operators;
-	change->violations = trace->violations;
+	change->changes = trace->changes;
 	/* A pre-dispatch trace is first seen at its first call: nothing has changed the mode
 	 * before. */
 	change->began = trace->seen_from_start || trace->mode == GW_MODE_PRE_DISPATCH
@@ -95,7 +95,7 @@ static __always_inline void trace_tell(struct change *change, __u64 trace,
 	change->trace = trace;
 	change->mode = mode;
 	change->file_id = state->file_id;
-	change->operators = change->violations = 0;
+	change->operators = change->changes = 0;
 	change->from = 0;
 	change->to = state_bits(state);
 	change->began = began;
@@ -238,7 +238,7 @@ static __always_inline enum gw_counter change_send(struct gw_thread *thread, str
 						   struct change *change)
 {
 	if (trace) {
-		trace->violations++;
+		trace->changes++;
 		change_of_trace(change, trace);
 	}
 	if (change_may_be_sent(thread, trace, change->to, change->ask != GW_ASK_NONE))

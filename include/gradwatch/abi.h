@@ -116,24 +116,24 @@ _Static_assert(sizeof(struct gw_plan) == 8 * GW_SITE_MAX + 8 + 16 * 4, "plan lay
 
 /* Counters of the ledger and of what else can go wrong, one slot each in a per-CPU array. */
 enum gw_counter {
-	GW_HITS,              /* set_enabled was called; the sum of the next six */
-	GW_REPORTED,          /* violation delivered to the ring buffer */
-	GW_REDUNDANT,         /* in a trace, but the mode did not change */
-	GW_OUTSIDE,           /* no trace on this thread */
-	GW_FILTERED,          /* not a watched process */
-	GW_LOST,              /* violation, but the ring buffer was full */
-	GW_THROTTLED,         /* violation, counted but not sent: the thread makes too many */
-	GW_DRIFTS,            /* grad or inference mode changed by other ways than the setter */
-	GW_UNREADABLE,        /* thread-local state could not be read: verdict from tracking */
-	GW_THREADS_FULL,      /* thread map full: verdict right, trace unknown */
-	GW_TRACES_FULL,       /* trace map full: verdict right, trace unknown */
-	GW_NESTING_FULL,      /* more than GW_MAX_NESTING traces on one thread */
-	GW_PROCESSES_FULL,    /* child of a watched process could not be added */
-	GW_CODES_LOST,        /* definition of a code object found the ring buffer full */
-	GW_TRACES_LOST,       /* first stack of a trace found the ring buffer full: kind unknown */
-	GW_DRIFTS_LOST,       /* of these, not sent: the ring buffer was full, or too many */
-	GW_NAMES_LOST,        /* stack of the first operator after a change, not sent */
-	GW_ASKS_LOST,         /* action not taken, as the ring buffer was full */
+	GW_HITS,           /* set_enabled was called; the sum of the next six */
+	GW_REPORTED,       /* change in a trace, delivered to the ring buffer */
+	GW_REDUNDANT,      /* in a trace, but the mode did not change */
+	GW_OUTSIDE,        /* no trace on this thread */
+	GW_FILTERED,       /* not a watched process */
+	GW_LOST,           /* change in a trace, but the ring buffer was full */
+	GW_THROTTLED,      /* change in a trace, counted but not sent: the thread makes too many */
+	GW_DRIFTS,         /* grad or inference mode changed by other ways than the setter */
+	GW_UNREADABLE,     /* thread-local state could not be read: verdict from tracking */
+	GW_THREADS_FULL,   /* thread map full: verdict right, trace unknown */
+	GW_TRACES_FULL,    /* trace map full: verdict right, trace unknown */
+	GW_NESTING_FULL,   /* more than GW_MAX_NESTING traces on one thread */
+	GW_PROCESSES_FULL, /* child of a watched process could not be added */
+	GW_CODES_LOST,     /* definition of a code object found the ring buffer full */
+	GW_TRACES_LOST,    /* first stack of a trace found the ring buffer full: kind unknown */
+	GW_DRIFTS_LOST,    /* of these, not sent: the ring buffer was full, or too many */
+	GW_NAMES_LOST,     /* stack of the first operator after a change, not sent */
+	GW_ASKS_LOST,      /* action not taken, as the ring buffer was full */
 	GW_INTERPRETERS_FULL, /* a process's Python was not noted: no stacks, kinds unknown */
 	GW_ENFORCED_FULL,     /* a process was not noted in which one should act */
 	GW_DECISIONS_FULL,    /* of a trace: each change in it is asked about */
@@ -344,7 +344,7 @@ struct gw_event_record {
 	__u64 mode;       /* address of the Python mode object, or GW_MODE_PRE_DISPATCH */
 	__u64 start_time; /* of the process, ns since boot: identity together with pid */
 	__u64 operators;  /* gw_trace.operators so far */
-	__u64 violations; /* gw_trace.violations so far, with this one: a step is a gap */
+	__u64 changes;    /* gw_trace.changes so far, with this one: a step is a gap */
 	__u32 pid;
 	__u32 tid;
 	__u32 ns_pid; /* in the innermost pid namespace of the process */
@@ -462,9 +462,9 @@ struct gw_trace {
 	__u64 end;      /* when end_reason was set */
 	__u64 pushes;
 	__u64 pops;
-	__u64 operators;  /* re-pushes after an operator was handled */
-	__u64 violations; /* including those not sent */
-	__u64 throttled;  /* of these, not sent as there were too many */
+	__u64 operators; /* re-pushes after an operator was handled */
+	__u64 changes;   /* including those not sent */
+	__u64 throttled; /* of these, not sent as there were too many */
 	__u32 pid;
 	__u32 tid;
 	__u32 ns_pid;

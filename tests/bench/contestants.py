@@ -135,7 +135,7 @@ class Gradwatch(Contestant):
     name = "gradwatch"
     ready = b'"type":"start"'
     end = b'"type":"end"'
-    violation = b'"type":"violation"'
+    violation = b'"type":"change"'
 
     def __init__(self, pid, binary):
         super().__init__()

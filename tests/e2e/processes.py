@@ -169,7 +169,7 @@ class Gradwatch(Process):
                 event = json.loads(line)
             except ValueError:
                 event = None
-            if isinstance(event, dict) and event.get("v") == 1:
+            if isinstance(event, dict) and event.get("v") == 2:
                 self.events.append(event)
                 return event
             assert self.event_lines is self.lines, f"no event: {line!r}"
@@ -210,7 +210,7 @@ class Gradwatch(Process):
 
     @property
     def violations(self):
-        return self.of_type("violation")
+        return self.of_type("change")
 
     @property
     def end_event(self):

@@ -23,7 +23,7 @@ def test_hold_and_release(target, enforced, gradwatch, binary):
     assert outcomes == ["performed", "let_go"]
     # The change is told first, then what is done about it.
     types = [event["type"] for event in monitor.events]
-    assert types.index("violation") < types.index("action")
+    assert types.index("change") < types.index("action")
     # Released, the change is made.
     assert [(event["from"], event["to"]) for event in monitor.violations] == [(True, False)]
 

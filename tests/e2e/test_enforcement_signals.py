@@ -22,7 +22,7 @@ def test_ended_before_the_change(target, enforced, gradwatch, action):
     assert event["action"] == action.split(":")[0]
     assert monitor.of_type("finding") == []  # no change was made
     (trace,) = monitor.of_type("trace_end")[-1:]
-    assert trace["violations"] == 1
+    assert trace["changes"] == 1
 
 
 def paused(enforced, gradwatch, *arguments):

@@ -265,7 +265,7 @@ def skipped_library(library, gradwatch, puppet, tmp_path):
     process = puppet()
     monitor = gradwatch("--pid", holder.pid, "--pid", process.pid).armed()
     process.tell("loop 1")
-    monitor.wait_for("violation", 2)
+    monitor.wait_for("change", 2)
     monitor.stop()
     (skipped,) = monitor.of_type("skipped")
     assert skipped["pid"] == holder.pid
@@ -329,7 +329,7 @@ def test_without_root(puppet, binary, tmp_path_factory):
     process.end()
     events += map(json.loads, monitor.rest())
     assert monitor.wait() == 0, monitor.stderr
-    assert [event["to"] for event in events if event["type"] == "violation"] == [False, True]
+    assert [event["to"] for event in events if event["type"] == "change"] == [False, True]
     (finding,) = [event for event in events if event["type"] == "finding"]
     assert finding["stack_status"] == "whole" and finding["stack"]
 

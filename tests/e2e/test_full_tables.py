@@ -226,7 +226,7 @@ def test_threads(puppet, gradwatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "counter"), [("nests", "threads_full"), ("sessions", "sessions_full")]
+    ("name", "counter"), [("nests", "threads_full"), ("traces", "traces_full")]
 )
 def test_traces(puppet, gradwatch, name, counter):
     """A trace that cannot be kept: its changes are told all the same."""

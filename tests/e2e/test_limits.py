@@ -41,16 +41,16 @@ def test_lost_records(target, puppet, gradwatch):
     process = puppet(on=target)
     monitor = gradwatch("--rate", 0, "--pid", process.pid).armed()
     process.run("trace", "set 0", "set 1")
-    monitor.wait_for("violation", 2)
+    monitor.wait_for("change", 2)
     pause(monitor)
     process.tell(f"storm {storm}")
     monitor.signal(signal.SIGCONT)
     # Room again: the step between the records tells the gap.
-    monitor.wait_for("violation", 2 + RECORDS_OF_RING // 2)
+    monitor.wait_for("change", 2 + RECORDS_OF_RING // 2)
     wait_until(lambda: ring_was_read(monitor, process))
     monitor.stop()
     lost = monitor.ledger["lost"]
-    changes = sum(event["violations"] for event in monitor.of_type("trace_end"))
+    changes = sum(event["changes"] for event in monitor.of_type("trace_end"))
     assert 0 < lost < storm
     assert len(monitor.violations) + lost == changes
     assert changes >= 2 + storm
@@ -73,10 +73,10 @@ def check_gap(monitor, lost):
     assert sum(gap["count"] for gap in gaps) == lost
     kinds = [event["type"] for event in monitor.events]
     first = kinds.index("lost")
-    assert kinds[:first].count("violation") >= RECORDS_OF_RING // 2
-    assert "violation" in kinds[first:]  # in the middle, not at the end
-    before = [event for event in monitor.events[:first] if event["type"] == "violation"][-1]
-    after = next(event for event in monitor.events[first:] if event["type"] == "violation")
+    assert kinds[:first].count("change") >= RECORDS_OF_RING // 2
+    assert "change" in kinds[first:]  # in the middle, not at the end
+    before = [event for event in monitor.events[:first] if event["type"] == "change"][-1]
+    after = next(event for event in monitor.events[first:] if event["type"] == "change")
     assert before["mono_ns"] <= gaps[0]["mono_ns"] <= after["mono_ns"]
 
 
@@ -117,7 +117,7 @@ def test_lost_by_many_threads(puppet, gradwatch):
     assert monitor.ledger["lost"] > 0
     assert monitor.ledger["reported"] + monitor.ledger["lost"] == len(names) * storm
     ends = monitor.of_type("trace_end")
-    assert [event["violations"] for event in ends] == [storm] * len(names)
+    assert [event["changes"] for event in ends] == [storm] * len(names)
 
 
 def test_deep_nesting(target, puppet, gradwatch):
@@ -166,7 +166,7 @@ def test_thread_that_vanishes_in_a_trace(puppet, gradwatch):
     process.send("@thread vanish")
     end = monitor.wait_for("trace_end")
     assert end["reason"] == "exit"
-    assert end["tid"] == begin["tid"] and end["violations"] == 1
+    assert end["tid"] == begin["tid"] and end["changes"] == 1
     assert not os.path.exists(f"/proc/{process.pid}/task/{begin['tid']}")
     process.run("trace", "set 0", "end", "set 1")
     monitor.stop()

@@ -19,7 +19,7 @@ EVENT_KEYS = {"v", "type", "time", "mono_ns", "host"}
 WHO = {"pid", "tid", "ns_pid", "ns_tid", "start_ns", "comm", "uid", "exe", "torch"}
 TRACE = {
     *("trace", "kind", "depth", "seen_from_start", "first_push", "first_push_ns", "last_push_ns"),
-    *("last_pop", "last_pop_ns", "pushes", "pops", "operators", "violations"),
+    *("last_pop", "last_pop_ns", "pushes", "pops", "operators", "changes"),
 }
 STACK = {"stack_status", "user", "stack"}
 FINDING = {
@@ -58,7 +58,7 @@ KEYS = {
     "attached": WHO | {"sites", "certain", "doubt", "armed_after_ns", "too_late"},
     "trace_begin": WHO | TRACE | STACK,
     "trace_end": WHO | TRACE | {"reason"},
-    "violation": WHO | STACK | {"trace", "kind", "from", "to", "certain", "info", "began"},
+    "change": WHO | STACK | {"trace", "kind", "from", "to", "certain", "info", "began"},
     "finding": WHO | STACK | FINDING,
     "action": WHO | STACK | ACTION,
     "end": {
@@ -202,7 +202,7 @@ def test_hostile_name_of_a_process(puppet, gradwatch, tmp_path):
     line_start = r"\d\d:\d\d:\d\d\.\d{3}  |    "
     assert all(re.match(line_start, line) for line in text.splitlines())
     for event in logs.read(tmp_path / "log"):
-        if event["type"] == "violation":
+        if event["type"] == "change":
             assert event["comm"] == HOSTILE_NAME.decode(errors="replace")
 
 
@@ -238,7 +238,7 @@ def test_log_begins_a_new_segment(puppet, gradwatch, tmp_path):
     process = puppet()
     monitor = armed_by_log(gradwatch, process, log)
     process.tell("loop 1")
-    wait_for_lines(monitor, log, "violation", 2)
+    wait_for_lines(monitor, log, "change", 2)
     wait_for_lines(monitor, log, "trace_end")
     monitor.signal(signal.SIGHUP)
     wait_until(lambda: len(logs.segments(log)) == 2, monitor)
@@ -249,7 +249,7 @@ def test_log_begins_a_new_segment(puppet, gradwatch, tmp_path):
         [record["type"] for record in logs.records_of(logs.data_of(path))[0]]
         for path in logs.segments(log)
     )
-    assert old.count("violation") == new.count("violation") == 2
+    assert old.count("change") == new.count("change") == 2
     assert old[0] == new[0] == "header" and old[-1] == new[-1] == "close"
     assert "start" in old and new[-2] == "end"
 
@@ -317,7 +317,7 @@ def test_start_ns_is_the_same_in_all_events(puppet, gradwatch):
     stat = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     ticks = int(stat[19]) * 10**9 // os.sysconf("SC_CLK_TCK")
     starts = {(event["type"], event["start_ns"]) for event in monitor.events if "pid" in event}
-    assert {kind for kind, _ in starts} >= {"attached", "trace_begin", "violation", "finding"}
+    assert {kind for kind, _ in starts} >= {"attached", "trace_begin", "change", "finding"}
     assert {start for _, start in starts} == {ticks}
     process.end()
 

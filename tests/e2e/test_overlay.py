@@ -51,7 +51,7 @@ class Driver(Process):
 
 
 def seen(monitor, driver):
-    monitor.wait_for(lambda event: event["type"] == "violation" and event["pid"] == driver.pid, 2)
+    monitor.wait_for(lambda event: event["type"] == "change" and event["pid"] == driver.pid, 2)
 
 
 def attached(monitor, driver):
@@ -95,7 +95,7 @@ def test_copied_up_under_the_probes(library, gradwatch):
     seen(monitor, old)
     copied_up(library)
     old.change_twice()
-    monitor.wait_for(lambda event: event["type"] == "violation" and event["pid"] == old.pid, 4)
+    monitor.wait_for(lambda event: event["type"] == "change" and event["pid"] == old.pid, 4)
     drivers = [old]
     for _ in range(2):
         new = Driver(library)

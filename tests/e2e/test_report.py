@@ -161,7 +161,7 @@ def test_one_trace(binary, toggling):
     log, _ = toggling
     records = [record for record in logs.read(log) if record.get("trace") == 1]
     text = run(binary, "report", "--trace", 1, log).stdout
-    changes = [record for record in records if record["type"] == "violation"]
+    changes = [record for record in records if record["type"] == "change"]
     assert len(re.findall("VIOLATION: grad mode|change: grad mode", text)) == len(changes) > 0
     assert text.index("begins: make_fx") < text.index("VIOLATION") < text.index("ends: ")
     for frame in changes[0]["stack"]:
@@ -190,7 +190,7 @@ def test_baseline(binary, logged, toggling, tmp_path):
 def test_clean_is_said_of_what_is_whole(binary, logged, tmp_path):
     log, _ = logged("clean", "--log-plain")
     records = logs.read(log)
-    changes = [record for record in records if record["type"] == "violation" and not record["info"]]
+    changes = [record for record in records if record["type"] == "change" and not record["info"]]
     text = report(binary, "--fail", log)
     assert text.returncode == 0
     assert ("clean: no change" in text.stdout) == (not changes)
@@ -244,7 +244,7 @@ def test_killed(binary, any_target, tmp_path):
     assert {one["fingerprint"]: one["count"] for one in found["findings"]} == by_fingerprint(
         records
     )
-    violations = sum(r["type"] == "violation" and not r["info"] for r in records)
+    violations = sum(r["type"] == "change" and not r["info"] for r in records)
     assert found["totals"]["violations"] == violations
     assert "runs without an end: 1" in found["unknown"]
     # The next run in the folder finishes what this one has left.

@@ -47,7 +47,7 @@ def changes_by_pid(monitor):
     counts = collections.defaultdict(list)
     for event in monitor.of_type("trace_end"):
         if event["comm"] == "churn":
-            counts[event["pid"]].append(event["violations"])
+            counts[event["pid"]].append(event["changes"])
     return counts
 
 

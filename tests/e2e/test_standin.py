@@ -198,7 +198,7 @@ def unmatched(calls, events):
 
 def check(run, certain=True):
     """Every verdict equal, none missing, none extra; and the ledger says the same."""
-    calls, events = run.calls(), run.events.of("violation")
+    calls, events = run.calls(), run.events.of("change")
     assert unmatched(calls, events) == ([], [])
     assert {event["certain"] for event in events} <= {certain}
     kinds = Counter(
@@ -306,7 +306,7 @@ def test_all_processes(standin):
     first.events.rest()
     assert first.gradwatch.wait(PATIENCE) == 0
     for run in (first, later):
-        events = [one for one in first.events.of("violation") if one["pid"] == run.driver.pid]
+        events = [one for one in first.events.of("change") if one["pid"] == run.driver.pid]
         assert len(events) > 10
         assert unmatched(run.calls(), events) == ([], [])
 
@@ -330,7 +330,7 @@ def test_another_class_in_the_slot(standin, variant):
     run = standin(variant)
     run.do("push impostor", "set 0", "set 1", "operator", "set 0", "pop", "set 1")
     run.finish()
-    assert run.events.of("violation") == []
+    assert run.events.of("change") == []
 
 
 @pytest.mark.parametrize("variant", READABLE)
@@ -352,7 +352,7 @@ def test_class_that_cannot_be_read(standin, variant):
     run = standin(variant)
     run.do("forget_name", "push", "fork 100")
     run.finish()
-    events = run.events.of("violation")
+    events = run.events.of("change")
     assert len(events) == 100
     assert {event["certain"] for event in events} == {False}
     (end,) = run.events.of("end")
@@ -372,22 +372,22 @@ def check_changes(events):
     """
     end = events[-1]
     ledger = end["ledger"]
-    assert end["type"] == "end" and end["counters"]["sessions_full"] == 0
+    assert end["type"] == "end" and end["counters"]["traces_full"] == 0
     assert ledger["redundant"] == ledger["outside_trace"] == ledger["filtered"] == 0
     assert ledger["reported"] + ledger["throttled"] + ledger["lost"] == ledger["hits"]
     assert end["violations"] == ledger["reported"] + ledger["throttled"]
     assert end["lost_output"] == 0
-    assert ledger["reported"] == count(events, "violation")
+    assert ledger["reported"] == count(events, "change")
     assert end["lost"] == ledger["lost"]
     assert ledger["lost"] == sum(event["count"] for event in events if event["type"] == "lost")
     ends = [event for event in events if event["type"] == "trace_end"]
     assert len(ends) == count(events, "trace_begin") == end["traces"]
-    assert sum(event["violations"] for event in ends) == ledger["hits"]
+    assert sum(event["changes"] for event in ends) == ledger["hits"]
     return ledger["hits"]
 
 
 def test_many_short_threads(standin, tmp_path):
-    """A thread that ends gives its session back at once: more traces than the map has room for."""
+    """A thread that ends gives its trace back at once: more traces than the map has room for."""
     threads = 50_000
     log = tmp_path / "log"
     run = standin("keyed", under_gradwatch=False)
@@ -398,7 +398,7 @@ def test_many_short_threads(standin, tmp_path):
     events = [json.loads(line) for line in log.read_text().splitlines()]
     assert check_changes(events) == 2 * threads
     ends = [event for event in events if event["type"] == "trace_end"]
-    assert len(ends) == threads and {event["violations"] for event in ends} == {2}
+    assert len(ends) == threads and {event["changes"] for event in ends} == {2}
 
 
 class Log:
@@ -463,7 +463,7 @@ def test_end_in_a_storm(standin, tmp_path, rate):
     pids = ["--pid", str(run.driver.pid), "--pid", str(other.pid)]
     gradwatch, events = watch_pids(run, log, *rate, *pids)
     run.do("storm 64")
-    events.wait_for("violation")
+    events.wait_for("change")
     other.stdin.write("go\n")
     other.stdin.flush()
     attached, _ = events.wait_for("attached", other.pid)
@@ -488,7 +488,7 @@ def test_storm(standin, tmp_path, rate):
     run = standin("keyed", under_gradwatch=False)
     gradwatch, events = watch_pids(run, log, *rate, "--pid", str(run.driver.pid))
     run.do("storm 64")
-    events.wait_for("violation")
+    events.wait_for("change")
     time.sleep(1)
     run.do("calm")
     gradwatch.send_signal(signal.SIGINT)

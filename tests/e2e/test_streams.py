@@ -71,7 +71,7 @@ def test_events_among_unfinished_lines(binary, any_target, tmp_path, stream, out
     events = [json.loads(line) for line in mixed.splitlines() if '"mono_ns"' in line]
     kinds = [event["type"] for event in events]
     assert kinds[0] == "start" and kinds[-1] == "end"
-    assert kinds.count("violation") == 2 and kinds.count("finding") == 1
+    assert kinds.count("change") == 2 and kinds.count("finding") == 1
     # Something did come while the line was unfinished.
     assert "tracing layer 1 ...\n{" in mixed.replace("\n\n", "\n")
     assert TOTALS.search(mixed) and "\nledger: " in mixed
@@ -257,7 +257,7 @@ def test_stalled_reader_holds_nobody_up(puppet, binary, tmp_path):
     assert time.monotonic() - begin < DEADLINE
     assert "lines of output lost: " in errors
     kinds = [event["type"] for event in logs.events(log)]
-    assert kinds.count("violation") == 200 and kinds[-1] == "end"
+    assert kinds.count("change") == 200 and kinds[-1] == "end"
     process.end()
 
 

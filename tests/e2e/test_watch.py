@@ -19,7 +19,7 @@ def test_threads_that_start_later(puppet, gradwatch):
         process.run(f"@{name} trace", f"@{name} set 0", f"@{name} end", f"@{name} set 1")
         for name in ("before", "after")
     ]
-    monitor.wait_for("violation", 2)
+    monitor.wait_for("change", 2)
     monitor.stop()
     assert threads_of(monitor.violations) == {answers[0]["tid"] for answers in told}
     assert verdicts(monitor.violations) == [(True, False)] * 2
@@ -33,7 +33,7 @@ def test_several_processes(puppet, gradwatch):
     monitor = gradwatch(*[f"--pid={process.pid}" for process in watched]).armed()
     for process in (*watched, other):
         process.tell("loop 1")
-    monitor.wait_for("violation", 2 * CHANGES_OF_SMALL)
+    monitor.wait_for("change", 2 * CHANGES_OF_SMALL)
     monitor.stop()
     counts = [sum(e["pid"] == p.pid for e in monitor.violations) for p in (*watched, other)]
     assert counts == [CHANGES_OF_SMALL, CHANGES_OF_SMALL, 0]
@@ -47,7 +47,7 @@ def test_library_loaded_after_attaching(target, puppet, gradwatch):
     assert not monitor.of_type("attached")
     process.tell("load")
     process.tell("loop 1")
-    monitor.wait_for("violation", CHANGES_OF_SMALL)
+    monitor.wait_for("change", CHANGES_OF_SMALL)
     monitor.stop()
     attached = monitor.of_type("attached")
     assert any(event["armed_after_ns"] > 0 for event in attached)
@@ -76,7 +76,7 @@ def test_forked_children(target, puppet, gradwatch, follow):
     own = process.tell("loop 1")
     assert own["pid"] == process.pid
     child = answers[-1]["child"]
-    monitor.wait_for(lambda event: event["type"] == "violation" and event["pid"] == process.pid, 2)
+    monitor.wait_for(lambda event: event["type"] == "change" and event["pid"] == process.pid, 2)
     monitor.stop()
     of_child = [event for event in monitor.violations if event["pid"] == child]
     assert len(of_child) == (CHANGES_OF_SMALL + 1 if follow else 0)
@@ -144,7 +144,7 @@ def test_fork_inside_a_trace(puppet, gradwatch):
     child = answers[-1]["child"]
     assert [answer["violation"] for answer in answers[:3]] == [True, False, True]
     process.run("end", "set 1")
-    monitor.wait_for("violation", 3)
+    monitor.wait_for("change", 3)
     monitor.stop()
     of_child = [event for event in monitor.violations if event["pid"] == child]
     assert verdicts(of_child) == [(False, True), (True, False)]
@@ -152,7 +152,7 @@ def test_fork_inside_a_trace(puppet, gradwatch):
     (begin,) = [event for event in monitor.of_type("trace_begin") if event["trace"] == trace]
     assert begin["seen_from_start"] is False
     (end,) = [event for event in monitor.of_type("trace_end") if event["trace"] == trace]
-    assert end["reason"] == "exit" and end["violations"] == 2
+    assert end["reason"] == "exit" and end["changes"] == 2
 
 
 def test_exec_in_a_watched_process(target, puppet, gradwatch):
@@ -162,7 +162,7 @@ def test_exec_in_a_watched_process(target, puppet, gradwatch):
     process.send("exec")
     assert process.answer() == {"done": "ready", "pid": process.pid, "tid": process.pid}
     process.run("set 0", "trace", "set 1", "end", "set 0")
-    monitor.wait_for("violation", 2)
+    monitor.wait_for("change", 2)
     monitor.stop()
     assert verdicts(monitor.violations) == [(True, False), (False, True)]
     ends = [event["reason"] for event in monitor.of_type("trace_end")]
@@ -178,7 +178,7 @@ def test_all_processes_also_those_that_start_later(target, puppet, gradwatch):
     for process in (before, after):
         process.tell("loop 1")
     for process in (before, after):
-        monitor.wait_for(lambda e, p=process: e["type"] == "violation" and e["pid"] == p.pid, 2)
+        monitor.wait_for(lambda e, p=process: e["type"] == "change" and e["pid"] == p.pid, 2)
     monitor.stop()
     assert monitor.status == 0
 
@@ -190,7 +190,7 @@ def test_who_a_violation_is_of(target, puppet, gradwatch):
     monitor.stop()
     (event,) = monitor.violations
     stat = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    assert event["v"] == 1
+    assert event["v"] == 2
     assert event["pid"] == event["ns_pid"] == process.pid
     assert event["tid"] == event["ns_tid"] == answers[0]["tid"]
     assert event["uid"] == 0

@@ -31,7 +31,7 @@ def test_no_drift_while_it_detaches(puppet, gradwatch):
     process = puppet()
     monitor = gradwatch("--pid", process.pid).armed()
     process.send("loop 100000 keep")
-    monitor.wait_for("violation", count=20)
+    monitor.wait_for("change", count=20)
     monitor.stop()
     assert {event["category"] for event in monitor.of_type("finding")} == {"scope"}
     assert monitor.end_event["drifts"] == 0
@@ -72,7 +72,7 @@ def test_killed_gradwatch_leaves_nothing_behind(target, puppet, gradwatch):
     process = puppet(on=target)
     monitor = gradwatch("--pid", process.pid).armed()
     process.run("trace", "set 0")
-    monitor.wait_for("violation")
+    monitor.wait_for("change")
     held = probes_of(monitor.pid)
     assert len({name for name, _ in held}) == 2
     monitor.signal(signal.SIGKILL)
@@ -127,7 +127,7 @@ def test_library_changed_on_disk(any_target, gradwatch, tmp_path, change):
     process = run_copy(any_target, tmp_path, change)
     monitor = gradwatch("--pid", process.pid).armed()
     process.tell("loop 1")
-    monitor.wait_for("violation", CHANGES_OF_SMALL)
+    monitor.wait_for("change", CHANGES_OF_SMALL)
     monitor.stop()
     assert all(event["certain"] for event in monitor.violations)
     process.end()

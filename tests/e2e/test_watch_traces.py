@@ -35,7 +35,7 @@ def test_attach_in_mid_trace(target, puppet, gradwatch):
     answers = process.run("@a set 0", "@a set 1", "@a set 0", "@a end", "@a end", "@a set 0")
     expected = [answer["violation"] for answer in answers if "violation" in answer]
     assert expected == [False, True, True, False]
-    monitor.wait_for("violation", 4)
+    monitor.wait_for("change", 4)
     monitor.stop()
     assert verdicts([e for e in monitor.violations if e["tid"] == process.pid]) == [(False, True)]
     of_thread = [e for e in monitor.violations if e["tid"] == answers[0]["tid"]]
@@ -108,7 +108,7 @@ def test_nested_traces(target, puppet, gradwatch):
     assert outer == again != inner
     depth = {event["trace"]: event["depth"] for event in monitor.of_type("trace_begin")}
     assert depth == {outer: 0, inner: 1}
-    counts = {event["trace"]: event["violations"] for event in monitor.of_type("trace_end")}
+    counts = {event["trace"]: event["changes"] for event in monitor.of_type("trace_end")}
     assert counts == {outer: 2, inner: 1}
     process.end()
 
@@ -121,7 +121,7 @@ def test_the_end_of_a_thread_ends_its_trace(puppet, gradwatch):
     monitor.finish()
     process.wait()
     (end,) = monitor.of_type("trace_end")
-    assert end["tid"] == begin["tid"] and end["violations"] == 1
+    assert end["tid"] == begin["tid"] and end["changes"] == 1
     assert end["reason"] in ("exit", "gone", "replaced")
 
 
@@ -147,7 +147,7 @@ def test_traces_in_a_loop(target, puppet, gradwatch, keep):
     assert operators == [OPERATORS_OF_SMALL] * rounds
     ends = monitor.of_type("trace_end")
     assert len(ends) == monitor.end_event["traces"] == rounds
-    assert [event["violations"] for event in ends] == [CHANGES_OF_SMALL] * rounds
+    assert [event["changes"] for event in ends] == [CHANGES_OF_SMALL] * rounds
     assert [event["operators"] for event in ends] == operators
     for event in ends:
         assert event["pushes"] == event["pops"] > 0
@@ -165,7 +165,7 @@ def test_idle_trace(puppet, gradwatch):
     monitor = gradwatch("--pid", process.pid, "--idle", 1).armed()
     process.run("trace", "hold", "end", "again", "set 1")
     end = monitor.wait_for("trace_end", 2)
-    assert end["reason"] == "idle" and end["violations"] == 1 and not end["seen_from_start"]
+    assert end["reason"] == "idle" and end["changes"] == 1 and not end["seen_from_start"]
     process.run("trace", "set 0", "end", "set 1")
     monitor.stop()
     assert verdicts(monitor.violations) == [(True, False)] * 2
@@ -198,7 +198,7 @@ def test_detaching_ends_open_traces(puppet, gradwatch):
     process = puppet()
     monitor = gradwatch("--pid", process.pid).armed()
     process.run("trace", "set 0")
-    monitor.wait_for("violation")
+    monitor.wait_for("change")
     monitor.stop()
     (end,) = monitor.of_type("trace_end")
     assert end["reason"] == "detached"

@@ -284,7 +284,7 @@ class Scopes:
             self.tell("unbalanced", change, False, self.operators)
 
 
-class Session:
+class Trace:
     """One trace: from the entering of its mode to the leaving."""
 
     def __init__(self, oracle, kind):
@@ -320,19 +320,19 @@ class Oracle:
         self.learning = None  # a set of return addresses
         self.of_binding, self.of_apply = set(), set()
 
-    def pre_dispatch_sessions(self):
-        if not hasattr(self.thread, "sessions"):
-            self.thread.sessions = []
-        return self.thread.sessions
+    def pre_dispatch_traces(self):
+        if not hasattr(self.thread, "traces"):
+            self.thread.traces = []
+        return self.thread.traces
 
-    def session(self):
+    def trace(self):
         """The trace that a change now is in, None: none."""
         mode = torch._C._get_dispatch_mode(PROXY)
         if isinstance(mode, ProxyTorchDispatchMode) and not mode.pre_dispatch:
-            return mode.oracle_session
+            return mode.oracle_trace
         if torch._C._dispatch_tls_is_dispatch_key_included(PRE_DISPATCH):
-            sessions = self.pre_dispatch_sessions()
-            return sessions[-1] if sessions else None
+            traces = self.pre_dispatch_traces()
+            return traces[-1] if traces else None
         return None
 
     def changed(self, before, after, return_address, stack_pointer):
@@ -341,26 +341,26 @@ class Oracle:
             if self.learning is not None:
                 self.learning.add(return_address)
                 return
-            session = self.session()
-            if not session:
+            trace = self.trace()
+            if not trace:
                 self.doubt_pre_dispatch()
             elif before == after:
                 manager, method = Frames(sys._getframe(1), self.is_users).manager()
                 if method == "__enter__":
-                    session.scopes.entered(manager)
+                    trace.scopes.entered(manager)
                 elif method == "__exit__":
-                    session.scopes.left(manager, bool(after))
+                    trace.scopes.left(manager, bool(after))
             else:
                 change = self.make_change(before, after, return_address, stack_pointer)
-                session.scopes.change(change)
+                trace.scopes.change(change)
         except BaseException as error:  # the caller is C++ code
             self.errors.append(repr(error))
 
     def doubt_pre_dispatch(self):
         """Such a trace is over for gradwatch at a call that is made with the trace put aside."""
-        for session in self.pre_dispatch_sessions():
-            for scope in session.scopes.open:
-                session.doubt(scope.opening)
+        for trace in self.pre_dispatch_traces():
+            for scope in trace.scopes.open:
+                trace.doubt(scope.opening)
 
     def make_change(self, before, after, return_address, stack_pointer):
         frames = Frames(sys._getframe(2), self.is_users)
@@ -391,29 +391,29 @@ class Oracle:
     # What the wrappers of the mode's methods call.
 
     def entered(self, mode):
-        session = getattr(mode, "oracle_session", None)
-        if session and session.depth:
-            session.depth += 1
+        trace = getattr(mode, "oracle_trace", None)
+        if trace and trace.depth:
+            trace.depth += 1
             return
         frames = Frames(sys._getframe(1), self.is_users)
         kind = "export" if frames.is_export() else "make_fx"
         kind = "pre_dispatch" if mode.pre_dispatch else kind
-        mode.oracle_session = Session(self, kind)
+        mode.oracle_trace = Trace(self, kind)
         if mode.pre_dispatch:
-            self.pre_dispatch_sessions().append(mode.oracle_session)
+            self.pre_dispatch_traces().append(mode.oracle_trace)
 
     def dispatched(self, mode):
         if not mode.pre_dispatch:
-            mode.oracle_session.scopes.operator(torch.is_grad_enabled(), self.look)
+            mode.oracle_trace.scopes.operator(torch.is_grad_enabled(), self.look)
 
     def left(self, mode):
-        mode.oracle_session.depth -= 1
-        if mode.oracle_session.depth:
+        mode.oracle_trace.depth -= 1
+        if mode.oracle_trace.depth:
             return
         frames = Frames(sys._getframe(1), self.is_users)
-        mode.oracle_session.scopes.end(torch.is_grad_enabled(), frames)
+        mode.oracle_trace.scopes.end(torch.is_grad_enabled(), frames)
         if mode.pre_dispatch:
-            self.pre_dispatch_sessions().remove(mode.oracle_session)
+            self.pre_dispatch_traces().remove(mode.oracle_trace)
 
 
 class _Apply(torch.autograd.Function):

@@ -42,7 +42,7 @@ static struct gw_event_record make_record(enum gw_record_type type, enum gw_ask 
 		.from = 1,
 		.certain = 1,
 		.ask = ask,
-		.violations = 1,
+		.changes = 1,
 	};
 
 	return record;
@@ -77,7 +77,7 @@ static void end_trace(struct seen *seen)
 		.tid = 4712,
 		.end = 200,
 		.end_reason = GW_END_EXIT,
-		.violations = 1,
+		.changes = 1,
 		.state_begin = 1,
 		.state_end = GW_STATE_UNKNOWN,
 	};
@@ -141,7 +141,7 @@ static void test_order(void **state)
 	assert_int_equal(take(&seen, &record), 0);
 	assert_int_equal(seen.events, 2);
 	assert_int_equal(seen.type[0], EVENT_TRACE_BEGIN);
-	assert_int_equal(seen.type[1], EVENT_VIOLATION);
+	assert_int_equal(seen.type[1], EVENT_CHANGE);
 	/* The verdict is that of the moment before the change. */
 	assert_int_equal(seen.decision.verdict, MODEL_VERDICT_UNSURE);
 	model_action(seen.model, &seen.decision.event);

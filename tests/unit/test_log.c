@@ -25,7 +25,7 @@
 #include "log/format.h"
 #include "log/segments.h"
 
-#define LINE      "{\"v\":1,\"type\":\"finding\",\"time\":\"x\"}\n"
+#define LINE      "{\"v\":2,\"type\":\"finding\",\"time\":\"x\"}\n"
 #define TEXT_SIZE (1 << 20)
 
 static char directory[] = "/tmp/gradwatch-log-XXXXXX";
@@ -172,7 +172,7 @@ static void test_segment(void **state)
 {
 	struct segments_config config = make_config();
 	static const char *const types[] = {"header", "finding", "finding", "end", "close"};
-	static const char end[] = "{\"v\":1,\"type\":\"end\",\"lost\":5}\n";
+	static const char end[] = "{\"v\":2,\"type\":\"end\",\"lost\":5}\n";
 	struct segments *segments = open_log(&config);
 	const char *at;
 	json_t *record = NULL;
@@ -422,7 +422,7 @@ static void test_gap(void **state)
 {
 	struct segments_config config = make_config();
 	struct segments *segments = open_log(&config);
-	static const char other[] = "{\"v\":1,\"type\":\"again\"}\n";
+	static const char other[] = "{\"v\":2,\"type\":\"again\"}\n";
 	json_t *record;
 	const char *at;
 

@@ -77,7 +77,7 @@ static const char *story(const struct fixture *fixture)
 {
 	static const char letter[] = {
 		[EVENT_START] = '?',       [EVENT_ATTACHED] = '?',  [EVENT_SKIPPED] = '?',
-		[EVENT_TRACE_BEGIN] = 'B', [EVENT_TRACE_END] = 'E', [EVENT_VIOLATION] = 'V',
+		[EVENT_TRACE_BEGIN] = 'B', [EVENT_TRACE_END] = 'E', [EVENT_CHANGE] = 'V',
 		[EVENT_LOST] = 'L',        [EVENT_END] = '.',       [EVENT_FINDING] = 'F',
 		[EVENT_REPEATED] = 'R',
 	};
@@ -141,7 +141,7 @@ static struct gw_trace make_trace(uint64_t id)
 		.pushes = 12,
 		.pops = 11,
 		.operators = 10,
-		.violations = 1,
+		.changes = 1,
 		.pid = 40,
 		.tid = 41,
 		.file_id = 5,
@@ -178,10 +178,10 @@ static void test_violation(void **state)
 	assert_string_equal(event->process.exe, "/usr/bin/python3");
 	assert_string_equal(event->torch.version, "2.13.0");
 	assert_string_equal(event->torch.file, "");
-	assert_int_equal(event->violation.trace, 0);
-	assert_true(event->violation.from);
-	assert_false(event->violation.to);
-	assert_true(event->violation.certain);
+	assert_int_equal(event->change.trace, 0);
+	assert_true(event->change.from);
+	assert_false(event->change.to);
+	assert_true(event->change.certain);
 	assert_int_equal(totals_of(fixture).violations, 1);
 	assert_int_equal(totals_of(fixture).traces, 0);
 	assert_int_equal(totals_of(fixture).processes, 1);
@@ -207,8 +207,8 @@ static void test_pre_dispatch(void **state)
 	assert_true(model_trace(fixture->model, &trace, MODEL_MODE_UNKNOWN, 900));
 	assert_string_equal(story(fixture), "BVVFE");
 	for (unsigned int i = 1; i < 3; i++) {
-		assert_int_equal(fixture->event[i].violation.kind, TRACE_KIND_PRE_DISPATCH);
-		assert_true(fixture->event[i].violation.info);
+		assert_int_equal(fixture->event[i].change.kind, TRACE_KIND_PRE_DISPATCH);
+		assert_true(fixture->event[i].change.info);
 	}
 	assert_int_equal(fixture->event[0].trace.kind, TRACE_KIND_PRE_DISPATCH);
 	/* PyTorch makes a region of it: a note, which is no violation. */
@@ -272,10 +272,10 @@ static void test_began(void **state)
 	totals = totals_of(fixture);
 	assert_int_equal(totals.infos, 1 + 5);
 	assert_int_equal(totals.violations, 2);
-	assert_true(fixture->event[0].violation.info);
+	assert_true(fixture->event[0].change.info);
 	assert_true(fixture->event[1].finding.severity == SEVERITY_INFO);
-	assert_false(fixture->event[2].violation.info);
-	assert_int_equal(fixture->event[2].violation.began, GW_STATE_UNKNOWN);
+	assert_false(fixture->event[2].change.info);
+	assert_int_equal(fixture->event[2].change.began, GW_STATE_UNKNOWN);
 }
 
 static void test_bad_records(void **state)
@@ -331,13 +331,13 @@ static void test_begin_from_trace(void **state)
 	assert_int_equal(event->trace.pushes, 12);
 	assert_int_equal(event->trace.pops, 11);
 	assert_int_equal(event->trace.operators, 10);
-	assert_int_equal(event->trace.violations, 1);
+	assert_int_equal(event->trace.changes, 1);
 	assert_int_equal(event->trace.depth, 1);
 	assert_true(event->trace.seen_from_start);
 	assert_int_equal(event->trace.reason, GW_END_NONE);
 	assert_string_equal(event->process.comm, "python3");
 	assert_string_equal(event->torch.version, "2.13.0");
-	assert_int_equal(fixture->event[2].violation.trace, 7);
+	assert_int_equal(fixture->event[2].change.trace, 7);
 	assert_int_equal(totals_of(fixture).traces, 1);
 	assert_int_equal(totals_of(fixture).processes, 1);
 }
@@ -457,7 +457,7 @@ static void test_trace_ended_by_bpf(void **state)
 	struct gw_trace trace = make_trace(7);
 
 	trace.end_reason = GW_END_EXIT; /* while pushed */
-	trace.violations = 0;
+	trace.changes = 0;
 	trace.end = 250;
 	record(fixture, make_violation(150, 7, 0), &trace);
 	assert_true(model_trace(fixture->model, &trace, MODEL_MODE_UNKNOWN, 9000));

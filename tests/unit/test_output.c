@@ -22,7 +22,7 @@ static const struct sink_context context = {
 };
 
 #define COMMON(type, time, mono)                                                                   \
-	"{\"v\":1,\"type\":\"" type "\",\"time\":\"2026-01-02T03:04:" time "Z\",\"mono_ns\":" mono \
+	"{\"v\":2,\"type\":\"" type "\",\"time\":\"2026-01-02T03:04:" time "Z\",\"mono_ns\":" mono \
 	",\"host\":\"box\""
 #define PROCESS                                                                                    \
 	",\"pid\":4711,\"tid\":4712,\"ns_pid\":7,\"ns_tid\":8,\"start_ns\":9223372036850000000,"   \
@@ -65,15 +65,15 @@ static const struct event_frame frames[] = {
 
 static struct event make_violation(void)
 {
-	struct event event = make_event(EVENT_VIOLATION);
+	struct event event = make_event(EVENT_CHANGE);
 
-	event.violation.trace = 7;
-	event.violation.from = true;
-	event.violation.began = GW_STATE_GRAD;
-	event.violation.kind = TRACE_KIND_EXPORT;
+	event.change.trace = 7;
+	event.change.from = true;
+	event.change.began = GW_STATE_GRAD;
+	event.change.kind = TRACE_KIND_EXPORT;
 	event.stack = (struct event_stack){
 		.status = GW_STACK_CUT, .count = 2, .frame = frames, .user = 1};
-	event.violation.certain = true;
+	event.change.certain = true;
 	return event;
 }
 
@@ -89,7 +89,7 @@ static struct event make_trace(enum event_type type)
 		.pushes = 13,
 		.pops = 14,
 		.operators = 12,
-		.violations = 2,
+		.changes = 2,
 		.seen_from_start = true,
 		.reason = GW_END_GONE,
 	};
@@ -201,7 +201,7 @@ static void test_json_trace(void **state)
 		   ",\"trace\":7,\"kind\":\"unknown\",\"depth\":255,\"seen_from_start\":true,"
 		   "\"first_push\":\"2026-01-02T03:04:06.000000000Z\",\"first_push_ns\":1000000000,"
 		   "\"last_push_ns\":1003000000,\"last_pop\":null,\"last_pop_ns\":null,"
-		   "\"pushes\":13,\"pops\":14,\"operators\":12,\"violations\":2" NO_STACK "}\n");
+		   "\"pushes\":13,\"pops\":14,\"operators\":12,\"changes\":2" NO_STACK "}\n");
 	event = make_trace(EVENT_TRACE_END);
 	event.trace.kind = TRACE_KIND_MAKE_FX;
 	check_json(&event, COMMON("trace_end", "06.118000001", "1118000001") PROCESS
@@ -209,7 +209,7 @@ static void test_json_trace(void **state)
 		   "\"first_push\":\"2026-01-02T03:04:06.000000000Z\",\"first_push_ns\":1000000000,"
 		   "\"last_push_ns\":1003000000,"
 		   "\"last_pop\":\"2026-01-02T03:04:06.003400000Z\",\"last_pop_ns\":1003400000,"
-		   "\"pushes\":13,\"pops\":14,\"operators\":12,\"violations\":2,"
+		   "\"pushes\":13,\"pops\":14,\"operators\":12,\"changes\":2,"
 		   "\"reason\":\"gone\"}\n");
 	for (unsigned int i = 0; i <= GW_END_MAX; i++) {
 		size_t length;
@@ -229,17 +229,17 @@ static void test_json_violation(void **state)
 	struct event event = make_violation();
 
 	(void)state;
-	check_json(&event, COMMON("violation", "06.118000001", "1118000001") PROCESS
+	check_json(&event, COMMON("change", "06.118000001", "1118000001") PROCESS
 		   ",\"trace\":7,\"kind\":\"export\",\"from\":true,\"to\":false,"
 		   "\"certain\":true,\"info\":false,"
 		   "\"began\":{\"grad\":true,\"inference\":false}" STACK "}\n");
 
 	/* what could not be read */
-	event = (struct event){.type = EVENT_VIOLATION};
-	event.violation.to = true;
-	event.violation.began = GW_STATE_UNKNOWN;
+	event = (struct event){.type = EVENT_CHANGE};
+	event.change.to = true;
+	event.change.began = GW_STATE_UNKNOWN;
 	check_json(&event,
-		   COMMON("violation", "05.000000000",
+		   COMMON("change", "05.000000000",
 			  "0") ",\"pid\":0,\"tid\":0,\"ns_pid\":0,\"ns_tid\":0,\"start_ns\":0,"
 			       "\"comm\":\"\",\"uid\":0,\"exe\":null,"
 			       "\"torch\":{\"file\":null,\"version\":null},"
@@ -327,7 +327,7 @@ static void test_text_violation(void **state)
 			    "03:04:06.118  change  grad mode on -> off inside a trace  "
 			    "python3[4711] thread 4712 (pid 7 in its container)  torch 2.13.0  "
 			    "trace 7\n");
-	event.violation = (struct event_violation){.to = true};
+	event.change = (struct event_change){.to = true};
 	event.process.tid = event.process.ns_pid = 0;
 	event.torch.version[0] = '\0';
 	assert_string_equal(printed(&event, false, 2),
@@ -645,18 +645,18 @@ static void test_text_traces(void **state)
 	event.type = EVENT_TRACE_END;
 	assert_string_equal(printed(&event, false, 0), "");
 	assert_string_equal(printed(&event, false, 1),
-			    "03:04:06.118  trace 7 ended (gone): 12 operators, 2 violations, "
+			    "03:04:06.118  trace 7 ended (gone): 12 operators, 2 changes, "
 			    "3.4 ms  python3[4711]\n");
-	event.trace.operators = event.trace.violations = 1;
+	event.trace.operators = event.trace.changes = 1;
 	event.trace.last_pop_ns = 0; /* never popped: until the event */
 	event.trace.reason = GW_END_EXIT;
 	event.time = 3500000000;
 	assert_string_equal(printed(&event, false, 1),
-			    "03:04:08.500  trace 7 ended (exit): 1 operator, 1 violation, "
+			    "03:04:08.500  trace 7 ended (exit): 1 operator, 1 change, "
 			    "2.5 s  python3[4711]\n");
 	event.time = 0; /* before its beginning: a damaged record */
 	assert_string_equal(printed(&event, false, 1),
-			    "03:04:05.000  trace 7 ended (exit): 1 operator, 1 violation, "
+			    "03:04:05.000  trace 7 ended (exit): 1 operator, 1 change, "
 			    "0.0 us  python3[4711]\n");
 }
 

@@ -24,13 +24,13 @@ static const struct sink_context context = {.host = "box"};
 static struct event make_violation(void)
 {
 	struct event event = {
-		.type = EVENT_VIOLATION,
+		.type = EVENT_CHANGE,
 		.time = 1118000001,
 		.process = {.pid = 4711, .tid = 4712, .comm = "python3"},
 		.torch = {.file = "/opt/torch/lib/libc10.so", .version = "2.13.0"},
 	};
 
-	event.violation.trace = 7;
+	event.change.trace = 7;
 	return event;
 }
 

@@ -24,7 +24,7 @@ struct fixture {
 	struct scopes *scopes;
 	struct told told[MAX_TOLD];
 	size_t count;
-	uint64_t time, operators, violations;
+	uint64_t time, operators, changes;
 	bool inference;          /* at the next changes */
 	struct change_role role; /* the same: caller, guard, owner, place */
 	struct scopes_origin origin;
@@ -80,7 +80,7 @@ static void record(struct fixture *fixture, uint64_t trace, enum gw_record_type 
 		.header = {.type = type, .time = ++fixture->time},
 		.trace = trace,
 		.operators = fixture->operators,
-		.violations = fixture->violations,
+		.changes = fixture->changes,
 		.from = from,
 		.to = to,
 		.inference = fixture->inference,
@@ -89,7 +89,7 @@ static void record(struct fixture *fixture, uint64_t trace, enum gw_record_type 
 	role.kind = kind;
 	strcpy(role.name, name);
 	if (type == GW_RECORD_CHANGE)
-		record.violations = ++fixture->violations;
+		record.changes = ++fixture->changes;
 	if (type == GW_RECORD_OPERATOR)
 		assert_int_equal(scopes_operator(fixture->scopes, &record, &record, sizeof(record)),
 				 0);
@@ -106,8 +106,8 @@ static void change(struct fixture *fixture, uint8_t to, enum change_kind kind, c
 
 static void end(struct fixture *fixture, uint8_t state)
 {
-	struct scopes_trace_end trace_end = {++fixture->time, fixture->operators,
-					     fixture->violations, state};
+	struct scopes_trace_end trace_end = {++fixture->time, fixture->operators, fixture->changes,
+					     state};
 
 	scopes_end(fixture->scopes, TRACE, &trace_end);
 }
@@ -263,7 +263,7 @@ static void test_drift_in_block(void **state)
 	struct gw_event_record record = {
 		.header = {.type = GW_RECORD_DRIFT, .time = 50},
 		.trace = TRACE,
-		.violations = 1,
+		.changes = 1,
 		.from = 1, /* BPF: as at the operator before the block */
 		.to = 1,
 	};
@@ -275,7 +275,7 @@ static void test_drift_in_block(void **state)
 	assert_int_equal(record.from, 0);
 	end(fixture, GW_STATE_GRAD);
 	/* A backward pass turned it off unseen, a block in it ended, and it is on again. */
-	fixture->violations = 0;
+	fixture->changes = 0;
 	change(fixture, 1, CHANGE_ENTER, "enable_grad");
 	change(fixture, 0, CHANGE_LEAVE, "enable_grad");
 	record.from = 0;
@@ -340,7 +340,7 @@ static void test_gaps(void **state)
 	struct fixture *fixture = *state;
 
 	change(fixture, 0, CHANGE_ENTER, "no_grad");
-	fixture->violations += 4; /* not sent: back, away, back, away */
+	fixture->changes += 4; /* not sent: back, away, back, away */
 	change(fixture, 1, CHANGE_LEAVE, "no_grad");
 	assert_int_equal(fixture->count, 1);
 	assert_int_equal(fixture->told[0].restored, RESTORED_UNKNOWN);
@@ -350,7 +350,7 @@ static void test_gaps(void **state)
 	assert_int_equal(fixture->count, 1);
 
 	change(fixture, 0, CHANGE_ENTER, "no_grad");
-	fixture->violations++;
+	fixture->changes++;
 	end(fixture, GW_STATE_UNKNOWN);
 	assert_int_equal(fixture->told[1].restored, RESTORED_UNKNOWN);
 }
@@ -360,14 +360,14 @@ static void test_halves(void **state)
 {
 	struct fixture *fixture = *state;
 
-	fixture->violations = 3;
+	fixture->changes = 3;
 	change(fixture, 0, CHANGE_LEAVE, "enable_grad");
 	change(fixture, 1, CHANGE_LEAVE, "no_grad");
 	assert_int_equal(fixture->count, 0);
-	fixture->violations += 3;
+	fixture->changes += 3;
 	change(fixture, 1, CHANGE_CALL, "set_grad_enabled");
 	assert_int_equal(fixture->count, 0);
-	fixture->violations += 4;
+	fixture->changes += 4;
 	change(fixture, 0, CHANGE_CALL, "set_grad_enabled");
 	end(fixture, 0);
 	assert_int_equal(fixture->count, 1);
@@ -392,7 +392,7 @@ static void test_before_attach(void **state)
 	end(fixture, GW_STATE_GRAD);
 
 	fixture->origin = (struct scopes_origin){0, true};
-	fixture->violations = 0;
+	fixture->changes = 0;
 	change(fixture, 1, CHANGE_LEAVE, "no_grad");
 	end(fixture, GW_STATE_GRAD);
 	assert_int_equal(fixture->count, 3);
@@ -560,7 +560,7 @@ static void test_too_many_traces(void **state)
 	struct fixture *fixture = *state;
 
 	for (uint64_t trace = 1; trace <= SCOPES_MAX_TRACES + 3; trace++) {
-		fixture->violations = 0;
+		fixture->changes = 0;
 		record(fixture, trace, GW_RECORD_CHANGE, 1, 0, CHANGE_ENTER, "no_grad");
 	}
 	assert_int_equal(fixture->count, 3);

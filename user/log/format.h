@@ -11,10 +11,15 @@
 #define GRADWATCH_LOG_FORMAT_H
 
 /* Adding a key does not change it; removing one or changing its meaning does. */
-#define LOG_SCHEMA    1
+#define LOG_SCHEMA 2
 
-#define LOG_TAIL      ",\"crc\":\"%08x\"}\n"
-#define LOG_TAIL_SIZE 19 /* bytes, with the newline */
+/* What each line begins with. */
+#define LOG_HEAD_OF(schema) "{\"v\":" #schema ",\"type\":\""
+#define LOG_HEAD_AS(schema) LOG_HEAD_OF(schema)
+#define LOG_HEAD            LOG_HEAD_AS(LOG_SCHEMA)
+
+#define LOG_TAIL            ",\"crc\":\"%08x\"}\n"
+#define LOG_TAIL_SIZE       19 /* bytes, with the newline */
 
 /* The longest line that is read; writers stay far below. */
 #define LOG_LINE_MAX (16u << 20)
@@ -27,7 +32,7 @@
 	X(START, "start")                                                                          \
 	X(ATTACHED, "attached")                                                                    \
 	X(SKIPPED, "skipped")                                                                      \
-	X(VIOLATION, "violation")                                                                  \
+	X(CHANGE, "change")                                                                        \
 	X(FINDING, "finding")                                                                      \
 	X(AGAIN, "again") /* a finding has occurred again: each time */                            \
 	X(REPEATED, "repeated")                                                                    \
@@ -80,6 +85,7 @@
 	X(POPS, "pops")                                                                            \
 	X(OPERATORS, "operators")                                                                  \
 	X(VIOLATIONS, "violations")                                                                \
+	X(CHANGES, "changes")                                                                      \
 	X(BEGAN, "began")                                                                          \
 	X(GRAD, "grad")                                                                            \
 	X(INFERENCE, "inference")                                                                  \

@@ -29,7 +29,7 @@ int segment_create(struct segment *segment, int folder, const char *name, uint64
 
 enum log_type segment_type(const char *line, size_t length)
 {
-	static const char start[] = "{\"v\":1,\"type\":\"";
+	static const char start[] = LOG_HEAD;
 	const size_t before = sizeof(start) - 1;
 
 	if (length <= before || memcmp(line, start, before) != 0)

@@ -21,7 +21,7 @@ enum event_type {
 	EVENT_SKIPPED,     /* a libtorch file that cannot be watched, with the reason */
 	EVENT_TRACE_BEGIN, /* a trace; sent late, with the true time of its first push */
 	EVENT_TRACE_END,   /* its end; sent late, with the true time of its last pop */
-	EVENT_VIOLATION,   /* the grad mode changed inside a trace */
+	EVENT_CHANGE,      /* the grad mode changed inside a trace */
 	EVENT_FINDING,     /* a scope with another grad mode inside a trace, for people to read */
 	EVENT_REPEATED,    /* a finding that was reported has occurred again */
 	EVENT_AGAIN,       /* the same, each time: for logs */
@@ -97,14 +97,14 @@ struct event_attached {
 struct event_trace {
 	uint64_t id;
 	uint64_t first_push_ns, last_push_ns, last_pop_ns; /* monotonic */
-	uint64_t pushes, pops, operators, violations;
+	uint64_t pushes, pops, operators, changes;
 	bool seen_from_start;
 	uint8_t depth;
 	enum trace_kind kind;
 	enum gw_end_reason reason;
 };
 
-struct event_violation {
+struct event_change {
 	uint64_t trace;
 	enum trace_kind kind;
 	bool from, to, certain;
@@ -252,7 +252,7 @@ struct event {
 	union {
 		struct event_attached attached; /* ATTACHED, SKIPPED */
 		struct event_trace trace;       /* TRACE_BEGIN, TRACE_END */
-		struct event_violation violation;
+		struct event_change change;
 		struct event_finding finding; /* FINDING, REPEATED, AGAIN */
 		struct event_action action;
 		struct {

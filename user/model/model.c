@@ -159,7 +159,7 @@ static void trace_of(struct event_trace *out, const struct gw_trace *trace)
 	out->pushes = trace->pushes;
 	out->pops = trace->pops;
 	out->operators = trace->operators;
-	out->violations = trace->violations;
+	out->changes = trace->changes;
 	out->seen_from_start = trace->seen_from_start;
 	out->depth = trace->depth;
 }
@@ -239,7 +239,7 @@ static void begin_from_record(struct model *model, const struct gw_event_record 
 	event.trace.id = record->trace;
 	event.trace.first_push_ns = record->header.time;
 	event.trace.last_push_ns = record->header.time;
-	event.trace.violations = record->header.type == GW_RECORD_CHANGE;
+	event.trace.changes = record->header.type == GW_RECORD_CHANGE;
 	event.trace.kind = model_kind(model, record->trace, record->mode);
 	if (stack)
 		event.stack = *stack;
@@ -254,21 +254,21 @@ static void count_changes(struct model *model, bool info, uint64_t count)
 		model->totals.violations += count;
 }
 
-static void emit_violation(struct model *model, const struct gw_event_record *record,
-			   const struct event_stack *stack)
+static void emit_change(struct model *model, const struct gw_event_record *record,
+			const struct event_stack *stack)
 {
-	struct event event = {.type = EVENT_VIOLATION, .time = record->header.time};
+	struct event event = {.type = EVENT_CHANGE, .time = record->header.time};
 
 	model_process_of_record(&event.process, record);
 	event.stack = *stack;
-	event.violation.trace = record->trace;
-	event.violation.kind = model_kind(model, record->trace, record->mode);
-	event.violation.from = record->from;
-	event.violation.to = record->to;
-	event.violation.certain = record->certain;
-	event.violation.began = record->began;
-	event.violation.info = model_is_info(model, event.violation.kind, record->began);
-	count_changes(model, event.violation.info, 1);
+	event.change.trace = record->trace;
+	event.change.kind = model_kind(model, record->trace, record->mode);
+	event.change.from = record->from;
+	event.change.to = record->to;
+	event.change.certain = record->certain;
+	event.change.began = record->began;
+	event.change.info = model_is_info(model, event.change.kind, record->began);
+	count_changes(model, event.change.info, 1);
 	emit_of_process(model, &event, record->file_id);
 }
 
@@ -356,7 +356,7 @@ static void take_event(struct model *model, struct gw_event_record *record, cons
 	switch (record->header.type) {
 	case GW_RECORD_CHANGE:
 		model->totals.stacks[stack.status]++;
-		emit_violation(model, record, &stack);
+		emit_change(model, record, &stack);
 		take_change(model, record, data, size, &stack, &origin);
 		break;
 	case GW_RECORD_DRIFT:
@@ -416,7 +416,7 @@ static enum gw_end_reason end_of_trace(const struct model *model, const struct g
 
 static void report_findings_at_end(struct model *model, const struct gw_trace *trace, uint64_t end)
 {
-	struct scopes_trace_end at = {end, trace->operators, trace->violations, trace->state_end};
+	struct scopes_trace_end at = {end, trace->operators, trace->changes, trace->state_end};
 
 	scopes_end(model->scopes, trace->id, &at);
 	if (trace->state_end & GW_STATE_UNKNOWN || trace->state_begin & GW_STATE_UNKNOWN)

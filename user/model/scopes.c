@@ -20,8 +20,8 @@ struct trace_scopes {
 	uint64_t id;
 	struct open_scope open[SCOPES_MAX_DEPTH];
 	size_t depth;
-	uint64_t violations; /* sequence number of the last change */
-	bool gap; /* changes before it were not sent, and what they left open is unknown */
+	uint64_t changes; /* sequence number of the last change */
+	bool gap;         /* changes before it were not sent, and what they left open is unknown */
 	uint64_t apply_place, apply_guard; /* of the last change by Function.apply; guard 0: none */
 };
 
@@ -523,9 +523,9 @@ int scopes_change(struct scopes *scopes, const struct gw_event_record *record, c
 	if (!drift)
 		end_drifts(scopes, trace, state_before(record), &at);
 	/* A drift has the number of the change before it. A jump: changes that were not sent. */
-	if (record->violations > trace->violations + !drift)
+	if (record->changes > trace->changes + !drift)
 		end_at_gap(scopes, trace, at);
-	trace->violations = record->violations;
+	trace->changes = record->changes;
 	note_apply(trace, role);
 	if (!drift)
 		end_unseen(scopes, trace, state_before(record), role->backward, &at);
@@ -611,7 +611,7 @@ int scopes_operator(struct scopes *scopes, const struct gw_event_record *record,
 	if (!trace || !trace->depth)
 		return 0;
 	open = &trace->open[trace->depth - 1];
-	if (open->operator_data || open->scope.record.violations != record->violations)
+	if (open->operator_data || open->scope.record.changes != record->changes)
 		return 0;
 	open->operator_data = codes_keep(scopes->codes, data, size);
 	open->scope.operator_size = size;
@@ -630,7 +630,7 @@ void scopes_prevented(struct scopes *scopes, uint64_t id)
 static uint8_t state_at_end(const struct trace_scopes *trace,
 			    const struct scopes_trace_end *trace_end)
 {
-	if (trace_end->violations > trace->violations)
+	if (trace_end->changes > trace->changes)
 		return GW_STATE_UNKNOWN;
 	if (trace_end->state & GW_STATE_UNKNOWN && trace->depth)
 		return trace->open[trace->depth - 1].scope.record.to;

@@ -107,7 +107,7 @@ void scopes_prevented(struct scopes *scopes, uint64_t trace);
 /* What is known of a trace at its end. */
 struct scopes_trace_end {
 	uint64_t time; /* ns */
-	uint64_t operators, violations;
+	uint64_t operators, changes;
 	uint8_t state; /* GW_STATE_ bits */
 };
 

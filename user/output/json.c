@@ -198,7 +198,7 @@ static void put_trace(struct line *line, const struct sink_context *context,
 	put_number(line, KEY(PUSHES), trace->pushes);
 	put_number(line, KEY(POPS), trace->pops);
 	put_number(line, KEY(OPERATORS), trace->operators);
-	put_number(line, KEY(VIOLATIONS), trace->violations);
+	put_number(line, KEY(CHANGES), trace->changes);
 }
 
 /* What a trace began with; null: not known. */
@@ -218,15 +218,15 @@ static void put_began(struct line *line, uint8_t began)
 	line->failed = inner.failed;
 }
 
-static void put_violation(struct line *line, const struct event_violation *violation)
+static void put_change(struct line *line, const struct event_change *change)
 {
-	put_number_or_null(line, KEY(TRACE), violation->trace);
-	put_string(line, KEY(KIND), kind_name(violation->kind), STRING_MAX);
-	put_bool(line, KEY(FROM), violation->from);
-	put_bool(line, KEY(TO), violation->to);
-	put_bool(line, KEY(CERTAIN), violation->certain);
-	put_bool(line, KEY(INFO), violation->info);
-	put_began(line, violation->began);
+	put_number_or_null(line, KEY(TRACE), change->trace);
+	put_string(line, KEY(KIND), kind_name(change->kind), STRING_MAX);
+	put_bool(line, KEY(FROM), change->from);
+	put_bool(line, KEY(TO), change->to);
+	put_bool(line, KEY(CERTAIN), change->certain);
+	put_bool(line, KEY(INFO), change->info);
+	put_began(line, change->began);
 }
 
 static void put_restored(struct line *line, enum restored restored)
@@ -403,7 +403,7 @@ static enum log_type type_of(enum event_type type)
 		[EVENT_SKIPPED] = LOG_TYPE_SKIPPED,
 		[EVENT_TRACE_BEGIN] = LOG_TYPE_TRACE_BEGIN,
 		[EVENT_TRACE_END] = LOG_TYPE_TRACE_END,
-		[EVENT_VIOLATION] = LOG_TYPE_VIOLATION,
+		[EVENT_CHANGE] = LOG_TYPE_CHANGE,
 		[EVENT_FINDING] = LOG_TYPE_FINDING,
 		[EVENT_REPEATED] = LOG_TYPE_REPEATED,
 		[EVENT_AGAIN] = LOG_TYPE_AGAIN,
@@ -444,9 +444,9 @@ static void put_body(struct line *line, const struct sink_context *context,
 		put_string(line, KEY(REASON), reason, STRING_MAX);
 		break;
 	}
-	case EVENT_VIOLATION:
+	case EVENT_CHANGE:
 		put_process(line, event);
-		put_violation(line, &event->violation);
+		put_change(line, &event->change);
 		put_stack(line, &event->stack);
 		break;
 	case EVENT_FINDING:

@@ -22,7 +22,7 @@ static bool keeps(enum log_detail level, enum event_type type)
 	switch (type) {
 	case EVENT_TRACE_BEGIN:
 	case EVENT_TRACE_END:
-	case EVENT_VIOLATION:
+	case EVENT_CHANGE:
 	case EVENT_AGAIN:
 		return level >= LOG_DETAIL_CHANGES;
 	default:

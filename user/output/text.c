@@ -134,20 +134,20 @@ static void print_skipped(const struct text_sink *text, const struct event *even
 		       sizeof(event->attached.doubt));
 }
 
-static void print_violation(const struct text_sink *text, const struct event *event)
+static void print_change(const struct text_sink *text, const struct event *event)
 {
-	const struct event_violation *violation = &event->violation;
+	const struct event_change *change = &event->change;
 	FILE *stream = text->stream;
 
-	fprintf(stream, "change  grad mode %s -> %s inside %s", violation->from ? "on" : "off",
-		violation->to ? "on" : "off", output_a_trace(violation->kind));
+	fprintf(stream, "change  grad mode %s -> %s inside %s", change->from ? "on" : "off",
+		change->to ? "on" : "off", output_a_trace(change->kind));
 	print_process(text, &event->process);
 	print_torch(text, &event->torch);
-	if (violation->trace)
-		fprintf(stream, "  trace %" PRIu64, violation->trace);
+	if (change->trace)
+		fprintf(stream, "  trace %" PRIu64, change->trace);
 	else
 		fputs("  trace unknown", stream);
-	if (!violation->certain) {
+	if (!change->certain) {
 		fputs("  ", stream);
 		print_tinted(text, TINT_WARNING, "uncertain");
 	}
@@ -236,8 +236,8 @@ static void print_trace_end(const struct text_sink *text, const struct event *ev
 
 	fprintf(stream, "trace %" PRIu64 " ended (%s): %" PRIu64 " %s, %" PRIu64 " %s, ", trace->id,
 		output_end_reason(trace->reason), trace->operators,
-		output_plural(trace->operators, "operator", "operators"), trace->violations,
-		output_plural(trace->violations, "violation", "violations"));
+		output_plural(trace->operators, "operator", "operators"), trace->changes,
+		output_plural(trace->changes, "change", "changes"));
 	output_duration(stream, clock_between(trace->first_push_ns, end));
 	print_process(text, &event->process);
 }
@@ -256,8 +256,8 @@ static void (*printer_of(const struct text_sink *text,
 		return text->verbosity >= 1 ? print_trace_begin : NULL;
 	case EVENT_TRACE_END:
 		return text->verbosity >= 1 ? print_trace_end : NULL;
-	case EVENT_VIOLATION:
-		return text->verbosity >= 2 ? print_violation : NULL;
+	case EVENT_CHANGE:
+		return text->verbosity >= 2 ? print_change : NULL;
 	case EVENT_FINDING:
 		return text->verbosity >= 1 || event_is_shown(&event->finding) ? print_finding
 									       : NULL;

@@ -403,7 +403,7 @@ static int take(struct summary *summary, const struct record *record, struct run
 	case LOG_TYPE_SKIPPED:
 		facts->skipped++;
 		return add_skipped(summary, record);
-	case LOG_TYPE_VIOLATION:
+	case LOG_TYPE_CHANGE:
 		if (of_kind)
 			add_change(totals, record);
 		return 0;

@@ -88,7 +88,7 @@ static void print_entry(FILE *stream, struct timeline *timeline, const struct re
 		fprintf(stream, "[%" PRIu64 "]", decode_number(record, FIELD_PID));
 		print_stack(stream, record);
 		return;
-	case LOG_TYPE_VIOLATION:
+	case LOG_TYPE_CHANGE:
 		fprintf(stream, "%s: grad mode %s -> %s",
 			decode_number(record, FIELD_INFO) ? "change" : "VIOLATION",
 			on_off(record, FIELD_FROM), on_off(record, FIELD_TO));
@@ -114,7 +114,7 @@ static void print_entry(FILE *stream, struct timeline *timeline, const struct re
 		output_escaped(stream, text_of(record, FIELD_REASON), 64);
 		fprintf(stream, ", %" PRIu64 " operators, %" PRIu64 " changes",
 			decode_number(record, FIELD_OPERATORS),
-			decode_number(record, FIELD_VIOLATIONS));
+			decode_number(record, FIELD_CHANGES));
 		return;
 	default:
 		break;
