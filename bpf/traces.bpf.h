@@ -4,9 +4,9 @@
  *
  * A trace is one entry of a mode: from `__enter__` to `__exit__`. In between the mode is popped
  * and pushed back around every traced operator, put aside by Python code, and entered again to
- * decompose an operator, so what a push or a pop is known by the Python frames that it comes
- * from (peek.bpf.h). Nested traces are a small stack per thread. Traces live in a map that user
- * space sweeps, so that pushes and pops send nothing.
+ * decompose an operator; the Python frames that a push or a pop comes from say what it means
+ * (peek.bpf.h). Nested traces are a small stack per thread. Traces live in a map that user space
+ * sweeps, so that pushes and pops send nothing.
  *
  * Where the frames cannot be read, a trace is tied to its mode object: it goes on when the same
  * object is pushed again, and is over when the object is gone, when a mode below it on the thread
