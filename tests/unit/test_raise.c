@@ -13,8 +13,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "enforce/raise.h"
 #include "base/clock.h"
+#include "enforce/raise.h"
 #include "target/procfs.h"
 
 #define LONGEST_NS 60000000000ull

@@ -3,8 +3,8 @@
 #ifndef GRADWATCH_CLI_ENFORCEMENT_H
 #define GRADWATCH_CLI_ENFORCEMENT_H
 
-#include "enforce/policy.h"
 #include "base/err.h"
+#include "enforce/policy.h"
 
 /* What holds where nothing is said. */
 void enforcement_defaults(struct enforce_policy *policy);

@@ -10,10 +10,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "enforce/policy.h"
 #include "base/err.h"
 #include "cli/log_options.h"
 #include "cli/report_options.h"
+#include "enforce/policy.h"
 #include "model/event.h"
 
 /* Exit statuses. With `-- CMD` the command's own comes first. */

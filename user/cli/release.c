@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <stdio.h>
 
-#include "enforce/release.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "enforce/release.h"
 #include "probe/diagnose.h"
 
 int command_release(const struct options *options)

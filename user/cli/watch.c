@@ -3,12 +3,12 @@
 #include <signal.h>
 #include <string.h>
 
-#include "enforce/enforce.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/enforcement.h"
 #include "cli/outputs.h"
 #include "cli/unknown.h"
+#include "enforce/enforce.h"
 #include "model/suppressions.h"
 #include "probe/diagnose.h"
 #include "probe/probes.h"

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
 #include "enforce/arming.h"
 #include "enforce/holds.h"
 #include "enforce/pending.h"
@@ -14,9 +17,6 @@
 #include "enforce/stops.h"
 #include "enforce/target.h"
 #include "enforce/watchdog.h"
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/str.h"
 #include "target/procfs.h"
 
 #define MAX_STOPPED    1024         /* processes that wait for an answer at one time */
@@ -45,7 +45,7 @@ struct question {
 	struct event *event;
 };
 
-/* --- telling -----------------------------------------------------------------------------------
+/* --- reporting ---------------------------------------------------------------------------------
  */
 
 static void report(struct enforce *enforce, struct event *event)

@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "enforce/saved.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "enforce/saved.h"
 
 #define ENDING_NS 500000000ull /* a process that is killed runs so long until it has ended */
 

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "enforce/saved.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "enforce/saved.h"
 #include "target/procfs.h"
 
 /* A process may take a while to end, above all when it has much memory or leaves a core file. */

@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "enforce/target.h"
 #include "base/clock.h"
+#include "enforce/target.h"
 
 #define CHECK_MS   200           /* how often it looks while gradwatch lives */
 #define PASS_MS    20            /* and while gradwatch is dying */

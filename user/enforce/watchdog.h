@@ -17,8 +17,8 @@
 
 #include <sys/types.h>
 
-#include "enforce/stops.h"
 #include "base/err.h"
+#include "enforce/stops.h"
 
 struct watchdog {
 	struct stops stops;
