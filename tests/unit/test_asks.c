@@ -149,6 +149,32 @@ static void test_order(void **state)
 	model_free(seen.model);
 }
 
+/*
+ * A trace that was first seen between two bare calls that are a pair: from then on each second call
+ * seems to be a first one. None of them is prevented, as it may be the one that puts back.
+ */
+static void test_first_seen_between(void **state)
+{
+	struct gw_event_record change = make_record(GW_RECORD_CHANGE, GW_ASK_NONE);
+	struct gw_event_record asked = make_record(GW_RECORD_ASK, GW_ASK_STOPPED);
+	struct seen seen;
+
+	(void)state;
+	start(&seen);
+	for (uint64_t i = 0; i < 5; i++) {
+		asked.from = change.from = i % 2;
+		asked.to = change.to = !change.from;
+		change.changes = i + 1;
+		asked.changes = i;
+		asked.header.time = change.header.time = 100 + i;
+		assert_int_equal(take(&seen, &asked), 0);
+		assert_int_equal(seen.decision.verdict,
+				 i % 2 ? MODEL_VERDICT_WAY_BACK : MODEL_VERDICT_UNSURE);
+		assert_int_equal(take(&seen, &change), 0);
+	}
+	model_free(seen.model);
+}
+
 /* A change that a signal came before was not made: no finding. One that it came after was. */
 static void check_outcome(enum gw_action action, enum action_outcome outcome, bool after_change,
 			  unsigned int findings)
@@ -187,9 +213,8 @@ static void test_outcomes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_asked),
-		cmocka_unit_test(test_nothing_to_decide),
-		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_asked),    cmocka_unit_test(test_nothing_to_decide),
+		cmocka_unit_test(test_order),    cmocka_unit_test(test_first_seen_between),
 		cmocka_unit_test(test_outcomes),
 	};
 

@@ -21,7 +21,8 @@ static bool is_accepted(const struct model *model, enum trace_kind kind,
 /*
  * from_start: the trace was seen from its start. One that was not may be in a scope that nobody has
  * seen begin, and a backward pass is in one of autograd's: only a context manager that is entered
- * is known to be no end of these.
+ * is known to be no end of these. Of bare calls it is not known which are pairs: where the first
+ * one that was seen is the second of its pair, so is each other one that seems to be a first.
  */
 static enum model_verdict verdict_of(const struct model *model,
 				     const struct gw_event_record *record, enum trace_kind kind,
@@ -39,8 +40,8 @@ static enum model_verdict verdict_of(const struct model *model,
 		return MODEL_VERDICT_WAY_BACK;
 	if (is_accepted(model, kind, stack))
 		return MODEL_VERDICT_ACCEPTED;
-	if (role.kind != CHANGE_ENTER &&
-	    (frames_has_backward(stack) || (!from_start && !scopes_knows(model->scopes, record))))
+	if (role.kind != CHANGE_ENTER && (frames_has_backward(stack) ||
+					  (!from_start && !scopes_in_block(model->scopes, record))))
 		return MODEL_VERDICT_UNSURE;
 	return MODEL_VERDICT_VIOLATION;
 }

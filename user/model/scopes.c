@@ -572,9 +572,14 @@ bool scopes_ends(const struct scopes *scopes, const struct gw_event_record *reco
 	       undoes_call(trace, record);
 }
 
-bool scopes_knows(const struct scopes *scopes, const struct gw_event_record *record)
+bool scopes_in_block(const struct scopes *scopes, const struct gw_event_record *record)
 {
-	return find(scopes, record->trace) != NULL;
+	const struct trace_scopes *trace = find(scopes, record->trace);
+
+	for (size_t i = 0; trace && i < trace->depth; i++)
+		if (trace->open[i].scope.role.kind == CHANGE_ENTER && !trace->open[i].scope.drift)
+			return true;
+	return false;
 }
 
 /* The grad mode that the open scopes leave an operator to see; the begin's where there is none. */

@@ -84,8 +84,11 @@ bool scopes_ends(const struct scopes *scopes, const struct gw_event_record *reco
 bool scopes_in_apply(const struct scopes *scopes, const struct gw_event_record *record,
 		     const struct change_role *role);
 
-/* Whether the record's trace has had a change before. */
-bool scopes_knows(const struct scopes *scopes, const struct gw_event_record *record);
+/*
+ * Whether the record's trace is in a block that was seen to be entered. What is changed in it is
+ * put back in it.
+ */
+bool scopes_in_block(const struct scopes *scopes, const struct gw_event_record *record);
 
 /*
  * A GW_RECORD_DRIFT: returns whether it is none, as the grad mode is what the innermost open scope
