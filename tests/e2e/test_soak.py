@@ -47,7 +47,7 @@ def of_churn(monitor, kind):
 
 
 def changes_by_pid(monitor):
-    """The changes in traces of each process, in the order of the traces: counted, and each reported."""
+    """The changes in each trace of each process, in order: counted, and each reported."""
     reported = collections.Counter(event["trace"] for event in of_churn(monitor, "change"))
     counts = collections.defaultdict(list)
     for event in of_churn(monitor, "trace_end"):
