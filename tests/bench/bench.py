@@ -43,7 +43,7 @@ CASES = {
     "storm": ("storm: 250,000 changes in a trace", 5, 50_000),
     "train": ("training iteration", 12, 1),
     "infer": ("inference iteration", 12, 2),
-    "make_fx": ("make_fx run", 3, 1),
+    "make_fx": ("make_fx run, processor time", 10, 1),
     "export": ("torch.export run", 3, 1),
 }
 # All cases are done so many times while a tool is attached: what disturbs lasts for a while.
