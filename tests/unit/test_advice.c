@@ -38,11 +38,14 @@ static void test_make_fx(void **state)
 {
 	const struct advice_case user = {.role.kind = CHANGE_ENTER}, mixed = {.mixed = true};
 	const struct advice_case torch = {.maker = MAKER_TORCH}, native = {.maker = MAKER_NATIVE};
-	const struct advice_case leave = {.role.kind = CHANGE_LEAVE};
+	const struct advice_case leave = {.role.kind = CHANGE_LEAVE}, bare = {0};
 
 	(void)state;
 	assert_int_equal(make_fx(ON, OFF, ON, &user), ADVICE_PRE_DISPATCH_OR_NO_GRAD);
 	assert_int_equal(make_fx(ON, OFF, GW_STATE_UNKNOWN, &user), ADVICE_PRE_DISPATCH_OR_NO_GRAD);
+	/* Of bare calls it is not known there which ones are pairs. */
+	assert_int_equal(make_fx(OFF, ON, GW_STATE_UNKNOWN, &bare), ADVICE_NONE);
+	assert_int_equal(make_fx(ON, OFF, ON, &bare), ADVICE_PRE_DISPATCH_OR_NO_GRAD);
 	/* around a whole training step it would raise */
 	assert_int_equal(make_fx(ON, OFF, ON, &mixed), ADVICE_PRE_DISPATCH);
 	assert_int_equal(make_fx(OFF, ON, OFF, &user), ADVICE_ENABLE_GRAD);

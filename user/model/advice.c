@@ -114,6 +114,11 @@ static enum advice for_scope(const struct event_finding *finding, const struct a
 	/* C++ code made it, or a block has ended that began before the attach. */
 	if (at->maker == MAKER_NATIVE || at->role.kind == CHANGE_LEAVE)
 		return ADVICE_NONE;
+	/* Of bare calls in a trace that was not seen from its start it is not known which are
+	 * pairs.
+	 */
+	if (finding->began & GW_STATE_UNKNOWN && at->role.kind != CHANGE_ENTER)
+		return ADVICE_NONE;
 	switch (finding->kind) {
 	case TRACE_KIND_MAKE_FX:
 		return for_make_fx(finding, at);
