@@ -5,6 +5,7 @@ Each counts the changes of the grad mode that it makes in its trace. At the end 
 how many each process has made, by pid.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -35,6 +36,13 @@ def child(number, writing):
     os._exit(0)
 
 
+def reap(options):
+    """Waits for the processes that have ended; without WNOHANG for all."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, options)[0]:
+            pass
+
+
 def collect(reading, counts):
     """What has been written so far; a pid that is used again is another process."""
     while True:
@@ -60,14 +68,9 @@ def main(rate, seconds):
         time.sleep(max(0, begin + number / rate - time.monotonic()))
         if not os.fork():
             child(number, writing)
-        while os.waitpid(-1, os.WNOHANG)[0] if number else False:
-            pass
+        reap(os.WNOHANG)
         collect(reading, counts)
-    while True:
-        try:
-            os.wait()
-        except ChildProcessError:
-            break
+    reap(0)
     collect(reading, counts)
     print(json.dumps(counts), flush=True)
     sys.stdin.readline()
