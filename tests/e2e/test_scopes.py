@@ -292,5 +292,5 @@ def test_storm(findings):
     assert ledger["throttled"] > changes * 0.9
     assert monitor.end_event["violations"] + ledger["lost"] == changes
     (end,) = monitor.of_type("trace_end")
-    assert end["violations"] == changes
+    assert end["changes"] == changes
     json.dumps(end)

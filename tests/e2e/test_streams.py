@@ -305,7 +305,7 @@ def lines_of(log):
 
 
 def is_of(line, kind):
-    return line.startswith(b'{"v":1,"type":"%s"' % kind.encode())
+    return line.startswith(b'{"v":2,"type":"%s"' % kind.encode())
 
 
 def log_of(log, kind):
@@ -314,7 +314,7 @@ def log_of(log, kind):
 
 
 def violations_in(log):
-    return sum(is_of(line, "violation") for line in lines_of(log))
+    return sum(is_of(line, "change") for line in lines_of(log))
 
 
 @pytest.fixture
