@@ -149,12 +149,12 @@ sys.path.insert(0, "tests/e2e")
 import logs
 
 lines = [
-    '{"v":1,"type":"header","host":"a","run_id":"0123456789abcdef","segment":1,"seq":0',
-    '{"v":1,"type":"finding","torch":{"file":null},"stack":[{"line":1}],"x":-1.5e3,"seq":1',
-    '{"v":1,"type":"close","reason":"end","types":{"finding":1},"seq":2',
+    '{"v":2,"type":"header","host":"a","run_id":"0123456789abcdef","segment":1,"seq":0',
+    '{"v":2,"type":"finding","torch":{"file":null},"stack":[{"line":1}],"x":-1.5e3,"seq":1',
+    '{"v":2,"type":"close","reason":"end","types":{"finding":1},"seq":2',
 ]
 whole = "".join(f'{line},"crc":"{logs.crc32c(line.encode()):08x}"}}\n' for line in lines)
-plain = '{"v":1,"type":"start"}\n\n{"v":2,"type":"x","\\u00e4":[]}\n{"v":1,"type":"end"}\n'
+plain = '{"v":2,"type":"start"}\n\n{"v":3,"type":"x","\\u00e4":[]}\n{"v":2,"type":"end"}\n'
 for name, text in (("segment", whole), ("cut", whole[:-30]), ("json", plain)):
     with open(f"{sys.argv[1]}/{name}", "w") as file:
         file.write(text)
