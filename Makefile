@@ -65,6 +65,13 @@ $(BUILD)/coverage.inc: user/cli/coverage.tsv
 
 $(BUILD)/user/cli/coverage.o: $(BUILD)/coverage.inc
 
+# The page that report --html writes.
+$(BUILD)/page_head.inc: tools/page.sh $(wildcard user/report/page/*)
+	$(say) GEN $@
+	$(Q)tools/page.sh user/report/page $(BUILD)/page
+
+$(BUILD)/user/report/page.o: $(BUILD)/page_head.inc
+
 $(BUILD)/%.o: %.c | $(SKELS) $(BUILD)/deps
 	$(say) CC $@
 	$(Q)mkdir -p $(@D)

@@ -12,6 +12,7 @@ struct report_options {
 	const char *host;    /* NULL: all */
 	uint64_t trace;      /* 0: none */
 	char *baseline;      /* NULL: none */
+	const char *html, *perfetto; /* files that are written; NULL: none */
 };
 
 /*

@@ -160,16 +160,21 @@ static bool decode_words(const struct record *record, struct event_finding *find
 	return category < FINDING_CATEGORY_MAX && severity < SEVERITY_MAX;
 }
 
+void decode_event(const struct record *record, struct decoded *decoded)
+{
+	memset(&decoded->event, 0, sizeof(decoded->event));
+	decoded->event.time = decode_number(record, FIELD_MONO_NS);
+	decode_process(record, &decoded->event);
+	decode_stack(record, decoded);
+}
+
 bool decode_finding(const struct record *record, struct decoded *decoded)
 {
 	struct event_finding *finding = &decoded->event.finding;
 	const struct value *restored = &record->field[FIELD_RESTORED];
 
-	memset(&decoded->event, 0, sizeof(decoded->event));
+	decode_event(record, decoded);
 	decoded->event.type = EVENT_FINDING;
-	decoded->event.time = decode_number(record, FIELD_MONO_NS);
-	decode_process(record, &decoded->event);
-	decode_stack(record, decoded);
 	finding->number = decode_number(record, FIELD_FINDING);
 	finding->count = decode_number(record, FIELD_COUNT);
 	finding->trace = decode_number(record, FIELD_TRACE);

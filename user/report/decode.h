@@ -23,6 +23,9 @@ struct decoded {
  */
 bool decode_finding(const struct record *record, struct decoded *decoded);
 
+/* What any event can have: time, process, torch, stack. Its strings are the record's, too. */
+void decode_event(const struct record *record, struct decoded *decoded);
+
 /* The process and torch of any event. */
 void decode_process(const struct record *record, struct event *event);
 
