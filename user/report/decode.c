@@ -2,6 +2,7 @@
 #include "report/decode.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "log/counters.h"
@@ -91,10 +92,25 @@ static bool is_same(const struct event_frame *one, const struct event_frame *oth
 	       !strcmp(one->function, other->function);
 }
 
+uint32_t decode_python(const struct event *event)
+{
+	const char *path[] = {event->torch.file, event->process.exe};
+	unsigned int major, minor;
+
+	for (size_t i = 0; i < sizeof(path) / sizeof(path[0]); i++) {
+		const char *at = strstr(path[i], "/python3.");
+
+		if (at && sscanf(at, "/python%1u.%3u", &major, &minor) == 2 && minor < 256)
+			return major << 8 | minor;
+	}
+	return 0;
+}
+
 static void decode_stack(const struct record *record, struct decoded *decoded)
 {
 	struct event_stack *stack = &decoded->event.stack;
-	const struct origins_hint hint = {.torch_file = decoded->event.torch.file};
+	const struct origins_hint hint = {.torch_file = decoded->event.torch.file,
+					  .python = decode_python(&decoded->event)};
 	struct event_frame user;
 	struct value value;
 

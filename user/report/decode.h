@@ -29,6 +29,9 @@ void decode_event(const struct record *record, struct decoded *decoded);
 /* The process and torch of any event. */
 void decode_process(const struct record *record, struct event *event);
 
+/* The version of Python as the paths of a process show it, as gw_python.version; 0: not known. */
+uint32_t decode_python(const struct event *event);
+
 /* Totals, of a "totals" or "end" record. */
 void decode_totals(const struct record *record, struct event_totals *totals);
 

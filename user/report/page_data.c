@@ -150,6 +150,7 @@ static void put_finding(struct out *out, const struct report *report,
 	put_lines(out, "body", print_body, event);
 	put_string(out, "advice", advice ? advice : "");
 	put_string(out, "file", place ? place->file : "");
+	put_string(out, "function", place ? place->function : "");
 	put_number(out, "line", place ? (uint64_t)place->line : 0);
 	put_string(out, "host", finding->host);
 	put_number(out, "pid", event->process.pid);

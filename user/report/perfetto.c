@@ -53,26 +53,47 @@ static void put_time(struct out *out, const char *key, uint64_t ns)
 	fprintf(out->stream, ",\"%s\":%" PRIu64 ".%03u", key, ns / 1000, (unsigned int)(ns % 1000));
 }
 
+static void put_frame(struct out *out, uint32_t number)
+{
+	const struct history_frame *frame = history_frame_at(out->history, number);
+	const char *file = history_name_at(out->history, frame->file);
+	const char *function = history_name_at(out->history, frame->function);
+	char *text;
+
+	if (asprintf(&text, "%s:%d in %s", file, frame->line, function) < 0) {
+		out->failed = true;
+		return;
+	}
+	string(out, text);
+	free(text);
+}
+
+/* The innermost frame of the user's own code. */
+static void put_place(struct out *out, uint32_t stack)
+{
+	size_t count, at = 0;
+	const uint32_t *number = history_stack_at(out->history, stack, &count);
+
+	while (at < count && history_frame_at(out->history, number[at])->whose != ORIGIN_USER)
+		at++;
+	if (at == count)
+		return;
+	fputs(",\"at\":", out->stream);
+	put_frame(out, number[at]);
+}
+
+/* All frames, innermost first: Perfetto shows keys in the order of their text. */
 static void put_stack(struct out *out, uint32_t stack)
 {
 	size_t count;
 	const uint32_t *number = history_stack_at(out->history, stack, &count);
 
+	fputs(",\"stack\":{", out->stream);
 	for (size_t i = 0; i < count; i++) {
-		const struct history_frame *frame = history_frame_at(out->history, number[i]);
-		const char *file = history_name_at(out->history, frame->file);
-		const char *function = history_name_at(out->history, frame->function);
-		char *text;
-
-		if (asprintf(&text, "%s:%d in %s", file, frame->line, function) < 0) {
-			out->failed = true;
-			return;
-		}
-		/* Keys are in order of text in Perfetto. */
 		fprintf(out->stream, "%s\"frame %02zu\":", i ? "," : "", i);
-		string(out, text);
-		free(text);
+		put_frame(out, number[i]);
 	}
+	fputc('}', out->stream);
 }
 
 static void begin_event(struct out *out, const char *phase, uint32_t process, uint32_t lane)
@@ -129,12 +150,8 @@ static void put_off(struct out *out, uint32_t process, uint32_t lane, uint64_t t
 	fputs(",\"cat\":\"grad\",\"name\":\"grad off\"", out->stream);
 	put_time(out, "ts", time - out->base);
 	put_time(out, "dur", length);
-	fprintf(out->stream, ",\"args\":{\"information\":%s%s", info ? "true" : "false",
-		stack == HISTORY_NONE ? "" : ",\"stack\":{");
-	if (stack != HISTORY_NONE) {
-		put_stack(out, stack);
-		fputc('}', out->stream);
-	}
+	fprintf(out->stream, ",\"args\":{\"information\":%s", info ? "true" : "false");
+	put_place(out, stack);
 	fputs("}}", out->stream);
 }
 
@@ -165,9 +182,12 @@ static void put_mark(struct out *out, const struct history_mark *mark, uint32_t 
 	put_time(out, "ts", mark->time - out->base);
 	fputs(",\"args\":{\"fingerprint\":", out->stream);
 	string(out, history_name_at(out->history, mark->fingerprint));
-	fprintf(out->stream, ",\"duration_ns\":%" PRIu64 ",\"stack\":{", mark->duration);
-	put_stack(out, mark->stack);
-	fputs("}}}", out->stream);
+	fprintf(out->stream, ",\"again\":%s,\"duration_ns\":%" PRIu64,
+		mark->first ? "false" : "true", mark->duration);
+	put_place(out, mark->stack);
+	if (mark->first)
+		put_stack(out, mark->stack);
+	fputs("}}", out->stream);
 }
 
 static int put_all(struct out *out)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A history in the trace event format of Chrome, for ui.perfetto.dev: traces and times with grad
- * off as slices, findings as instants with their stack.
+ * off as slices, findings as instants. A finding has its whole stack the first time, and later the
+ * user's line only, as slices have: stacks of all would be most of the file.
  *
  * Times are relative, as torch.profiler has them: us since baseTimeNanoseconds (of 1970 in UTC),
  * which is the begin of the quarter of a year (Kineto counts quarters of 7,889,238 s from 1970 on).

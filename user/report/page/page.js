@@ -129,13 +129,14 @@ function showVerdict(data) {
 	const count = (severity) => data.findings.filter((finding) => finding.severity === severity).length;
 	const violations = count('violation'), low = count('low'), notes = count('note');
 	const parts = [];
-	if (violations) parts.push(plural(violations, 'violation', 'violations'));
+	if (violations) parts.push(`violations at ${plural(violations, 'place', 'places')}`);
 	if (low) parts.push(plural(low, 'empty scope', 'empty scopes'));
 	if (notes) parts.push(plural(notes, 'note', 'notes'));
 	const clean = data.verdict.find((line) => line.startsWith('clean:'));
-	const title = parts.length ? parts.join(', ') : clean || 'No finding is shown';
+	const text = parts.join(', ') || clean || 'no finding is shown';
+	const title = text[0].toUpperCase() + text.slice(1);
 	byId('verdict').append(make('p', violations ? 'large bad' : 'large', title));
-	for (const line of data.totals) byId('verdict').append(make('p', '', line));
+	byId('verdict').append(make('p', '', data.totals[0] || ''));
 	for (const line of data.verdict)
 		if (line !== clean) byId('notices').append(make('p', 'warning', line));
 	const left = data.left_out, missing = [];
@@ -155,14 +156,16 @@ function card(data, finding, show) {
 	if (finding.change) top.append(make('span', finding.change === 'new' ? 'tag new' : 'tag', finding.change));
 	top.append(make('span', 'tag', finding.kind), make('span', 'soft mono', finding.fingerprint));
 	node.append(top);
-	if (finding.file) node.append(make('div', 'place mono', finding.line ? `${finding.file}:${finding.line}` : finding.file));
+	const place = (finding.line ? `${finding.file}:${finding.line}` : finding.file) + (finding.function ? ` in ${finding.function}` : '');
+	if (place) node.append(make('div', 'place mono', place));
 	const body = make('div', 'body');
-	for (const line of finding.body) if (line !== finding.advice) body.append(make('p', '', line));
+	for (const line of finding.body)
+		if (line !== finding.advice && !(line && place.endsWith(line))) body.append(make('p', '', line));
 	node.append(body);
 	if (finding.advice && finding.body.includes(finding.advice)) node.append(make('p', 'advice', finding.advice));
 	node.append(make('div', 'soft', `in ${plural(finding.processes, 'process', 'processes')}`
 		+ (finding.runs > 1 ? ` of ${finding.runs} runs` : '')
-		+ `, first in ${finding.comm}[${finding.pid}] on ${finding.host}, torch ${finding.torch || 'of unknown version'}, ${clock(finding.first)} to ${clock(finding.last)} UTC`));
+		+ `, first in ${finding.comm}[${finding.pid}] on ${finding.host}, torch ${finding.torch || 'of unknown version'}, ${clock(finding.first)}${clock(finding.last) === clock(finding.first) ? '' : ` to ${clock(finding.last)}`} UTC`));
 	const fold = make('details', '', make('summary', '', 'Stack, innermost first'));
 	fold.addEventListener('toggle', () => {
 		if (fold.open && fold.children.length === 1) fold.append(stackList(data, finding.stack, finding.cut));
@@ -170,7 +173,7 @@ function card(data, finding, show) {
 	const button = make('button', '', 'Show in time line');
 	button.type = 'button';
 	button.addEventListener('click', () => show(finding));
-	node.append(fold, make('div', 'foot', button));
+	node.append(make('div', 'foot', fold, button));
 	return node;
 }
 
@@ -196,7 +199,7 @@ function showFindings(data, show) {
 }
 
 function showBasis(data) {
-	for (const line of data.basis) byId('basis').append(make('p', '', line));
+	for (const line of [...data.totals.slice(1), ...data.basis]) byId('basis').append(make('p', '', line));
 	const table = make('table', '', make('tr', '', ...['Run', 'Machine', 'From', 'To', 'gradwatch', 'Kernel'].map((name) => make('th', '', name))));
 	for (const run of data.runs)
 		table.append(make('tr', '', make('td', 'mono', run.id.slice(0, 12) || '-'), make('td', '', run.host || '-'),
@@ -345,52 +348,65 @@ class TimeLine {
 		this.pen.fillRect(left, y, Math.max(smallest, right - left), height);
 	}
 
+	// Whether something that ends at x is to be seen: not behind what is drawn there already.
+	isSeen(drawn, x, width, bright) {
+		if (x - drawn.any < width && !(this.stacks && bright && x - drawn.bright >= width)) return false;
+		drawn.any = Math.max(drawn.any, x);
+		if (bright) drawn.bright = x;
+		return true;
+	}
+
 	paintThread(thread, y) {
-		const { pen, data } = this, { traces, changes, marks } = data;
-		const last = new Float64Array(thread.lanes).fill(-1e9);
+		const { pen, data } = this, { traces, marks } = data, nothing = { any: -1e9, bright: -1e9 };
+		const lanes = Array.from({ length: thread.lanes }, () => ({ trace: { ...nothing }, off: { ...nothing }, mark: { ...nothing } }));
 		const rows = y + LABEL;
 		pen.globalAlpha = 1;
-		for (let lane = 0; lane < thread.lanes; lane++) {
-			pen.fillStyle = this.colour.line;
+		pen.fillStyle = this.colour.line;
+		for (let lane = 0; lane < thread.lanes; lane++)
 			pen.fillRect(0, rows + lane * ROW + ROW / 2, this.width, 0.5);
-		}
 		for (let i = thread.traces[0]; i < thread.traces[1]; i++) {
 			const begin = data.traceBegin[i], end = begin + traces.length[i];
 			if (end < this.from || begin > this.to) continue;
 			const lane = traces.lane[i], right = Math.max(this.x(end), this.x(begin) + 1);
-			const selected = this.selected && this.selected.trace === i;
-			if (right - last[lane] < 0.5 && !selected) continue; // hidden by the one before
-			last[lane] = right;
-			const row = rows + lane * ROW + 2;
-			pen.globalAlpha = this.isBright(traces.stack[i]) ? 1 : 0.35;
-			this.bar(begin, traces.length[i], row, ROW - 4, this.colour.trace, 1);
-			pen.globalAlpha = this.stacks ? 0.35 : 1;
-			if (traces.off[i]) this.bar(begin, traces.off[i], row + 3, ROW - 10, this.colour.off, 0);
-			this.paintChanges(i, row);
-			if (selected) {
-				pen.globalAlpha = 1;
-				pen.strokeStyle = this.colour.select;
-				pen.lineWidth = 2;
-				pen.strokeRect(this.x(begin), row - 1, Math.max(2, right - this.x(begin)), ROW - 2);
+			const row = rows + lane * ROW + 2, bright = this.isBright(traces.stack[i]);
+			if (this.isSeen(lanes[lane].trace, right, 0.5, bright)) {
+				pen.globalAlpha = bright ? 1 : 0.35;
+				this.bar(begin, traces.length[i], row, ROW - 4, this.colour.trace, 1);
+				pen.globalAlpha = this.stacks ? 0.35 : 1;
+				if (traces.off[i]) this.bar(begin, traces.off[i], row + 3, ROW - 10, this.colour.off, 0);
 			}
+			this.paintChanges(i, row, lanes[lane].off);
 		}
-		let drawn = -1e9;
 		for (let i = thread.marks[0]; i < thread.marks[1]; i++) {
-			const x = this.x(data.markTime[i]), selected = this.selected && this.selected.mark === i;
+			const x = this.x(data.markTime[i]), bright = this.isBright(marks.stack[i]);
 			if (x < -6 || x > this.width + 6) continue;
-			const bright = this.isBright(marks.stack[i]);
-			if (x - drawn < 1 && !selected && !(this.stacks && bright)) continue;
-			drawn = x;
 			const lane = marks.trace[i] === NONE ? 0 : traces.lane[marks.trace[i]];
+			if (!this.isSeen(lanes[lane].mark, x, 1, bright)) continue;
 			pen.globalAlpha = bright ? 1 : 0.25;
-			this.paintMark(x, rows + lane * ROW, this.markColour[marks.severity[i]], selected);
+			this.paintMark(x, rows + lane * ROW, this.markColour[marks.severity[i]], false);
 		}
 		pen.globalAlpha = 1;
+		this.paintSelected(thread, rows);
 		pen.fillStyle = this.colour.card;
-		pen.fillRect(0, y, this.width, LABEL - 2);
+		pen.fillRect(0, y, this.width, LABEL - 3);
 		pen.fillStyle = this.colour.ink;
 		pen.font = '12px system-ui, "DejaVu Sans", sans-serif';
 		pen.fillText(this.label(thread), 8, y + 13);
+	}
+
+	paintSelected(thread, rows) {
+		const { pen, data, selected } = this, { traces, marks } = data;
+		if (!selected || selected.thread !== thread) return;
+		const lane = selected.trace === NONE ? 0 : traces.lane[selected.trace], row = rows + lane * ROW;
+		if (selected.trace !== NONE) {
+			const left = Math.max(-9, this.x(data.traceBegin[selected.trace]));
+			const right = Math.min(this.width + 9, this.x(data.traceBegin[selected.trace] + traces.length[selected.trace]));
+			pen.strokeStyle = this.colour.select;
+			pen.lineWidth = 2;
+			pen.strokeRect(left, row + 1, Math.max(2, right - left), ROW - 2);
+		}
+		if (selected.mark !== undefined)
+			this.paintMark(this.x(data.markTime[selected.mark]), row, this.markColour[marks.severity[selected.mark]], true);
 	}
 
 	label(thread) {
@@ -399,15 +415,13 @@ class TimeLine {
 			+ (thread.alarms ? `, ${plural(thread.alarms, 'violation', 'violations')}` : '');
 	}
 
-	paintChanges(trace, row) {
+	paintChanges(trace, row, drawn) {
 		const { data } = this, { changes } = data;
-		let last = -1e9;
 		for (let i = data.firstChange[trace]; i < data.firstChange[trace + 1]; i++) {
 			if (!data.changeOff[i]) continue;
 			const right = Math.max(this.x(data.changeTime[i] + data.changeOff[i]), this.x(data.changeTime[i]) + 1);
 			const bright = this.isBright(changes.stack[i]);
-			if (right - last < 0.5 && !(this.stacks && bright)) continue;
-			last = right;
+			if (!this.isSeen(drawn, right, 0.5, bright)) continue;
 			this.pen.globalAlpha = bright ? 1 : 0.25;
 			this.bar(data.changeTime[i], data.changeOff[i], row + 3, ROW - 10, this.colour.off, 1);
 		}
