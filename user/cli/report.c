@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/damages.h"
 #include "cli/reports.h"
+#include "cli/torch_trace.h"
 #include "cli/unknown.h"
 #include "cli/whole_file.h"
 #include "report/history.h"
@@ -283,6 +284,9 @@ static int write_pictures(const struct report_options *options, const struct rep
 		return EXIT_BAD_USE;
 	if (options->perfetto && write_perfetto(AT_FDCWD, options->perfetto, mode, history))
 		return EXIT_BAD_USE;
+	if (options->torch_trace &&
+	    torch_trace_folder(options->torch_trace, history, report->summary))
+		return EXIT_BAD_USE;
 	return EXIT_OK;
 }
 
@@ -308,7 +312,7 @@ static int write_report(const struct options *options, const struct report *repo
 static int prepare(struct source *source, const struct report_options *options,
 		   const struct summary_filter *filter)
 {
-	bool history = options->html || options->perfetto;
+	bool history = options->html || options->perfetto || options->torch_trace;
 
 	if (history)
 		source->history = history_new(filter);

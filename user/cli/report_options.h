@@ -13,6 +13,7 @@ struct report_options {
 	uint64_t trace;      /* 0: none */
 	char *baseline;      /* NULL: none */
 	const char *html, *perfetto; /* files that are written; NULL: none */
+	const char *torch_trace;     /* folder of PyTorch's logs; NULL: none */
 };
 
 /*

@@ -36,7 +36,7 @@ function sums(column) {
 function duration(ns) {
 	if (ns === 0) return '0';
 	const size = Math.abs(ns);
-	const unit = size < NS.us ? 'ns' : size < NS.ms ? 'us' : size < NS.s ? 'ms' : size < 2 * NS.min ? 's' : size < 2 * NS.h ? 'min' : 'h';
+	const unit = size < NS.us ? 'ns' : size < NS.ms ? 'us' : size < NS.s ? 'ms' : size < 10 * NS.min ? 's' : size < 10 * NS.h ? 'min' : 'h';
 	return `${+(ns / NS[unit]).toPrecision(4)} ${unit === 'us' ? '\u00b5s' : unit}`;
 }
 
@@ -377,14 +377,16 @@ class TimeLine {
 			}
 			this.paintChanges(i, row, lanes[lane].off);
 		}
-		for (let i = thread.marks[0]; i < thread.marks[1]; i++) {
-			const x = this.x(data.markTime[i]), bright = this.isBright(marks.stack[i]);
-			if (x < -6 || x > this.width + 6) continue;
-			const lane = marks.trace[i] === NONE ? 0 : traces.lane[marks.trace[i]];
-			if (!this.isSeen(lanes[lane].mark, x, 1, bright)) continue;
-			pen.globalAlpha = bright ? 1 : 0.25;
-			this.paintMark(x, rows + lane * ROW, this.markColour[marks.severity[i]], false);
-		}
+		// Those that fit the search come last, above the others.
+		for (const pass of this.stacks ? [false, true] : [true])
+			for (let i = thread.marks[0]; i < thread.marks[1]; i++) {
+				const x = this.x(data.markTime[i]), bright = this.isBright(marks.stack[i]);
+				if (bright !== pass || x < -6 || x > this.width + 6) continue;
+				const lane = marks.trace[i] === NONE ? 0 : traces.lane[marks.trace[i]];
+				if (!this.isSeen(lanes[lane].mark, x, 1, bright)) continue;
+				pen.globalAlpha = bright ? 1 : 0.25;
+				this.paintMark(x, rows + lane * ROW, this.markColour[marks.severity[i]], false);
+			}
 		pen.globalAlpha = 1;
 		this.paintSelected(thread, rows);
 		pen.fillStyle = this.colour.card;
