@@ -403,8 +403,8 @@ static int add_again(struct history *history, const struct run *run, const struc
 
 	if (!known) {
 		/* With a filter it may be one that is not asked for. */
-		history->left_out.marks +=
-			!history->filter.pid && history->filter.kinds == KINDS_ALL;
+		history->left_out.marks += !history->filter.pid &&
+					   history->filter.kinds == KINDS_ALL;
 		return 0;
 	}
 	mark = history->mark[known->value];

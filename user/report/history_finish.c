@@ -91,11 +91,10 @@ static int place_marks(struct history *history)
 	for (size_t i = 0; i < history->marks; i++) {
 		struct history_mark mark = history->mark[i];
 		const struct moment wanted = {.run = mark.run, .time = mark.time};
-		const struct moment *found =
-			mark.thread == HISTORY_NONE
-				? bsearch(&wanted, moment, history->changes, sizeof(*moment),
-					  compare_moments)
-				: NULL;
+		const struct moment *found = mark.thread == HISTORY_NONE
+						     ? bsearch(&wanted, moment, history->changes,
+							       sizeof(*moment), compare_moments)
+						     : NULL;
 
 		if (found) {
 			mark.trace = found->change->trace;

@@ -262,8 +262,8 @@ static void put_traces(struct out *out, const struct history *history, size_t co
 	COLUMN(out, "thread", count, number(out, trace[i].thread));
 	COLUMN(out, "lane", count, number(out, trace[i].lane));
 	COLUMN(out, "begin", count,
-	       signed_number(out, (int64_t)(trace[i].begin -
-					    (i ? trace[i - 1].begin : history->first))));
+	       signed_number(
+		       out, (int64_t)(trace[i].begin - (i ? trace[i - 1].begin : history->first))));
 	COLUMN(out, "length", count, number(out, trace[i].end - trace[i].begin));
 	COLUMN(out, "off", count, number(out, trace[i].off));
 	COLUMN(out, "id", count,
@@ -293,11 +293,12 @@ static void put_changes(struct out *out, const struct history *history, size_t c
 						     : history->trace[change[i].trace].begin))));
 	/* Mostly off is until the next change: that is -1. */
 	COLUMN(out, "off", count,
-	       signed_number(out, i + 1 < count && change[i].trace == change[i + 1].trace &&
-						  change[i].off &&
-						  change[i].time + change[i].off == change[i + 1].time
-					  ? -1
-					  : (int64_t)change[i].off));
+	       signed_number(out,
+			     i + 1 < count && change[i].trace == change[i + 1].trace &&
+					     change[i].off &&
+					     change[i].time + change[i].off == change[i + 1].time
+				     ? -1
+				     : (int64_t)change[i].off));
 	COLUMN(out, "stack", count, index_number(out, change[i].stack));
 	COLUMN(out, "flags", count,
 	       number(out, change[i].from | change[i].to << 1 | change[i].info << 2));
@@ -311,8 +312,8 @@ static void put_marks(struct out *out, const struct history *history, size_t cou
 	key(out, "marks");
 	open_list(out, "{");
 	COLUMN(out, "time", count,
-	       signed_number(
-		       out, (int64_t)(mark[i].time - (i ? mark[i - 1].time : history->first))));
+	       signed_number(out,
+			     (int64_t)(mark[i].time - (i ? mark[i - 1].time : history->first))));
 	COLUMN(out, "duration", count, number(out, mark[i].duration));
 	COLUMN(out, "thread", count, number(out, mark[i].thread));
 	COLUMN(out, "trace", count,

@@ -36,11 +36,11 @@ static json_t *make_frames(const struct history *history, uint32_t stack)
 	for (size_t i = 0; i < count; i++) {
 		const struct history_frame *frame = history_frame_at(history, number[i]);
 
-		if (json_array_append_new(
-			    list, json_pack("{s:s, s:i, s:s}", "file",
-					    history_name_at(history, frame->file), "line",
-					    (int)frame->line, "function",
-					    history_name_at(history, frame->function)))) {
+		if (json_array_append_new(list,
+					  json_pack("{s:s, s:i, s:s}", "file",
+						    history_name_at(history, frame->file), "line",
+						    (int)frame->line, "function",
+						    history_name_at(history, frame->function)))) {
 			json_decref(list);
 			return NULL;
 		}
@@ -52,21 +52,22 @@ static json_t *make_frames(const struct history *history, uint32_t stack)
 static char *make_payload(const struct history *history, const struct history_mark *mark,
 			  const struct summary_finding *finding)
 {
-	const struct history_trace *trace =
-		mark->trace == HISTORY_NONE ? NULL : &history->trace[mark->trace];
+	const struct history_trace *trace = mark->trace == HISTORY_NONE
+						    ? NULL
+						    : &history->trace[mark->trace];
 	const char *advice = advice_text(finding->event->finding.advice);
 	json_t *frames = make_frames(history, mark->stack);
 	json_t *object = NULL;
 	char *text;
 
 	if (frames)
-		object = json_pack(
-			"{s:s, s:s, s:s, s:s, s:I, s:s*, s:o}", "finding",
-			text_finding_title(&finding->event->finding), "severity",
-			output_severity(mark->severity), "kind",
-			kind_name(finding->event->finding.kind), "fingerprint",
-			history_name_at(history, mark->fingerprint), "trace",
-			(json_int_t)(trace ? trace->id : 0), "advice", advice, "stack", frames);
+		object = json_pack("{s:s, s:s, s:s, s:s, s:I, s:s*, s:o}", "finding",
+				   text_finding_title(&finding->event->finding), "severity",
+				   output_severity(mark->severity), "kind",
+				   kind_name(finding->event->finding.kind), "fingerprint",
+				   history_name_at(history, mark->fingerprint), "trace",
+				   (json_int_t)(trace ? trace->id : 0), "advice", advice, "stack",
+				   frames);
 	text = object ? json_dumps(object, JSON_COMPACT) : NULL;
 	json_decref(object);
 	return text;
