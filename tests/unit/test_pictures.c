@@ -249,6 +249,21 @@ static void test_spans(void **state)
 	assert_int_equal(history->change[3].off, 0);
 }
 
+/* What was put back after a trace's end was off until that; the trace is no longer for it. */
+static void test_end_of_trace(void **state)
+{
+	(void)state;
+	add_trace(1, 10, 60);
+	add_change(1, 20, false);
+	add_change(1, 70, true);
+	add_trace(2, 100, 150);
+	add_change(2, 160, true);
+	assert_int_equal(history_finish(history), 0);
+	assert_true(history->trace[0].begin == at(10) && history->trace[0].end == at(60));
+	assert_int_equal(history->change[0].off, 40000);
+	assert_int_equal(history->trace[1].off, 50000);
+}
+
 /* What overlaps is in another lane; the next one that does not is in the first again. */
 static void test_lanes(void **state)
 {
@@ -603,6 +618,7 @@ int main(void)
 		cmocka_unit_test(test_strings),
 		cmocka_unit_test(test_intern),
 		TEST(test_spans),
+		TEST(test_end_of_trace),
 		TEST(test_lanes),
 		TEST(test_again),
 		TEST(test_limits),

@@ -266,13 +266,14 @@ static int trace_of(struct history *history, const struct run *run, const struct
 	return 0;
 }
 
+/* What is met in a trace is in it, unless its begin and end are known. */
 static void widen(struct history *history, uint32_t number, uint64_t begin, uint64_t end)
 {
 	struct history_trace *trace = &history->trace[number];
 
-	if (begin < trace->begin)
+	if (begin < trace->begin && !trace->began)
 		trace->begin = begin;
-	if (end > trace->end)
+	if (end > trace->end && !trace->ended)
 		trace->end = end;
 }
 
@@ -295,14 +296,14 @@ static int add_trace(struct history *history, const struct run *run, const struc
 	if (code || number == HISTORY_NONE)
 		return code;
 	trace = &history->trace[number];
-	widen(history, number, first, first);
+	trace->begin = first;
 	trace->operators = decode_number(record, FIELD_OPERATORS);
 	if (begins) {
 		decode_event(record, history->decoded);
 		trace->stack = history_stack(history, &history->decoded->event.stack);
 		trace->began = true;
 	} else {
-		widen(history, number, first, moment(record, FIELD_LAST_POP_NS, offset));
+		trace->end = moment(record, FIELD_LAST_POP_NS, offset);
 		trace->ended = true;
 	}
 	return 0;

@@ -57,6 +57,9 @@ static int sort(struct history *history)
 
 	if (!place)
 		return -ENOMEM;
+	for (size_t i = 0; i < history->traces; i++) /* in logs of unknown make */
+		if (history->trace[i].end < history->trace[i].begin)
+			history->trace[i].end = history->trace[i].begin;
 	if (history->traces)
 		qsort(history->trace, history->traces, sizeof(*history->trace), compare_traces);
 	for (size_t i = 0; i < history->traces; i++)
@@ -114,7 +117,7 @@ static int place_marks(struct history *history)
 }
 
 /*
- * How long grad was off: from a change to off until the trace's next change, or its end. A trace
+ * How long grad was off in a trace: from a change to off until its next change, or its end. A trace
  * whose first change comes from off began so.
  */
 static void find_spans(struct history *history)
@@ -124,10 +127,11 @@ static void find_spans(struct history *history)
 		struct history_trace *trace = &history->trace[change->trace];
 		bool first = !i || change[-1].trace != change->trace;
 		bool last = i + 1 == history->changes || change[1].trace != change->trace;
-		uint64_t end = last ? trace->end : change[1].time;
+		uint64_t end = last || change[1].time > trace->end ? trace->end : change[1].time;
 
 		if (first && !change->from && change->time > trace->begin)
-			trace->off = change->time - trace->begin;
+			trace->off = (change->time < trace->end ? change->time : trace->end) -
+				     trace->begin;
 		if (!change->to && end > change->time)
 			change->off = end - change->time;
 	}

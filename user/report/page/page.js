@@ -224,15 +224,20 @@ function searchStacks(data, text) {
 function search(data, text) {
 	const found = searchStacks(data, text);
 	if (!found) return { found, findings: data.findings, events: 0, frames: [] };
-	const ofFrame = new Map();
+	const fits = data.lower.map((_, frame) => found.has.some((has) => has[frame]));
+	const ofFrame = new Float64Array(fits.length), last = new Int32Array(fits.length).fill(NONE);
 	let events = 0;
-	data.stacks.forEach((frames, i) => {
+	data.stacks.forEach((stack, i) => {
 		if (!found.stacks[i]) return;
 		events += data.eventsOf[i];
-		for (const frame of new Set(frames))
-			if (found.has.some((has) => has[frame])) ofFrame.set(frame, (ofFrame.get(frame) || 0) + data.eventsOf[i]);
+		for (const frame of stack) {
+			if (!fits[frame] || last[frame] === i) continue; // once for each stack
+			last[frame] = i;
+			ofFrame[frame] += data.eventsOf[i];
+		}
 	});
-	const frames = [...ofFrame].sort((one, other) => other[1] - one[1]);
+	const frames = [...ofFrame.keys()].filter((frame) => ofFrame[frame]).sort((one, other) => ofFrame[other] - ofFrame[one])
+		.map((frame) => [frame, ofFrame[frame]]);
 	const findings = data.findings.filter((finding) => {
 		if (finding.stack !== NONE && found.stacks[finding.stack]) return true;
 		const own = [finding.title, finding.kind, finding.fingerprint, finding.file, finding.comm, finding.host, ...finding.body].join(' ').toLowerCase();
