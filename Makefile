@@ -202,7 +202,7 @@ fmt: ## format the sources
 	$(Q)clang-format -i $(C_FILES)
 	$(Q)$(BUILD)/venv/bin/ruff format -q tests tools
 
-lint: $(SKELS) $(BUILD)/venv/.complete ## formatter, analyzers and linters; all must be quiet
+lint: $(SKELS) $(BUILD)/coverage.inc $(BUILD)/page_head.inc $(BUILD)/venv/.complete ## formatter, analyzers and linters; all must be quiet
 	$(Q)BUILD=$(BUILD) tools/lint.sh $(C_FILES)
 
 compile_commands: compile_commands.json ## for editors and analyzers

@@ -9,7 +9,9 @@ import pytest
 from conftest import LOG, gradwatch, wait_for
 from enlarge import enlarge
 
-HOSTILE = "</script><img src=x onerror=document.title='owned'><script>document.title='owned'</script>"
+HOSTILE = (
+    "</script><img src=x onerror=document.title='owned'><script>document.title='owned'</script>"
+)
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +94,8 @@ def coloured(browser):
         """
         const done = arguments[0], canvas = document.getElementById('canvas');
         requestAnimationFrame(() => requestAnimationFrame(() => {
-            const bytes = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+            const pen = canvas.getContext('2d');
+            const bytes = pen.getImageData(0, 0, canvas.width, canvas.height).data;
             const style = getComputedStyle(document.documentElement), found = {};
             for (const name of ['trace', 'off', 'violation', 'select']) {
                 const hex = style.getPropertyValue(`--${name}`).trim();
@@ -168,12 +171,38 @@ def test_hostile_names_are_text(browser, open_page, records, tmp_path):
     open_page(tmp_path / "page.html")
     assert HOSTILE in texts(browser, ".card .place")[0]
     browser.execute_script("document.querySelector('.card .foot button').click()")
-    browser.execute_script("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    browser.execute_script(
+        "for (const fold of document.querySelectorAll('details')) fold.open = true"
+    )
     assert wait_for(lambda: [t for t in texts(browser, ".stack li") if HOSTILE in t])
     search(browser, "onerror")
     assert texts(browser, "img") == [] and len(texts(browser, "script")) == 1
     assert "owned" not in browser.title.split(" - ")[-1] and browser.title.endswith("report")
     assert not errors(browser)
+
+
+def test_nothing_was_seen(browser, open_page, tmp_path, records):
+    """A log without a trace, and one of findings alone."""
+    few = [r for r in records if r["type"] in ("start", "attached")]
+    findings = few + [r for r in records if r["type"] == "finding"]
+    for kept, title in ((few, "No finding is shown"), (findings, "Violations at 2 places, 1 note")):
+        lines = [
+            json.dumps(
+                {k: v for k, v in r.items() if k not in ("seq", "crc")}, separators=(",", ":")
+            )
+            for r in kept
+        ]
+        (tmp_path / "events").write_text("\n".join(lines) + "\n")
+        gradwatch("report", "--html", tmp_path / "page.html", tmp_path / "events")
+        open_page(tmp_path / "page.html")
+        assert texts(browser, ".large") == [title]
+        browser.execute_script("document.querySelector('[data-do=next]').click()")
+        coloured(browser)
+        assert len(texts(browser, "#detail h3")) == (kept is findings)
+        assert any("no trace was seen" in text for text in texts(browser, ".warning")) == (
+            kept is few
+        )
+        assert not errors(browser)
 
 
 def test_100000_events(browser, open_page, records, tmp_path):

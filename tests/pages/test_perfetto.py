@@ -54,7 +54,10 @@ def test_perfetto(browser, look, server, records):
     assert sorted(rows) == sorted([f"{r['kind']} trace {r['trace']}"] for r in changes)
     rows = ask(
         browser,
-        ["at=extract_arg(arg_set_id, 'args.at')", "top=extract_arg(arg_set_id, 'args.stack.frame 00')"],
+        [
+            "at=extract_arg(arg_set_id, 'args.at')",
+            "top=extract_arg(arg_set_id, 'args.stack.frame 00')",
+        ],
         "from slice where category = 'finding' and extract_arg(arg_set_id, 'args.again') = 0",
     )
     findings = [r for r in records if r["type"] == "finding"]
@@ -88,5 +91,7 @@ def test_beside_a_trace_of_torch_profiler(browser, look, server):
         "from thread_track join thread using (utid) join slice on slice.track_id = thread_track.id",
     )
     assert rows == [["2"]]
-    rows = ask(browser, ["apart=max(ts) - min(ts)"], "from (select ts from slice order by ts limit 2)")
+    rows = ask(
+        browser, ["apart=max(ts) - min(ts)"], "from (select ts from slice order by ts limit 2)"
+    )
     assert rows == [["5000"]]

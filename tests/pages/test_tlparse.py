@@ -23,7 +23,14 @@ def test_tlparse(records, tmp_path):
     gradwatch("report", "--torch-trace", folder, LOG)
     tlparse = pathlib.Path(sys.executable).parent / "tlparse"
     result = subprocess.run(
-        [tlparse, folder / f"{NAME}_gradwatch.log", "-o", tmp_path / "out", "--no-browser", "--strict"],
+        [
+            tlparse,
+            folder / f"{NAME}_gradwatch.log",
+            "-o",
+            tmp_path / "out",
+            "--no-browser",
+            "--strict",
+        ],
         capture_output=True,
         text=True,
         timeout=60,

@@ -19,9 +19,11 @@ def trace():
 
 
 trace()  # what is imported late is
-with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
-    with torch.profiler.record_function("around the trace"):
-        trace()
+with (
+    torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile,
+    torch.profiler.record_function("around the trace"),
+):
+    trace()
 profile.export_chrome_trace(sys.argv[1])
 torch.compile(lambda x: x + 1, backend="eager")(torch.ones(2))  # is in the log of TORCH_TRACE
 thread = threading.Thread(target=trace)

@@ -20,12 +20,14 @@ static const char tail[] =
 static int pack(const struct report *report, struct history *history,
 		const struct page_limits *limits, unsigned char **packed, size_t *size)
 {
+	const uint64_t stacks = history->left_out.stacks; /* each time those of findings count */
 	struct buffer buffer = {0};
 	FILE *stream = buffer_stream(&buffer);
 	char *data = NULL;
 	size_t length;
 	int code = stream ? page_data(stream, report, history, limits) : -ENOMEM;
 
+	history->left_out.stacks = stacks;
 	if (stream)
 		fclose(stream);
 	if (buffer_take(&buffer, &data, &length) && !code)

@@ -258,7 +258,7 @@ function showSearch(data, setFindings, line) {
 		line.draw();
 		setFindings(result.findings);
 		byId('search-result').textContent = result.found
-			? `${plural(result.findings.length, 'finding', 'findings')}, ${plural(result.events, 'event', 'events')}; these are bright in the time line` : '';
+			? `${plural(result.findings.length, 'finding', 'findings')}, ${plural(result.events, 'event', 'events')}${result.events ? '; these are bright in the time line' : ''}` : '';
 		byId('search-frames').replaceChildren(...result.frames.slice(0, FRAMES).map(([frame, count]) =>
 			make('li', 'mono', make('b', '', count.toLocaleString('en')), make('span', '', data.text[frame]))));
 	};
