@@ -66,11 +66,11 @@ $(BUILD)/coverage.inc: user/cli/coverage.tsv
 $(BUILD)/user/cli/coverage.o: $(BUILD)/coverage.inc
 
 # The page that report --html writes.
-$(BUILD)/page_head.inc: tools/page.sh $(wildcard user/report/page/*)
+$(BUILD)/page_text.h: tools/page.sh $(wildcard user/report/page/*)
 	$(say) GEN $@
-	$(Q)tools/page.sh user/report/page $(BUILD)/page
+	$(Q)tools/page.sh user/report/page $@
 
-$(BUILD)/user/report/page.o: $(BUILD)/page_head.inc
+$(BUILD)/user/report/page.o: $(BUILD)/page_text.h
 
 $(BUILD)/%.o: %.c | $(SKELS) $(BUILD)/deps
 	$(say) CC $@
@@ -202,7 +202,7 @@ fmt: ## format the sources
 	$(Q)clang-format -i $(C_FILES)
 	$(Q)$(BUILD)/venv/bin/ruff format -q tests tools
 
-lint: $(SKELS) $(BUILD)/coverage.inc $(BUILD)/page_head.inc $(BUILD)/venv/.complete ## formatter, analyzers and linters; all must be quiet
+lint: $(SKELS) $(BUILD)/coverage.inc $(BUILD)/page_text.h $(BUILD)/venv/.complete ## formatter, analyzers and linters; all must be quiet
 	$(Q)BUILD=$(BUILD) tools/lint.sh $(C_FILES)
 
 compile_commands: compile_commands.json ## for editors and analyzers

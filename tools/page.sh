@@ -1,7 +1,7 @@
 #!/bin/sh
-# The report's page as C strings: page.sh FOLDER OUT makes OUT_head.inc and OUT_tail.inc, what is
-# before and behind the data. Style and script are put into the page, and their hashes into its
-# policy: nothing else is applied or run.
+# The report's page for C: page.sh FOLDER OUT.h defines PAGE_HEAD and PAGE_TAIL, what is before and
+# behind the data. Style and script are put into the page, and their hashes into its policy: nothing
+# else is applied or run.
 set -eu
 
 from=$1
@@ -33,21 +33,26 @@ fill() {
 		{ print }'
 }
 
-as_c() {
-	sed -e 's/[\\"]/\\&/g' -e 's/\t/\\t/g' -e 's/.*/"&\\n"/'
+# A macro of this name that is a string of standard input.
+as_macro() {
+	echo "#define $1 \\"
+	sed -e 's/[\\"]/\\&/g' -e 's/\t/\\t/g' -e 's/.*/"&\\n" \\/'
+	echo '""'
 }
 
 ! grep -qi '</script' "$from/page.js" || { echo "page.sh: page.js has </script" >&2; exit 1; }
 mkdir -p "$(dirname "$out")"
-# The line of the data is in two halves.
+# The line of the data becomes two: the data is between these.
 fill < "$from/page.html" | awk -v head="$out.head" -v tail="$out.tail" '
 	/@DATA@/ {
-		printf "%s", substr($0, 1, index($0, "@DATA@") - 1) > head
+		print substr($0, 1, index($0, "@DATA@") - 1) > head
 		print substr($0, index($0, "@DATA@") + 6) > tail
 		behind = 1
 		next
 	}
 	{ print > (behind ? tail : head) }'
-as_c < "$out.head" | sed '$s/\\n"$/"/' > "${out}_head.inc"
-as_c < "$out.tail" > "${out}_tail.inc"
+{
+	as_macro PAGE_HEAD < "$out.head"
+	as_macro PAGE_TAIL < "$out.tail"
+} > "$out"
 rm -f "$out.head" "$out.tail"

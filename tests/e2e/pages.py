@@ -12,7 +12,7 @@ import re
 def data_of(path):
     """The data of a page, with its columns of differences as values."""
     page = pathlib.Path(path).read_text()
-    (packed,) = re.findall(r'id="data">([A-Za-z0-9+/=]*)<', page)
+    (packed,) = re.findall(r'id="data">\n([A-Za-z0-9+/=]*)<', page)
     data = json.loads(gzip.decompress(base64.b64decode(packed)))
     data["traces"]["begin"] = list(itertools.accumulate(data["traces"]["begin"]))
     data["traces"]["id"] = list(itertools.accumulate(data["traces"]["id"]))

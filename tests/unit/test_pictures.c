@@ -366,7 +366,7 @@ static unsigned char digit_of(char character)
 /* The data of a page. */
 static json_t *data_of(const char *page)
 {
-	const char *from = strstr(page, "id=\"data\">"), *to;
+	const char *from = strstr(page, "id=\"data\">\n"), *to;
 	unsigned char *packed;
 	char *text = malloc(64u << 20);
 	z_stream zip = {0};
@@ -374,7 +374,7 @@ static json_t *data_of(const char *page)
 	json_t *data;
 
 	assert_true(from && text);
-	from += strlen("id=\"data\">");
+	from += strlen("id=\"data\">\n");
 	to = strchr(from, '<');
 	packed = malloc((size_t)(to - from));
 	for (; from < to && *from != '='; from += 4) {

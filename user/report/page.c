@@ -5,15 +5,12 @@
 #include <stdlib.h>
 
 #include "output/buffer.h"
+#include "page_text.h" /* made of the files in page/ by tools/page.sh */
 #include "report/encode.h"
 
-/* What is before and behind the data: made of the files in page/ by tools/page.sh. */
-static const char head[] =
-#include "page_head.inc"
-	;
-static const char tail[] =
-#include "page_tail.inc"
-	;
+/* What is before and behind the data. */
+static const char head[] = PAGE_HEAD;
+static const char tail[] = PAGE_TAIL;
 
 #define DATA_MAX (PAGE_BYTES_MAX - (sizeof(head) - 1) - (sizeof(tail) - 1))
 
