@@ -449,7 +449,7 @@ static void test_large_page(void **state)
 
 	(void)state;
 	add_trace(1, 10, 60);
-	for (unsigned int i = 0; i < 1500; i++) {
+	for (unsigned int i = 0; i < 700; i++) {
 		for (size_t j = 0; j < sizeof(name) - 1; j++)
 			name[j] = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ./"
 				[rand_r(&seed) % 64];
@@ -480,7 +480,7 @@ static void test_large_page(void **state)
 		1500);
 	assert_int_equal(json_integer_value(json_object_get(data, "findings_left_out")) +
 				 (json_int_t)json_array_size(json_object_get(data, "findings")),
-			 1500);
+			 700);
 	json_decref(data);
 	free(page);
 }
