@@ -477,7 +477,7 @@ static void test_large_page(void **state)
 	assert_int_equal(
 		number_in(data, "left_out", "changes") +
 			json_array_size(json_object_get(json_object_get(data, "changes"), "time")),
-		1500);
+		700);
 	assert_int_equal(json_integer_value(json_object_get(data, "findings_left_out")) +
 				 (json_int_t)json_array_size(json_object_get(data, "findings")),
 			 700);
