@@ -36,7 +36,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check check-unit check-sanitize check-e2e check-torch check-kernels kernels arm64 check-arm64 coverage bench fuzz fmt lint \
+.PHONY: all help demo check check-unit check-sanitize check-pages check-e2e check-torch check-kernels kernels arm64 check-arm64 coverage bench fuzz fmt lint \
 	compile_commands install clean deps
 
 all: $(BUILD)/gradwatch ## build gradwatch
@@ -64,6 +64,13 @@ $(BUILD)/coverage.inc: user/cli/coverage.tsv
 	$(Q)sed -e 's/[\\"]/\\&/g' -e 's/\t/\\t/g' -e 's/.*/"&",/' $< > $@
 
 $(BUILD)/user/cli/coverage.o: $(BUILD)/coverage.inc
+
+# The page that report --html writes.
+$(BUILD)/page_text.h: tools/page.sh $(wildcard user/report/page/*)
+	$(say) GEN $@
+	$(Q)tools/page.sh user/report/page $@
+
+$(BUILD)/user/report/page.o: $(BUILD)/page_text.h
 
 $(BUILD)/%.o: %.c | $(SKELS) $(BUILD)/deps
 	$(say) CC $@
@@ -169,6 +176,16 @@ check-arm64: arm64 $(BUILD)/venv/.complete ## unit tests as aarch64 code under e
 	$(Q)EMULATOR=tests/arm64/emulate.sh tests/unit/run.sh $(ARM64_UNIT)
 	$(Q)GRADWATCH_BINARY=$(abspath $(BUILD)/gradwatch) $(BUILD)/venv/bin/python -m pytest -q tests/arm64
 
+$(BUILD)/venv-pages/.complete: tests/pages/requirements.txt
+	$(say) VENV $(@D)
+	$(Q)tools/deps.sh pages
+	$(Q)tools/venv.sh $(@D) $<
+	$(Q)touch $@
+
+check-pages: all $(BUILD)/venv-pages/.complete ## pictures in Chromium, Perfetto, tlparse (130 MB of downloads; not in check)
+	$(Q)GRADWATCH_BINARY=$(abspath $(BUILD)/gradwatch) $(BUILD)/venv-pages/bin/python -m pytest -q -s \
+		-p no:cacheprovider tests/pages $(PYTEST_ARGS)
+
 coverage: ## write what is seen on which torch build, for doctor and README (large downloads)
 	$(Q)GRADWATCH_WRITE_COVERAGE=1 $(MAKE) --no-print-directory check-torch PYTEST_ARGS="-k what_is_seen"
 	$(Q)tools/coverage.sh
@@ -185,7 +202,7 @@ fmt: ## format the sources
 	$(Q)clang-format -i $(C_FILES)
 	$(Q)$(BUILD)/venv/bin/ruff format -q tests tools
 
-lint: $(SKELS) $(BUILD)/venv/.complete ## formatter, analyzers and linters; all must be quiet
+lint: $(SKELS) $(BUILD)/coverage.inc $(BUILD)/page_text.h $(BUILD)/venv/.complete ## formatter, analyzers and linters; all must be quiet
 	$(Q)BUILD=$(BUILD) tools/lint.sh $(C_FILES)
 
 compile_commands: compile_commands.json ## for editors and analyzers

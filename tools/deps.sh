@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that a step needs, and only those that are missing.
-#   tools/deps.sh build|python|test|lint|bench|fuzz|kernels...
+#   tools/deps.sh build|python|test|lint|pages|bench|fuzz|kernels...
 set -eu
 
 packages() {
@@ -9,6 +9,7 @@ packages() {
 	python) echo python3 python3-venv util-linux ;;
 	test) echo libcmocka-dev python3 python3-venv debootstrap util-linux binutils g++ strace sudo zstd musl-tools gcc-aarch64-linux-gnu ;;
 	lint) echo clang-format clang-tidy clang-tools cppcheck shellcheck ;;
+	pages) echo python3-venv chromium chromium-driver fonts-dejavu-core ;;
 	bench) echo bpftrace ;;
 	fuzz) echo libclang-rt-14-dev ;;
 	arm64) echo gcc-aarch64-linux-gnu g++-aarch64-linux-gnu mmdebstrap qemu-user ;;

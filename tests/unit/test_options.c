@@ -187,12 +187,16 @@ static void takes_what_is_to_be_read(void **state)
 	assert_null(options.files[2]);
 	assert_false(options.kinds_given);
 	assert_int_equal(parse("report", "--kinds", "make_fx", "--pid", "5", "--json", "--fail",
-			       "--host", "h", "--trace", "9", "--baseline", "old", "a", NULL),
+			       "--host", "h", "--trace", "9", "--baseline", "old", "--html", "p",
+			       "--perfetto", "t", "--torch-trace", "d", "a", NULL),
 			 0);
 	assert_true(options.kinds_given);
 	assert_int_equal(options.report.trace, 9);
 	assert_string_equal(options.report.host, "h");
 	assert_string_equal(options.report.baseline, "old");
+	assert_string_equal(options.report.html, "p");
+	assert_string_equal(options.report.perfetto, "t");
+	assert_string_equal(options.report.torch_trace, "d");
 	assert_int_equal(parse("report", "a", "--json", "b", NULL), 0);
 	assert_true(options.json);
 	assert_string_equal(options.files[1], "b");
@@ -202,6 +206,7 @@ static void takes_what_is_to_be_read(void **state)
 	refuses("which log?");
 	assert_int_equal(parse("verify", "--json", "a", NULL), -EINVAL);
 	assert_int_equal(parse("report", "--all", "a", NULL), -EINVAL);
+	assert_int_equal(parse("verify", "--html", "p", "a", NULL), -EINVAL);
 	assert_int_equal(parse("report", "--pid", "1", "--pid", "2", "a", NULL), -EINVAL);
 	refuses("one --pid");
 	assert_int_equal(parse("report", "--trace", "x", "a", NULL), -EINVAL);

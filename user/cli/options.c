@@ -26,6 +26,9 @@ enum {
 	OPT_HOST,
 	OPT_TRACE,
 	OPT_BASELINE,
+	OPT_HTML,
+	OPT_PERFETTO,
+	OPT_TORCH_TRACE,
 	OPT_FAIL,
 	OPT_FAIL_ON,
 	OPT_BEGAN,
@@ -76,6 +79,12 @@ static const struct row {
 	{"trace", "N", OPT_TRACE, "report: trace N as a time line"},
 	{"baseline", "FILE", OPT_BASELINE,
 	 "report: compare with this log or folder; --fail is about what is new"},
+	{"html", "FILE", OPT_HTML, "report: write a page with findings and time line to FILE too"},
+	{"perfetto", "FILE", OPT_PERFETTO,
+	 "report: write a trace for ui.perfetto.dev to FILE too (Chrome's JSON)"},
+	{"torch-trace", "DIR", OPT_TORCH_TRACE,
+	 "report: put findings into copies of the logs that TORCH_TRACE has written to DIR, for "
+	 "tlparse"},
 	{"fail", NULL, OPT_FAIL, "the same as --fail-on violation,drift,unknown"},
 	{"fail-on", "LIST", OPT_FAIL_ON,
 	 "exit with 3 if there was one of these that is not suppressed: violation, note, drift; or "
@@ -338,6 +347,15 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 	case OPT_BASELINE:
 		options->report.baseline = optarg;
 		return 0;
+	case OPT_HTML:
+		options->report.html = optarg;
+		return 0;
+	case OPT_PERFETTO:
+		options->report.perfetto = optarg;
+		return 0;
+	case OPT_TORCH_TRACE:
+		options->report.torch_trace = optarg;
+		return 0;
 	case OPT_FAIL:
 		if (!options->fail_on)
 			options->fail_on = FAIL_DEFAULT;
@@ -464,9 +482,11 @@ static int check_outputs(const struct options *options, struct err *err)
 			"use --log DIR for the first");
 	if (options->command != COMMAND_REPORT &&
 	    (options->report.since || options->report.until || options->report.host ||
-	     options->report.trace || options->report.baseline))
+	     options->report.trace || options->report.baseline || options->report.html ||
+	     options->report.perfetto || options->report.torch_trace))
 		return err_set(err, -EINVAL,
-			       "--since, --until, --host, --trace and --baseline are for report");
+			       "--since, --until, --host, --trace, --baseline, --html, "
+			       "--perfetto and --torch-trace are for report");
 	if (options->command == COMMAND_RECORD && (options->json || options->log.segments.path))
 		return err_set(err, -EINVAL,
 			       "record has a log of its own, in the folder of --output; --json and "
@@ -481,8 +501,9 @@ static int check_outputs(const struct options *options, struct err *err)
 		    (!report && (options->json || options->fail_on || options->suppress_path)))
 			return err_set(err, -EINVAL,
 				       "report takes --json, --fail, --fail-on, --suppress, "
-				       "--kinds, one --pid, --since, --until, --host, --trace and "
-				       "--baseline; verify takes none");
+				       "--kinds, one --pid, --since, --until, --host, --trace, "
+				       "--baseline, --html, --perfetto and --torch-trace; verify "
+				       "takes none");
 		return 0;
 	}
 	if (options->json || options->print_suppressions || options->output_path ||

@@ -2,6 +2,7 @@
 #include "report/report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,12 @@
 #include "cli/commands.h"
 #include "cli/damages.h"
 #include "cli/reports.h"
+#include "cli/torch_trace.h"
 #include "cli/unknown.h"
+#include "cli/whole_file.h"
+#include "report/history.h"
+#include "report/page.h"
+#include "report/perfetto.h"
 #include "report/timeline.h"
 
 #define REASON_SIZE 1024
@@ -21,6 +27,8 @@
 struct source {
 	struct logs *logs;
 	struct summary *summary;
+	struct history *history;   /* NULL: no picture is asked for */
+	struct timeline *timeline; /* NULL: nor this one */
 	uint64_t damages;
 	bool no_memory;
 	char unknown[REASON_SIZE];
@@ -50,6 +58,8 @@ static int open_source(struct source *source, char *const *files,
 
 static void close_source(struct source *source)
 {
+	timeline_free(source->timeline);
+	history_free(source->history);
 	summary_free(source->summary);
 	logs_free(source->logs);
 }
@@ -97,9 +107,20 @@ static void find_unknown(struct source *source, const struct summary_filter *fil
 				 *text ? "; " : "", reason);
 }
 
+static int add_record(struct source *source, const struct summary_filter *filter,
+		      const struct run *run, const struct record *record)
+{
+	int code = summary_add(source->summary, run, record);
+
+	if (source->history && !code)
+		code = history_add(source->history, run, record);
+	if (source->timeline && !code && summary_wants(filter, record))
+		code = timeline_add(source->timeline, run, record);
+	return code;
+}
+
 /* Damages go to standard error as they are met: the report has their number. */
-static void read_source(struct source *source, const struct summary_filter *filter,
-			struct timeline *timeline)
+static void read_source(struct source *source, const struct summary_filter *filter)
 {
 	struct damages_told told = {0};
 	struct progress progress;
@@ -116,16 +137,14 @@ static void read_source(struct source *source, const struct summary_filter *filt
 		}
 		if (item != LOGS_RECORD)
 			continue;
-		if (!run || summary_add(source->summary, run, logs_record(source->logs)))
-			source->no_memory = true;
-		if (timeline && run && summary_wants(filter, logs_record(source->logs)) &&
-		    timeline_add(timeline, run, logs_record(source->logs)))
+		if (!run || add_record(source, filter, run, logs_record(source->logs)))
 			source->no_memory = true;
 	}
 	progress_end(&progress);
 	damages_tell_rest(stderr, &told);
 	source->damages += damages_tell_missing(stderr, source->logs);
-	if (summary_finish(source->summary, source->logs))
+	if (summary_finish(source->summary, source->logs) ||
+	    (source->history && history_finish(source->history)))
 		source->no_memory = true;
 	find_unknown(source, filter);
 }
@@ -178,21 +197,97 @@ static int print_report(FILE *stream, const struct report *report, bool json)
 	return code;
 }
 
-int reports_write(FILE *stream, const char *path, bool json)
+static void tell_left_out(const char *path, const struct history *history)
 {
-	const struct summary_filter filter = {0};
-	struct source source = {.logs = logs_new(), .summary = summary_new(&filter)};
-	struct report report = {.summary = source.summary, .logs = source.logs};
-	int code = source.logs && source.summary ? logs_add(source.logs, path) : -ENOMEM;
+	const struct history_left_out *left_out = &history->left_out;
 
-	if (!code) {
-		read_source(&source, &filter, NULL);
-		report.damages = source.damages;
-		report.unknown = source.unknown;
-		code = print_report(stream, &report, json);
+	if (left_out->traces || left_out->changes || left_out->marks)
+		log_warn("'%s' has not all: left out are %" PRIu64 " traces, %" PRIu64
+			 " changes, %" PRIu64
+			 " marks of findings; --since, --until, --pid or --kinds choose less",
+			 path, left_out->traces, left_out->changes, left_out->marks);
+}
+
+static int write_page(int folder, const char *path, mode_t mode, const struct report *report,
+		      struct history *history)
+{
+	struct whole_file file;
+	int code = whole_file_open(&file, folder, path, mode);
+
+	return code ? code : whole_file_close(&file, page_write(file.stream, report, history));
+}
+
+static int write_perfetto(int folder, const char *path, mode_t mode, const struct history *history)
+{
+	struct whole_file file;
+	int code = whole_file_open(&file, folder, path, mode);
+
+	if (!code)
+		code = whole_file_close(&file, perfetto_write(file.stream, history));
+	if (!code)
+		tell_left_out(path, history);
+	return code;
+}
+
+static int write_text(int folder, const char *path, mode_t mode, const struct report *report,
+		      bool json)
+{
+	struct whole_file file;
+	int code = whole_file_open(&file, folder, path, mode);
+
+	return code ? code : whole_file_close(&file, print_report(file.stream, report, json));
+}
+
+static void make_report(struct report *report, const struct source *source)
+{
+	report->summary = source->summary;
+	report->logs = source->logs;
+	report->damages = source->damages;
+	report->unknown = source->unknown;
+}
+
+int reports_write(int folder, const char *path)
+{
+	const mode_t mode = 0600; /* as the log */
+	const struct summary_filter filter = {0};
+	char *const files[] = {(char *)path, NULL};
+	struct source source = {.history = history_new(&filter)};
+	struct report report = {.filtered = false};
+	int code = 0;
+
+	if (!source.history)
+		log_error("out of memory");
+	if (!source.history || open_source(&source, files, &filter)) {
+		code = -EIO;
+	} else {
+		read_source(&source, &filter);
+		make_report(&report, &source);
+		code = write_text(folder, "report.txt", mode, &report, false);
+		if (!code)
+			code = write_text(folder, "report.json", mode, &report, true);
+		if (!code)
+			code = write_page(folder, "page.html", mode, &report, source.history);
+		if (!code)
+			code = write_perfetto(folder, "trace.perfetto.json", mode, source.history);
 	}
 	close_source(&source);
 	return code;
+}
+
+/* The files that are asked for beside the report. */
+static int write_pictures(const struct report_options *options, const struct report *report,
+			  struct history *history)
+{
+	const mode_t mode = 0666; /* less umask */
+
+	if (options->html && write_page(AT_FDCWD, options->html, mode, report, history))
+		return EXIT_BAD_USE;
+	if (options->perfetto && write_perfetto(AT_FDCWD, options->perfetto, mode, history))
+		return EXIT_BAD_USE;
+	if (options->torch_trace &&
+	    torch_trace_folder(options->torch_trace, history, report->summary))
+		return EXIT_BAD_USE;
+	return EXIT_OK;
 }
 
 static int write_report(const struct options *options, const struct report *report,
@@ -213,35 +308,47 @@ static int write_report(const struct options *options, const struct report *repo
 	return EXIT_OK;
 }
 
+/* What is wanted besides the summary. */
+static int prepare(struct source *source, const struct report_options *options,
+		   const struct summary_filter *filter)
+{
+	bool history = options->html || options->perfetto || options->torch_trace;
+
+	if (history)
+		source->history = history_new(filter);
+	if (options->trace)
+		source->timeline = timeline_new(options->trace);
+	if ((!history || source->history) && (!options->trace || source->timeline))
+		return EXIT_OK;
+	log_error("out of memory");
+	return EXIT_BAD_USE;
+}
+
 static int run(const struct options *options, const struct summary_filter *filter,
 	       struct source *source, struct source *baseline)
 {
-	struct timeline *timeline = options->report.trace ? timeline_new(options->report.trace)
-							  : NULL;
 	struct report report = {.filtered = false};
 	int status = open_source(source, options->files, filter);
 
+	if (!status)
+		status = prepare(source, &options->report, filter);
 	if (!status && options->report.baseline) {
 		char *const files[] = {options->report.baseline, NULL};
 
 		status = open_source(baseline, files, filter);
 		if (!status)
-			read_source(baseline, filter, NULL);
+			read_source(baseline, filter);
 	}
-	if (!status) {
-		read_source(source, filter, timeline);
-		report.summary = source->summary;
-		report.logs = source->logs;
-		report.baseline = baseline->summary;
-		report.damages = source->damages;
-		report.unknown = source->unknown;
-		report.unknown_baseline = baseline->unknown;
-		status = write_report(options, &report, timeline);
-	}
+	if (status)
+		return status;
+	read_source(source, filter);
+	make_report(&report, source);
+	report.baseline = baseline->summary;
+	report.unknown_baseline = baseline->unknown;
+	status = write_report(options, &report, source->timeline);
 	if (!status)
-		status = report_failures(failures(&report) & options->fail_on);
-	timeline_free(timeline);
-	return status;
+		status = write_pictures(&options->report, &report, source->history);
+	return status ? status : report_failures(failures(&report) & options->fail_on);
 }
 
 int command_report(const struct options *options)

@@ -8,10 +8,12 @@
 #include "base/err.h"
 
 struct report_options {
-	char *since, *until; /* RFC 3339 in UTC, or the first part of it; NULL: not given */
-	const char *host;    /* NULL: all */
-	uint64_t trace;      /* 0: none */
-	char *baseline;      /* NULL: none */
+	char *since, *until;         /* RFC 3339 in UTC, or the first part of it; NULL: not given */
+	const char *host;            /* NULL: all */
+	uint64_t trace;              /* 0: none */
+	char *baseline;              /* NULL: none */
+	const char *html, *perfetto; /* files that are written; NULL: none */
+	const char *torch_trace;     /* folder of PyTorch's logs; NULL: none */
 };
 
 /*

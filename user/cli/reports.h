@@ -3,10 +3,10 @@
 #ifndef GRADWATCH_CLI_REPORTS_H
 #define GRADWATCH_CLI_REPORTS_H
 
-#include <stdbool.h>
-#include <stdio.h>
-
-/* The report of a log, whole. Negative errno; -ENOENT: there is no segment in the folder. */
-int reports_write(FILE *stream, const char *path, bool json);
+/*
+ * Reads the log of a folder, and puts into this one its report in all forms: report.txt,
+ * report.json, page.html, trace.perfetto.json. Negative errno: what could not be done is told.
+ */
+int reports_write(int folder, const char *path);
 
 #endif

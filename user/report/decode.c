@@ -2,6 +2,7 @@
 #include "report/decode.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "log/counters.h"
@@ -91,10 +92,25 @@ static bool is_same(const struct event_frame *one, const struct event_frame *oth
 	       !strcmp(one->function, other->function);
 }
 
+uint32_t decode_python(const struct event *event)
+{
+	const char *path[] = {event->torch.file, event->process.exe};
+	unsigned int major, minor;
+
+	for (size_t i = 0; i < sizeof(path) / sizeof(path[0]); i++) {
+		const char *at = strstr(path[i], "/python3.");
+
+		if (at && sscanf(at, "/python%1u.%3u", &major, &minor) == 2 && minor < 256)
+			return major << 8 | minor;
+	}
+	return 0;
+}
+
 static void decode_stack(const struct record *record, struct decoded *decoded)
 {
 	struct event_stack *stack = &decoded->event.stack;
-	const struct origins_hint hint = {.torch_file = decoded->event.torch.file};
+	const struct origins_hint hint = {.torch_file = decoded->event.torch.file,
+					  .python = decode_python(&decoded->event)};
 	struct event_frame user;
 	struct value value;
 
@@ -160,16 +176,21 @@ static bool decode_words(const struct record *record, struct event_finding *find
 	return category < FINDING_CATEGORY_MAX && severity < SEVERITY_MAX;
 }
 
+void decode_event(const struct record *record, struct decoded *decoded)
+{
+	memset(&decoded->event, 0, sizeof(decoded->event));
+	decoded->event.time = decode_number(record, FIELD_MONO_NS);
+	decode_process(record, &decoded->event);
+	decode_stack(record, decoded);
+}
+
 bool decode_finding(const struct record *record, struct decoded *decoded)
 {
 	struct event_finding *finding = &decoded->event.finding;
 	const struct value *restored = &record->field[FIELD_RESTORED];
 
-	memset(&decoded->event, 0, sizeof(decoded->event));
+	decode_event(record, decoded);
 	decoded->event.type = EVENT_FINDING;
-	decoded->event.time = decode_number(record, FIELD_MONO_NS);
-	decode_process(record, &decoded->event);
-	decode_stack(record, decoded);
 	finding->number = decode_number(record, FIELD_FINDING);
 	finding->count = decode_number(record, FIELD_COUNT);
 	finding->trace = decode_number(record, FIELD_TRACE);

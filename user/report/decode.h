@@ -23,8 +23,14 @@ struct decoded {
  */
 bool decode_finding(const struct record *record, struct decoded *decoded);
 
+/* What any event can have: time, process, torch, stack. Its strings are the record's, too. */
+void decode_event(const struct record *record, struct decoded *decoded);
+
 /* The process and torch of any event. */
 void decode_process(const struct record *record, struct event *event);
+
+/* The version of Python as the paths of a process show it, as gw_python.version; 0: not known. */
+uint32_t decode_python(const struct event *event);
 
 /* Totals, of a "totals" or "end" record. */
 void decode_totals(const struct record *record, struct event_totals *totals);

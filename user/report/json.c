@@ -52,18 +52,6 @@ static void put_place(struct object *object, const char *key, const struct event
 	put(object, key, place.json);
 }
 
-static const char *change_name(const struct report *report, const struct summary_finding *finding)
-{
-	static const char *const name[] = {
-		[REPORT_NEW] = "new",
-		[REPORT_MORE] = "more",
-		[REPORT_FEWER] = "fewer",
-		[REPORT_SAME] = "same",
-	};
-
-	return report->baseline ? name[report_change(report, finding)] : "";
-}
-
 static json_t *make_finding(const struct report *report, const struct summary_finding *finding,
 			    bool *failed)
 {
@@ -74,7 +62,7 @@ static json_t *make_finding(const struct report *report, const struct summary_fi
 	put_string(&object, "severity", output_severity(event->finding.severity));
 	put_string(&object, "category", output_category(event->finding.category));
 	put_string(&object, "kind", kind_name(event->finding.kind));
-	put_string(&object, "change", change_name(report, finding));
+	put_string(&object, "change", report_change_word(report, finding));
 	put_number(&object, "count", finding->count);
 	put_number(&object, "processes", finding->processes);
 	put_number(&object, "runs", finding->runs);

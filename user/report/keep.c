@@ -32,7 +32,8 @@ struct kept *keep(const struct decoded *decoded, const char *host)
 	const struct event_finding *finding = &decoded->event.finding;
 	const struct event_stack *stack = &decoded->event.stack;
 	const char *name = finding->suppression ? finding->suppression : "";
-	const struct origins_hint hint = {.torch_file = decoded->event.torch.file};
+	const struct origins_hint hint = {.torch_file = decoded->event.torch.file,
+					  .python = decode_python(&decoded->event)};
 	size_t size = strlen(host) + strlen(name) + 2;
 	struct kept *kept;
 	char *at;

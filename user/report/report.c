@@ -18,6 +18,18 @@ enum report_change report_change(const struct report *report, const struct summa
 	return finding->count > before->count ? REPORT_MORE : REPORT_FEWER;
 }
 
+const char *report_change_word(const struct report *report, const struct summary_finding *finding)
+{
+	static const char *const word[] = {
+		[REPORT_NEW] = "new",
+		[REPORT_MORE] = "more",
+		[REPORT_FEWER] = "fewer",
+		[REPORT_SAME] = "same",
+	};
+
+	return report->baseline ? word[report_change(report, finding)] : "";
+}
+
 bool report_counts(const struct report *report, const struct summary_finding *finding)
 {
 	return !report->baseline || report_change(report, finding) == REPORT_NEW;

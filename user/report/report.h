@@ -32,10 +32,17 @@ struct report {
 enum report_change report_change(const struct report *report,
 				 const struct summary_finding *finding);
 
+/* "new", "more", "fewer", "same"; "" without a baseline. */
+const char *report_change_word(const struct report *report, const struct summary_finding *finding);
+
 /* Whether a finding is one that --fail is about: with a baseline only what is new. */
 bool report_counts(const struct report *report, const struct summary_finding *finding);
 
 void report_text(FILE *stream, const struct report *report);
+
+/* Parts of the text: what was read, and what to think of it. */
+void report_basis(FILE *stream, const struct report *report);
+void report_verdict(FILE *stream, const struct report *report);
 
 /* One object. -ENOMEM. */
 int report_json(FILE *stream, const struct report *report);

@@ -26,21 +26,6 @@ static void print_time(FILE *stream, const char *time)
 	output_escaped(stream, *text ? text : "?", sizeof(text));
 }
 
-static const char *change_word(enum report_change change)
-{
-	switch (change) {
-	case REPORT_NEW:
-		return "new: ";
-	case REPORT_MORE:
-		return "more: ";
-	case REPORT_FEWER:
-		return "fewer: ";
-	case REPORT_SAME:
-		break;
-	}
-	return "";
-}
-
 /* "3 times in 2 processes of 2 runs". */
 static void print_times(FILE *stream, const struct summary_finding *finding)
 {
@@ -71,7 +56,10 @@ static void print_finding(FILE *stream, const struct report *report, size_t numb
 	const struct event *event = finding->event;
 	const struct event_process *process = &event->process;
 
-	fprintf(stream, "%zu. %s%s  %s  %s  ", number, change_word(report_change(report, finding)),
+	const bool differs = report_change(report, finding) != REPORT_SAME;
+
+	fprintf(stream, "%zu. %s%s%s  %s  %s  ", number,
+		differs ? report_change_word(report, finding) : "", differs ? ": " : "",
 		text_finding_title(&event->finding), kind_name(event->finding.kind),
 		finding->fingerprint);
 	print_times(stream, finding);
@@ -207,7 +195,7 @@ static void print_runs(FILE *stream, const struct report *report)
 }
 
 /* The word "clean" is for what was seen whole, and had nothing to be seen. */
-static void print_verdict(FILE *stream, const struct report *report)
+void report_verdict(FILE *stream, const struct report *report)
 {
 	const struct event_totals *totals = &summary_facts(report->summary)->totals;
 	uint64_t counted = 0, shown = 0;
@@ -234,7 +222,7 @@ static void print_verdict(FILE *stream, const struct report *report)
 		fputs("no trace was seen: that says nothing\n", stream);
 }
 
-static void print_basis(FILE *stream, const struct report *report)
+void report_basis(FILE *stream, const struct report *report)
 {
 	const struct logs_state *state = logs_state(report->logs);
 
@@ -259,6 +247,6 @@ void report_text(FILE *stream, const struct report *report)
 	print_traces(stream, facts);
 	print_coverage(stream, report);
 	print_runs(stream, report);
-	print_basis(stream, report);
-	print_verdict(stream, report);
+	report_basis(stream, report);
+	report_verdict(stream, report);
 }
