@@ -9,7 +9,7 @@ packages() {
 	python) echo python3 python3-venv util-linux ;;
 	test) echo libcmocka-dev python3 python3-venv debootstrap util-linux binutils g++ strace sudo zstd musl-tools gcc-aarch64-linux-gnu ;;
 	lint) echo clang-format clang-tidy clang-tools cppcheck shellcheck ;;
-	bench) echo bpftrace ;;
+	bench) echo bpftrace jq ;;
 	fuzz) echo libclang-rt-14-dev ;;
 	arm64) echo gcc-aarch64-linux-gnu g++-aarch64-linux-gnu mmdebstrap qemu-user ;;
 	kernels) echo qemu-system-x86 qemu-system-arm busybox-static squashfs-tools cpio xz-utils patchelf ;;

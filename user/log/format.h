@@ -18,7 +18,9 @@
 #define LOG_HEAD_AS(schema) LOG_HEAD_OF(schema)
 #define LOG_HEAD            LOG_HEAD_AS(LOG_SCHEMA)
 
-#define LOG_TAIL            ",\"crc\":\"%08x\"}\n"
+#define LOG_TAIL_BEFORE     ",\"crc\":\""
+#define LOG_TAIL_AFTER      "\"}"
+#define LOG_TAIL            LOG_TAIL_BEFORE "%08x" LOG_TAIL_AFTER "\n"
 #define LOG_TAIL_SIZE       19 /* bytes, with the newline */
 
 /* The longest line that is read; writers stay far below. */

@@ -138,15 +138,21 @@ static void read_more(struct reader *reader)
 					      .offset = reader->state.bytes};
 }
 
-/* Whether the line ends in the checksum of what is before. */
+/* Whether the line ends in the checksum of what is before, as LOG_TAIL writes it. */
 static bool has_checksum(const char *line, size_t length)
 {
-	char tail[LOG_TAIL_SIZE + 1];
+	static const char before[] = LOG_TAIL_BEFORE, after[] = LOG_TAIL_AFTER;
+	const char *tail = line + length - TAIL;
+	char digit[8];
+	uint32_t crc;
 
-	if (length <= TAIL)
+	if (length <= TAIL || memcmp(tail, before, sizeof(before) - 1) != 0 ||
+	    memcmp(line + length - (sizeof(after) - 1), after, sizeof(after) - 1) != 0)
 		return false;
-	snprintf(tail, sizeof(tail), LOG_TAIL, crc32c(line, length - TAIL));
-	return !memcmp(line + length - TAIL, tail, TAIL);
+	crc = crc32c(line, length - TAIL);
+	for (int i = 0; i < 8; i++)
+		digit[i] = "0123456789abcdef"[crc >> (28 - 4 * i) & 15];
+	return !memcmp(tail + sizeof(before) - 1, digit, sizeof(digit));
 }
 
 /*
