@@ -36,7 +36,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check check-unit check-sanitize check-e2e check-torch check-kernels kernels arm64 check-arm64 coverage bench bench-log fuzz fmt lint \
+.PHONY: all help demo check check-unit check-sanitize check-e2e check-log-peers check-torch check-kernels kernels arm64 check-arm64 coverage bench bench-log fuzz fmt lint \
 	compile_commands install clean deps
 
 all: $(BUILD)/gradwatch ## build gradwatch
@@ -127,7 +127,7 @@ $(BUILD)/venv/.complete: tests/requirements.txt | $(BUILD)/deps-test
 	$(Q)touch $@
 
 # Other readers of logs, to compare with.
-$(BUILD)/venv-peers/.complete: tests/peers.txt | $(BUILD)/deps-test
+$(BUILD)/venv-peers/.complete: tests/peers/requirements.txt | $(BUILD)/deps-test
 	$(say) VENV $(@D)
 	$(Q)tools/venv.sh $(@D) $<
 	$(Q)touch $@
@@ -181,6 +181,10 @@ coverage: ## write what is seen on which torch build, for doctor and README (lar
 
 bench: all ## side by side: unprobed, empty probe, gradwatch, bpftrace; then 100 files and 1,000 processes
 	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) run scale
+
+check-log-peers: all $(BUILD)/venv-peers/.complete ## the same counts of a log in DuckDB and Python (needs its wheel)
+	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) $(BUILD)/bench/make_log
+	$(Q)GRADWATCH_BUILD=$(abspath $(BUILD)) $(BUILD)/venv-peers/bin/python -m pytest -q tests/peers
 
 bench-log: all ## a log of 1 GiB read by gradwatch, jq, Python and DuckDB, side by side
 	-$(Q)$(MAKE) --no-print-directory $(BUILD)/venv-peers/.complete

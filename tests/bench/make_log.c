@@ -18,11 +18,11 @@
 #define PROCESSES     1000
 #define FINDINGS_MAX  1000 /* of one process */
 #define LINES_MAX     100000
-#define SEGMENT_BYTES (64u << 20)
+#define SEGMENT_BYTES (16u << 20)
 #define TICK_NS       1000000ull
 
 struct totals {
-	uint64_t traces, violations, infos, findings, notes;
+	uint64_t processes, traces, violations, infos, findings, notes;
 };
 
 static char *line[LINES_MAX], *end_line;
@@ -154,7 +154,7 @@ static char *make_end(void)
 	} wanted[] = {
 		{"\"traces\":", totals.traces}, {"\"violations\":", totals.violations},
 		{"\"infos\":", totals.infos},   {"\"findings\":", totals.findings},
-		{"\"notes\":", totals.notes},   {"\"processes\":", PROCESSES},
+		{"\"notes\":", totals.notes},   {"\"processes\":", totals.processes},
 		{"\"throttled\":", 0},
 	};
 	char *text = end_line;
@@ -181,7 +181,8 @@ static void write_log(struct segments *segments, uint64_t bytes)
 	size_t length;
 	char *end;
 
-	for (uint64_t copy = 0; written < bytes || copy < PROCESSES; copy++) {
+	for (uint64_t copy = 0; written < bytes; copy++) {
+		totals.processes += copy < PROCESSES;
 		for (size_t i = 0; i < lines; i++) {
 			if (segment_type(line[i], strlen(line[i])) == LOG_TYPE_TOTALS)
 				continue;

@@ -342,15 +342,18 @@ bool value_get(const struct value *object, const char *key, struct value *value)
 	return true;
 }
 
-bool value_at(const struct value *array, size_t n, struct value *value)
+size_t value_list(const struct value *array, struct value *values, size_t room)
 {
 	simdjson::dom::array inside;
-	element found;
+	size_t count = 0;
 
-	*value = {};
-	if (array->kind != VALUE_ARRAY || inside_of(array).get_array().get(inside) ||
-	    inside.at(n).get(found))
-		return false;
-	fill(value, found);
-	return true;
+	if (array->kind != VALUE_ARRAY || inside_of(array).get_array().get(inside))
+		return 0;
+	for (element found : inside) {
+		if (count == room)
+			break;
+		values[count] = {};
+		fill(&values[count++], found);
+	}
+	return count;
 }

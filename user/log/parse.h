@@ -70,8 +70,8 @@ const char *parser_parse(struct parser *parser, const char *line, size_t length,
 /* The value of a key in an object; false: it has none, or is no object. */
 bool value_get(const struct value *object, const char *key, struct value *value);
 
-/* The array's element number n; false: there is none. Elements are found in order of n fastest. */
-bool value_at(const struct value *array, size_t n, struct value *value);
+/* The first elements of an array, as many as there is room for; how many: 0 if it is no array. */
+size_t value_list(const struct value *array, struct value *values, size_t room);
 
 #ifdef __cplusplus
 }
