@@ -117,6 +117,9 @@ static int add_folder(struct logs *logs, const char *path, int depth)
 	char **names = folder < 0 ? NULL : folder_names(folder, "");
 	int code = names ? 0 : -errno;
 
+	/* Told in its turn, as of a file; the others are read. */
+	if (folder < 0 && code == -EACCES)
+		return add_path(logs, strdup(path));
 	for (size_t i = 0; names && names[i] && !code; i++) {
 		struct stat file;
 		char *inner;
@@ -151,7 +154,7 @@ int logs_add(struct logs *logs, const char *path)
 	if (!strcmp(path, "-"))
 		return add_path(logs, strdup(path));
 	if (stat(path, &file))
-		return -errno;
+		return errno == EACCES ? add_path(logs, strdup(path)) : -errno;
 	if (!S_ISDIR(file.st_mode))
 		return add_path(logs, strdup(path));
 	code = add_folder(logs, path, 0);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "log/crc32c.h"
 #include "log/folder.h"
@@ -116,6 +117,7 @@ static void read_more(struct reader *reader)
 {
 	ssize_t count = input_read(&reader->input, reader->buffer + reader->end,
 				   reader->room - reader->end);
+	off_t place;
 
 	if (count > 0) {
 		reader->end += (size_t)count;
@@ -130,12 +132,16 @@ static void read_more(struct reader *reader)
 	reader->broken = true;
 	if (count == -EBADMSG) {
 		reader->next = (struct reader_damage){.what = reader->input.problem,
-						      .offset = reader->input.where};
+						      .offset = reader->input.where,
+						      .length = reader->input.missing};
 		return;
 	}
 	reader->ended = true;
-	reader->next = (struct reader_damage){.what = strerrordesc_np((int)-count),
-					      .offset = reader->state.bytes};
+	place = lseek(reader->fd, 0, SEEK_CUR);
+	reader->next = (struct reader_damage){
+		.what = strerrordesc_np((int)-count),
+		.offset = place < 0 ? reader->state.bytes : (uint64_t)place,
+	};
 }
 
 /* Whether the line ends in the checksum of what is before, as LOG_TAIL writes it. */
@@ -220,6 +226,9 @@ static enum reader_item take_break(struct reader *reader)
 	if (held && !was_skipping)
 		return damaged(reader, "a line that is cut off", offset, held);
 	reader->broken = false;
+	/* Of a plain file the text goes on behind what cannot be read. */
+	if (reader->input.form == INPUT_PLAIN)
+		reader->offset += reader->next.length;
 	return take_next(reader);
 }
 
