@@ -34,7 +34,8 @@ duckdb.sql("set threads = 1")
 duckdb.sql("set enable_progress_bar = false")
 print(json.dumps(dict(duckdb.execute(
     "select type, count(*) from read_json(?, format = 'newline_delimited',"
-    " columns = {type: 'VARCHAR'}, records = true) group by all", [sys.argv[1] + "/*.jsonl"]).fetchall())))
+    " columns = {type: 'VARCHAR'}, records = true) group by all",
+    [sys.argv[1] + "/*.jsonl"]).fetchall())))
 """
 
 JQ = "jq -nc 'reduce inputs as $r ({}; .[$r.type] += 1)' \"$1\"/*.jsonl"

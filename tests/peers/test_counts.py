@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The same log gives the same counts in `gradwatch report`, in DuckDB and in plain Python.
 
-Not a part of `make check`, as DuckDB's wheel has to be there: `make check-log-peers`. Needs no root.
+`make check-log-peers`; not in `make check`, as DuckDB's wheel has to be there. Needs no root.
 """
 
 import json

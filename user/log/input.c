@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -14,6 +15,9 @@
 #define ROOM       (256u << 10) /* bytes of the file that are held */
 #define MAGIC_SIZE 4
 #define PAGE       4096 /* bytes: what a disk cannot read is at least one */
+
+/* Memory for a frame: 32 MiB. zstd --ultra and --long can ask for more, which is told as damage. */
+#define WINDOW_LOG_MAX 25
 
 static const uint8_t zstd_magic[MAGIC_SIZE] = {0x28, 0xb5, 0x2f, 0xfd};
 static const uint8_t gzip_magic[MAGIC_SIZE] = {0x1f, 0x8b, 0x08};
@@ -37,9 +41,16 @@ static ssize_t skip_unreadable(struct input *input, char *bytes, size_t size)
 {
 	off_t start = lseek(input->fd, 0, SEEK_CUR), at = start;
 	ssize_t count = -EIO;
+	struct stat file;
 
+	/* Others than those on disks have no end that is known. */
+	if (fstat(input->fd, &file) || !S_ISREG(file.st_mode))
+		file.st_size = 0;
 	while (at >= 0 && count == -EIO) {
-		at = lseek(input->fd, at / PAGE * PAGE + PAGE, SEEK_SET);
+		at = at / PAGE * PAGE + PAGE;
+		if (at >= file.st_size)
+			break;
+		at = lseek(input->fd, at, SEEK_SET);
 		if (at >= 0)
 			count = read_file(input, bytes, size);
 	}
@@ -106,6 +117,8 @@ static int open_stream(struct input *input)
 {
 	if (input->form == INPUT_ZSTD) {
 		input->stream = ZSTD_createDStream();
+		if (input->stream)
+			ZSTD_DCtx_setParameter(input->stream, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
 	} else if (input->form == INPUT_GZIP) {
 		input->stream = calloc(1, sizeof(z_stream));
 		if (input->stream && inflateInit2((z_stream *)input->stream, 15 + 16) != Z_OK) {

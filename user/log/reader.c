@@ -285,7 +285,7 @@ static enum reader_item take_giant(struct reader *reader)
 
 	use(reader, reader->end - reader->start);
 	reader->skipping = true;
-	return damaged(reader, "a line that is longer than 16 MiB", offset, 0);
+	return damaged(reader, "a line that is longer than " LOG_LINE_MAX_TEXT, offset, 0);
 }
 
 /* A line with its newline; READER_END: nothing is to be said of it. */
@@ -300,7 +300,8 @@ static enum reader_item take_whole(struct reader *reader, const char *line, size
 	if (!length || skipped)
 		return READER_END;
 	if (length > LOG_LINE_MAX)
-		return damaged(reader, "a line that is longer than 16 MiB", offset, length);
+		return damaged(reader, "a line that is longer than " LOG_LINE_MAX_TEXT, offset,
+			       length);
 	return take_line(reader, line, length, offset);
 }
 
