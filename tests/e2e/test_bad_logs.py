@@ -223,3 +223,36 @@ def test_folders(binary, tmp_path):
     os.close(folder)
     assert "standard input: byte 0: Is a directory" in result.stderr
     assert "clean" not in result.stdout
+
+
+def test_fast_is_the_same(binary, tmp_path):
+    """Whole, damaged and without checksums: the same answer, and each damage is told."""
+    path = tmp_path / "log.jsonl"
+    chance = random.Random(4)
+    plain = [json.loads(text) for text in LINES[1:-1]]
+    without = [{k: v for k, v in record.items() if k not in ("seq", "crc")} for record in plain]
+    at = next(i for i, record in enumerate(plain) if record["type"] == "change")
+    # The key that the head ends at, where it is not the record's own, or only text.
+    nested = again(LINES[at + 1], torch={"a": 1, "stack_status": "whole"}, seq=at + 1)
+    text = again(LINES[at + 1], comm=',"stack_status":"', seq=at + 1)
+    contents = [
+        WHOLE,
+        b"".join(json.dumps(record, separators=(",", ":")).encode() + b"\n" for record in without),
+        WHOLE.replace(LINES[at + 1], nested),
+        WHOLE.replace(LINES[at + 1], text),
+    ]
+    for _ in range(20):
+        hurt = bytearray(WHOLE)
+        hurt[chance.randrange(len(hurt))] ^= 1 << chance.randrange(8)
+        contents.append(bytes(hurt))
+    for content in contents:
+        path.write_bytes(content)
+        assert read(binary, "--fast", path) == read(binary, path)
+    # What is trusted is the checksum alone.
+    body = b'{"v":2,"type":"change","info":true,"stack_status":"whole","stack":[}],"seq":1000'
+    bad = b'%s,"crc":"%08x"}\n' % (body, logs.crc32c(body))
+    path.write_bytes(LINES[0] + bad + b"".join(LINES[1:]))
+    assert read(binary, "--fast", path)[0]["read"]["records"] == RECORDS + 1
+    check(binary, path, f"{len(LINES[0])}: no JSON")
+    for wrong in (["report", "--fast", "--trace", "1", path], ["verify", "--fast", path]):
+        assert run(binary, *wrong).returncode == 2

@@ -26,6 +26,7 @@ enum {
 	OPT_HOST,
 	OPT_TRACE,
 	OPT_BASELINE,
+	OPT_FAST,
 	OPT_FAIL,
 	OPT_FAIL_ON,
 	OPT_BEGAN,
@@ -76,6 +77,8 @@ static const struct row {
 	{"trace", "N", OPT_TRACE, "report: trace N as a time line"},
 	{"baseline", "FILE", OPT_BASELINE,
 	 "report: compare with this log or folder; --fail is about what is new"},
+	{"fast", NULL, OPT_FAST,
+	 "report: trust the checksums of records; their stacks are not parsed"},
 	{"fail", NULL, OPT_FAIL, "the same as --fail-on violation,drift,unknown"},
 	{"fail-on", "LIST", OPT_FAIL_ON,
 	 "exit with 3 if there was one of these that is not suppressed: violation, note, drift; or "
@@ -335,6 +338,9 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 		return 0;
 	case OPT_TRACE:
 		return report_options_trace(&options->report, optarg, err);
+	case OPT_FAST:
+		options->report.fast = true;
+		return 0;
 	case OPT_BASELINE:
 		options->report.baseline = optarg;
 		return 0;
@@ -464,9 +470,14 @@ static int check_outputs(const struct options *options, struct err *err)
 			"use --log DIR for the first");
 	if (options->command != COMMAND_REPORT &&
 	    (options->report.since || options->report.until || options->report.host ||
-	     options->report.trace || options->report.baseline))
-		return err_set(err, -EINVAL,
-			       "--since, --until, --host, --trace and --baseline are for report");
+	     options->report.trace || options->report.baseline || options->report.fast))
+		return err_set(
+			err, -EINVAL,
+			"--since, --until, --host, --trace, --baseline and --fast are for report");
+	if (options->report.fast && options->report.trace)
+		return err_set(
+			err, -EINVAL,
+			"--trace shows stacks, and --fast does not read them: leave one out");
 	if (options->command == COMMAND_RECORD && (options->json || options->log.segments.path))
 		return err_set(err, -EINVAL,
 			       "record has a log of its own, in the folder of --output; --json and "
@@ -481,8 +492,8 @@ static int check_outputs(const struct options *options, struct err *err)
 		    (!report && (options->json || options->fail_on || options->suppress_path)))
 			return err_set(err, -EINVAL,
 				       "report takes --json, --fail, --fail-on, --suppress, "
-				       "--kinds, one --pid, --since, --until, --host, --trace and "
-				       "--baseline; verify takes none");
+				       "--kinds, one --pid, --since, --until, --host, --trace, "
+				       "--baseline and --fast; verify takes none");
 		return 0;
 	}
 	if (options->json || options->print_suppressions || options->output_path ||

@@ -99,12 +99,14 @@ static void find_unknown(struct source *source, const struct summary_filter *fil
 
 /* Damages go to standard error as they are met: the report has their number. */
 static void read_source(struct source *source, const struct summary_filter *filter,
-			struct timeline *timeline)
+			struct timeline *timeline, bool fast)
 {
 	struct damages_told told = {0};
 	struct progress progress;
 	enum logs_item item;
 
+	if (fast)
+		logs_set_fast(source->logs);
 	progress_begin(&progress);
 	while ((item = logs_next(source->logs)) != LOGS_END) {
 		const struct run *run = logs_run(source->logs);
@@ -186,7 +188,7 @@ int reports_write(FILE *stream, const char *path, bool json)
 	int code = source.logs && source.summary ? logs_add(source.logs, path) : -ENOMEM;
 
 	if (!code) {
-		read_source(&source, &filter, NULL);
+		read_source(&source, &filter, NULL, false);
 		report.damages = source.damages;
 		report.unknown = source.unknown;
 		code = print_report(stream, &report, json);
@@ -226,10 +228,10 @@ static int run(const struct options *options, const struct summary_filter *filte
 
 		status = open_source(baseline, files, filter);
 		if (!status)
-			read_source(baseline, filter, NULL);
+			read_source(baseline, filter, NULL, options->report.fast);
 	}
 	if (!status) {
-		read_source(source, filter, timeline);
+		read_source(source, filter, timeline, options->report.fast);
 		report.summary = source->summary;
 		report.logs = source->logs;
 		report.baseline = baseline->summary;

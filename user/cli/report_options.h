@@ -3,6 +3,7 @@
 #ifndef GRADWATCH_CLI_REPORT_OPTIONS_H
 #define GRADWATCH_CLI_REPORT_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -12,6 +13,7 @@ struct report_options {
 	const char *host;    /* NULL: all */
 	uint64_t trace;      /* 0: none */
 	char *baseline;      /* NULL: none */
+	bool fast;           /* of records with a right checksum only what is asked is parsed */
 };
 
 /*

@@ -33,6 +33,7 @@ struct logs {
 	struct run *current;
 	uint64_t bytes_before; /* of files that are done */
 	struct logs_state state;
+	bool fast;
 };
 
 struct logs *logs_new(void)
@@ -42,6 +43,11 @@ struct logs *logs_new(void)
 	if (logs)
 		logs->fd = -1;
 	return logs;
+}
+
+void logs_set_fast(struct logs *logs)
+{
+	logs->fast = true;
 }
 
 static void close_file(struct logs *logs)
@@ -340,6 +346,8 @@ static enum logs_item open_next(struct logs *logs)
 		close_file(logs);
 		return file_damage(logs, "there is no memory to read it");
 	}
+	if (logs->fast)
+		reader_set_fast(logs->reader);
 	logs->current = NULL;
 	return LOGS_FILE;
 }

@@ -329,6 +329,12 @@ const char *parser_parse(struct parser *parser, const char *line, size_t length,
 	return nullptr;
 }
 
+void record_set(struct record *record, enum log_field field, const struct value *value)
+{
+	record->present[field / 64] |= 1ull << field % 64;
+	record->field[field] = *value;
+}
+
 bool value_get(const struct value *object, const char *key, struct value *value)
 {
 	simdjson::dom::object inside;

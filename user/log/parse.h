@@ -67,6 +67,9 @@ void parser_free(struct parser *parser);
 const char *parser_parse(struct parser *parser, const char *line, size_t length,
 			 struct record *record);
 
+/* Puts a field into a record that has none. */
+void record_set(struct record *record, enum log_field field, const struct value *value);
+
 /* The value of a key in an object; false: it has none, or is no object. */
 bool value_get(const struct value *object, const char *key, struct value *value);
 
