@@ -163,7 +163,7 @@ static struct found read_log(void)
 
 	assert_int_equal(logs_add(logs, "log"), 0);
 	while ((item = logs_next(logs)) != LOGS_END) {
-		const struct record *record = logs_record(logs);
+		const struct record *record;
 
 		if (item == LOGS_DAMAGE) {
 			found.damages++;
@@ -171,6 +171,7 @@ static struct found read_log(void)
 		}
 		if (item != LOGS_RECORD)
 			continue;
+		record = logs_record(logs);
 		if (record->type == LOG_TYPE_GAP)
 			note_gap(record, &found);
 		if (record->type != LOG_TYPE_CHANGE && record->type != LOG_TYPE_FINDING)
