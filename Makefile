@@ -36,7 +36,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check check-unit check-sanitize check-pages check-e2e check-torch check-kernels kernels arm64 check-arm64 coverage bench fuzz fmt lint \
+.PHONY: all help demo check check-unit check-sanitize check-pages check-e2e check-log-peers check-torch check-kernels kernels arm64 check-arm64 coverage bench bench-log fuzz fmt lint \
 	compile_commands install clean deps
 
 all: $(BUILD)/gradwatch ## build gradwatch
@@ -133,6 +133,12 @@ $(BUILD)/venv/.complete: tests/requirements.txt | $(BUILD)/deps-test
 	$(Q)tools/venv.sh $(@D) $<
 	$(Q)touch $@
 
+# Other readers of logs, to compare with.
+$(BUILD)/venv-peers/.complete: tests/peers/requirements.txt | $(BUILD)/deps-test
+	$(say) VENV $(@D)
+	$(Q)tools/venv.sh $(@D) $<
+	$(Q)touch $@
+
 check-e2e: all $(BUILD)/venv/.complete $(BUILD)/standin/.complete ## end-to-end tests on real torch (GRADWATCH_TARGETS=)
 	$(Q)GRADWATCH_BINARY=$(abspath $(BUILD)/gradwatch) GRADWATCH_STANDIN=$(abspath $(BUILD)/standin) \
 		$(BUILD)/venv/bin/python -m pytest -q tests/e2e $(PYTEST_ARGS)
@@ -192,6 +198,14 @@ coverage: ## write what is seen on which torch build, for doctor and README (lar
 
 bench: all ## side by side: unprobed, empty probe, gradwatch, bpftrace; then 100 files and 1,000 processes
 	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) run scale
+
+check-log-peers: all $(BUILD)/venv-peers/.complete ## the same counts of a log in DuckDB and Python (needs its wheel)
+	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) $(BUILD)/bench/make_log
+	$(Q)GRADWATCH_BUILD=$(abspath $(BUILD)) $(BUILD)/venv-peers/bin/python -m pytest -q tests/peers
+
+bench-log: all ## a log of 1 GiB read by gradwatch, jq, Python and DuckDB, side by side
+	-$(Q)$(MAKE) --no-print-directory $(BUILD)/venv-peers/.complete
+	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) log
 
 fuzz: ## fuzz the readers of ELF files, suppressions, records and logs, each for FUZZ_SECONDS (60)
 	$(Q)tests/fuzz/run.sh $(BUILD)/fuzz $(or $(FUZZ_SECONDS),60)

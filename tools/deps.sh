@@ -10,7 +10,7 @@ packages() {
 	test) echo libcmocka-dev python3 python3-venv debootstrap util-linux binutils g++ strace sudo zstd musl-tools gcc-aarch64-linux-gnu ;;
 	lint) echo clang-format clang-tidy clang-tools cppcheck shellcheck ;;
 	pages) echo python3-venv chromium chromium-driver fonts-dejavu-core ;;
-	bench) echo bpftrace ;;
+	bench) echo bpftrace jq ;;
 	fuzz) echo libclang-rt-14-dev ;;
 	arm64) echo gcc-aarch64-linux-gnu g++-aarch64-linux-gnu mmdebstrap qemu-user ;;
 	kernels) echo qemu-system-x86 qemu-system-arm busybox-static squashfs-tools cpio xz-utils patchelf ;;

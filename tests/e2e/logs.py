@@ -88,6 +88,46 @@ def so_far(folder):
     ]
 
 
+def counts(files):
+    """What a report says of whole logs, each the records of one run: in the keys of report()."""
+    findings, total = {}, dict.fromkeys(("violations", "infos", "traces"), 0)
+    records = 0
+    for file in files:
+        number, times, seen = {}, {}, {}
+        for record in file:
+            kind = record["type"]
+            records += 1
+            total["violations"] += kind == "change" and not record["info"]
+            total["infos"] += kind == "change" and record["info"]
+            total["traces"] += kind == "trace_begin"
+            if kind == "finding":
+                number[record["finding"]] = record["fingerprint"]
+                process = (record["pid"], record["start_ns"])
+                seen.setdefault(record["fingerprint"], set()).add(process)
+            if kind in ("finding", "again", "repeated"):
+                before = times.get(record["finding"], 0)
+                times[record["finding"]] = max(before, record["count"])
+        for finding, count in times.items():
+            one = findings.setdefault(number[finding], {"count": 0, "processes": 0})
+            one["count"] += count
+        for fingerprint, processes in seen.items():
+            findings[fingerprint]["processes"] += len(processes)
+    return {"records": records, **total, "findings": findings}
+
+
+def report(found):
+    """The same, of the object that `report --json` has written."""
+    assert found["unknown"] is None and found["read"]["damages"] == 0
+    return {
+        "records": found["read"]["records"],
+        **{key: found["totals"][key] for key in ("violations", "infos", "traces")},
+        "findings": {
+            one["fingerprint"]: {"count": one["count"], "processes": one["processes"]}
+            for one in found["findings"]
+        },
+    }
+
+
 NOTES = ("header", "close", "gap", "totals", "again")  # records that only logs have
 
 

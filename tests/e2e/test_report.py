@@ -316,11 +316,26 @@ def test_record(binary, any_target, tmp_path):
     assert result.returncode == 2
 
 
+GOLDEN = sorted((pathlib.Path(__file__).parents[1] / "logs").glob("*.jsonl"))
+
+
+def test_the_same_counts_as_another_reader(binary, tmp_path):
+    """Plain, out of zstd, and of several runs: make check-log-peers asks DuckDB too."""
+    assert len(GOLDEN) > 1
+    for log in GOLDEN:
+        packed = tmp_path / f"{log.name}.zst"
+        subprocess.run(["zstd", "-q", log, "-o", packed], check=True)
+        records, damaged = logs.records_of(log.read_bytes())
+        assert not damaged
+        for path in (log, packed):
+            assert logs.report(json_of(binary, path)) == logs.counts([records])
+    both = [logs.records_of(log.read_bytes())[0] for log in GOLDEN]
+    assert logs.report(json_of(binary, tmp_path)) == logs.counts(both)
+
+
 def test_golden(binary):
     """A log of a real run (PyTorch 2.13, its paths changed) reads the same in every version."""
-    folder = pathlib.Path(__file__).parents[1] / "logs"
-    golden = list(folder.glob("*.jsonl"))
-    assert golden
-    for log in golden:
+    assert GOLDEN
+    for log in GOLDEN:
         assert run(binary, "verify", log).returncode == 0
         assert report(binary, log).stdout == log.with_suffix(".txt").read_text()

@@ -14,7 +14,7 @@
 /* All that is known of a record is looked at. */
 static void look_at(const struct record *record)
 {
-	struct value value, inner;
+	struct value value, inner, list[100];
 	char text[64];
 	uint64_t sum = 0;
 
@@ -25,8 +25,8 @@ static void look_at(const struct record *record)
 			sum += strlen(at->text) + at->length;
 		if (value_get(at, "hits", &value) && value.kind == VALUE_NUMBER)
 			sum += value.number;
-		for (size_t i = 0; value_at(at, i, &value); i++)
-			sum += value_get(&value, "line", &inner);
+		for (size_t i = value_list(at, list, 100); i-- > 0;)
+			sum += value_get(&list[i], "line", &inner);
 	}
 	memset(text, (int)sum, sizeof(text));
 }

@@ -155,7 +155,8 @@ static json_int_t number_of(const json_t *record, const char *key)
 
 static void test_crc(void **state)
 {
-	char bytes[100];
+	static const size_t sizes[] = {767, 768, 769, 775, 776, 1535, 1536, 1537, 4096, 5000};
+	char bytes[100], many[5008];
 
 	(void)state;
 	assert_int_equal(crc32c("123456789", 9), 0xe3069283);
@@ -166,6 +167,12 @@ static void test_crc(void **state)
 		for (size_t size = 0; from + size <= sizeof(bytes); size++)
 			assert_int_equal(crc32c(bytes + from, size),
 					 crc32c_by_table(bytes + from, size));
+	for (size_t i = 0; i < sizeof(many); i++)
+		many[i] = (char)(i * 37 + i / 256);
+	for (size_t from = 0; from < 8; from++)
+		for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+			assert_int_equal(crc32c(many + from, sizes[i]),
+					 crc32c_by_table(many + from, sizes[i]));
 }
 
 static void test_segment(void **state)

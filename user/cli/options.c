@@ -29,6 +29,7 @@ enum {
 	OPT_HTML,
 	OPT_PERFETTO,
 	OPT_TORCH_TRACE,
+	OPT_FAST,
 	OPT_FAIL,
 	OPT_FAIL_ON,
 	OPT_BEGAN,
@@ -85,6 +86,8 @@ static const struct row {
 	{"torch-trace", "DIR", OPT_TORCH_TRACE,
 	 "report: put findings into copies of the logs that TORCH_TRACE has written to DIR, for "
 	 "tlparse"},
+	{"fast", NULL, OPT_FAST,
+	 "report: trust the checksums of records; their stacks are not parsed"},
 	{"fail", NULL, OPT_FAIL, "the same as --fail-on violation,drift,unknown"},
 	{"fail-on", "LIST", OPT_FAIL_ON,
 	 "exit with 3 if there was one of these that is not suppressed: violation, note, drift; or "
@@ -344,6 +347,9 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 		return 0;
 	case OPT_TRACE:
 		return report_options_trace(&options->report, optarg, err);
+	case OPT_FAST:
+		options->report.fast = true;
+		return 0;
 	case OPT_BASELINE:
 		options->report.baseline = optarg;
 		return 0;
@@ -483,10 +489,15 @@ static int check_outputs(const struct options *options, struct err *err)
 	if (options->command != COMMAND_REPORT &&
 	    (options->report.since || options->report.until || options->report.host ||
 	     options->report.trace || options->report.baseline || options->report.html ||
-	     options->report.perfetto || options->report.torch_trace))
+	     options->report.perfetto || options->report.torch_trace || options->report.fast))
 		return err_set(err, -EINVAL,
 			       "--since, --until, --host, --trace, --baseline, --html, "
-			       "--perfetto and --torch-trace are for report");
+			       "--perfetto, --torch-trace and --fast are for report");
+	if (options->report.fast && (options->report.trace || options->report.html ||
+				     options->report.perfetto || options->report.torch_trace))
+		return err_set(err, -EINVAL,
+			       "--trace, --html, --perfetto and --torch-trace show stacks, and "
+			       "--fast does not read them: leave one out");
 	if (options->command == COMMAND_RECORD && (options->json || options->log.segments.path))
 		return err_set(err, -EINVAL,
 			       "record has a log of its own, in the folder of --output; --json and "
@@ -502,8 +513,8 @@ static int check_outputs(const struct options *options, struct err *err)
 			return err_set(err, -EINVAL,
 				       "report takes --json, --fail, --fail-on, --suppress, "
 				       "--kinds, one --pid, --since, --until, --host, --trace, "
-				       "--baseline, --html, --perfetto and --torch-trace; verify "
-				       "takes none");
+			       "--baseline, --html, --perfetto, --torch-trace and --fast; "
+			       "verify takes none");
 		return 0;
 	}
 	if (options->json || options->print_suppressions || options->output_path ||

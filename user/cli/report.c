@@ -30,6 +30,7 @@ struct source {
 	struct history *history;   /* NULL: no picture is asked for */
 	struct timeline *timeline; /* NULL: nor this one */
 	uint64_t damages;
+	bool fast; /* its stacks are not read */
 	bool no_memory;
 	char unknown[REASON_SIZE];
 };
@@ -126,6 +127,8 @@ static void read_source(struct source *source, const struct summary_filter *filt
 	struct progress progress;
 	enum logs_item item;
 
+	if (source->fast)
+		logs_set_fast(source->logs);
 	progress_begin(&progress);
 	while ((item = logs_next(source->logs)) != LOGS_END) {
 		const struct run *run = logs_run(source->logs);
@@ -360,7 +363,8 @@ int command_report(const struct options *options)
 		.pid = options->pid_count ? options->pids[0] : 0,
 		.kinds = options->kinds_given ? options->kinds : 0,
 	};
-	struct source source = {0}, baseline = {0};
+	struct source source = {.fast = options->report.fast};
+	struct source baseline = {.fast = options->report.fast};
 	struct err err;
 	int status;
 

@@ -3,6 +3,7 @@
 #ifndef GRADWATCH_CLI_REPORT_OPTIONS_H
 #define GRADWATCH_CLI_REPORT_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -14,6 +15,7 @@ struct report_options {
 	char *baseline;              /* NULL: none */
 	const char *html, *perfetto; /* files that are written; NULL: none */
 	const char *torch_trace;     /* folder of PyTorch's logs; NULL: none */
+	bool fast; /* of records with a right checksum only what is asked is parsed */
 };
 
 /*

@@ -18,11 +18,17 @@
 #define LOG_HEAD_AS(schema) LOG_HEAD_OF(schema)
 #define LOG_HEAD            LOG_HEAD_AS(LOG_SCHEMA)
 
-#define LOG_TAIL            ",\"crc\":\"%08x\"}\n"
+#define LOG_TAIL_BEFORE     ",\"crc\":\""
+#define LOG_TAIL_AFTER      "\"}"
+#define LOG_TAIL            LOG_TAIL_BEFORE "%08x" LOG_TAIL_AFTER "\n"
 #define LOG_TAIL_SIZE       19 /* bytes, with the newline */
 
-/* The longest line that is read; writers stay far below. */
-#define LOG_LINE_MAX (16u << 20)
+/*
+ * The longest line that is read; writers stay below a quarter of it: GW_MAX_FRAMES with two names
+ * of GW_NAME_BYTES each. To parse one takes up to 16 times its length.
+ */
+#define LOG_LINE_MAX      (2u << 20)
+#define LOG_LINE_MAX_TEXT "2 MiB"
 
 #define LOG_TYPES(X)                                                                               \
 	X(HEADER, "header") /* the first record of a segment: where, what, when */                 \

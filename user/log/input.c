@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -13,12 +14,61 @@
 
 #define ROOM       (256u << 10) /* bytes of the file that are held */
 #define MAGIC_SIZE 4
+#define PAGE       4096 /* bytes: what a disk cannot read is at least one */
+
+/* Memory for a frame: 32 MiB. zstd --ultra and --long can ask for more, which is told as damage. */
+#define WINDOW_LOG_MAX 25
 
 static const uint8_t zstd_magic[MAGIC_SIZE] = {0x28, 0xb5, 0x2f, 0xfd};
 static const uint8_t gzip_magic[MAGIC_SIZE] = {0x1f, 0x8b, 0x08};
 #define GZIP_MAGIC_SIZE 3
 
-/* Reads on behind bytes[end). Negative errno. */
+static ssize_t read_file(const struct input *input, char *bytes, size_t size)
+{
+	ssize_t count;
+
+	do
+		count = read(input->fd, bytes, size);
+	while (count < 0 && errno == EINTR);
+	return count < 0 ? -errno : count;
+}
+
+/*
+ * A read has failed. Goes on behind what cannot be read, where the bytes that are given here are.
+ * Negative errno: there is nothing to be read behind it.
+ */
+static ssize_t skip_unreadable(struct input *input, char *bytes, size_t size)
+{
+	off_t start = lseek(input->fd, 0, SEEK_CUR), at = start;
+	ssize_t count = -EIO;
+	struct stat file;
+
+	/* Others than those on disks have no end that is known. */
+	if (fstat(input->fd, &file) || !S_ISREG(file.st_mode))
+		file.st_size = 0;
+	while (at >= 0 && count == -EIO) {
+		at = at / PAGE * PAGE + PAGE;
+		if (at >= file.st_size)
+			break;
+		at = lseek(input->fd, at, SEEK_SET);
+		if (at >= 0)
+			count = read_file(input, bytes, size);
+	}
+	if (count <= 0) {
+		if (start >= 0)
+			(void)lseek(input->fd, start, SEEK_SET);
+		return count ? count : -EIO;
+	}
+	input->problem = strerrordesc_np(EIO);
+	input->where = (uint64_t)start;
+	input->missing = (uint64_t)(at - start);
+	return count;
+}
+
+/*
+ * Reads on behind bytes[end). -EBADMSG: a part of the file is missing before bytes[at), see
+ * input->problem. Negative errno.
+ */
 static int fill(struct input *input)
 {
 	ssize_t count;
@@ -31,11 +81,17 @@ static int fill(struct input *input)
 	}
 	if (input->ended || input->end == ROOM)
 		return 0;
-	do
-		count = read(input->fd, input->bytes + input->end, ROOM - input->end);
-	while (count < 0 && errno == EINTR);
+	count = read_file(input, input->bytes + input->end, ROOM - input->end);
+	if (count == -EIO) {
+		count = skip_unreadable(input, input->bytes, ROOM);
+		if (count > 0) {
+			input->position = input->where + input->missing;
+			input->end = (size_t)count;
+			return -EBADMSG;
+		}
+	}
 	if (count < 0)
-		return -errno;
+		return (int)count;
 	input->ended = !count;
 	input->end += (size_t)count;
 	return 0;
@@ -61,6 +117,8 @@ static int open_stream(struct input *input)
 {
 	if (input->form == INPUT_ZSTD) {
 		input->stream = ZSTD_createDStream();
+		if (input->stream)
+			ZSTD_DCtx_setParameter(input->stream, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
 	} else if (input->form == INPUT_GZIP) {
 		input->stream = calloc(1, sizeof(z_stream));
 		if (input->stream && inflateInit2((z_stream *)input->stream, 15 + 16) != Z_OK) {
@@ -81,6 +139,7 @@ int input_open(struct input *input, int fd, const char *name)
 	/* A pipe may give less than a magic number at once. */
 	while (!code && input->end < MAGIC_SIZE && !input->ended)
 		code = fill(input);
+	input->unreadable = code == -EBADMSG;
 	/* An error of the file is found again when it is read. */
 	input->form = form_of(input, name);
 	code = open_stream(input);
@@ -112,10 +171,15 @@ static ssize_t read_plain(struct input *input, char *text, size_t size)
 		input->at += length;
 		return (ssize_t)length;
 	}
-	do
-		count = read(input->fd, text, size);
-	while (count < 0 && errno == EINTR);
-	return count < 0 ? -errno : count;
+	count = read_file(input, text, size);
+	if (count != -EIO)
+		return count;
+	count = skip_unreadable(input, input->bytes, ROOM);
+	if (count < 0)
+		return count;
+	input->at = 0;
+	input->end = (size_t)count;
+	return -EBADMSG;
 }
 
 /* Uses what is held of the file. 0: go on; 1: a frame has ended; -EBADMSG: input->problem. */
@@ -278,6 +342,10 @@ static ssize_t read_compressed(struct input *input, char *text, size_t size)
 		} else if (input->at == input->end) {
 			code = fill(input);
 		}
+		if (code == -EBADMSG) {
+			reset_stream(input);
+			input->searching = true;
+		}
 		if (code < 0)
 			return code;
 		if (input->at == input->end && input->ended && !input->in_frame)
@@ -290,6 +358,12 @@ static ssize_t read_compressed(struct input *input, char *text, size_t size)
 
 ssize_t input_read(struct input *input, char *text, size_t size)
 {
+	if (input->unreadable) {
+		input->unreadable = false;
+		input->searching = input->form != INPUT_PLAIN;
+		return -EBADMSG;
+	}
+	input->missing = 0;
 	return input->form == INPUT_PLAIN ? read_plain(input, text, size)
 					  : read_compressed(input, text, size);
 }

@@ -24,10 +24,12 @@ struct input {
 	bool in_frame;       /* it has begun */
 	bool searching;      /* for the next frame */
 	bool failed;         /* the frame is damaged behind the text that was given */
+	bool unreadable;     /* a part of the file, which is not told yet */
 	bool ended;          /* there is no more in the file */
 	uint64_t text;       /* bytes of text out of the frame so far */
 	const char *problem; /* of input_read() */
 	uint64_t where;      /* in the file */
+	uint64_t missing;    /* bytes of the file there that cannot be read, 0: none */
 };
 
 /*
@@ -39,7 +41,8 @@ void input_close(struct input *input);
 
 /*
  * Up to size bytes of text; 0: there is no more. -EBADMSG: input->problem at input->where; what
- * comes next does not follow what came before. Other errors are the file's, and final.
+ * comes next does not follow what came before. What a disk cannot read is such a damage, too, if
+ * there is anything behind it. Other errors are the file's, and final.
  */
 ssize_t input_read(struct input *input, char *text, size_t size);
 

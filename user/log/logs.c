@@ -33,6 +33,7 @@ struct logs {
 	struct run *current;
 	uint64_t bytes_before; /* of files that are done */
 	struct logs_state state;
+	bool fast;
 };
 
 struct logs *logs_new(void)
@@ -42,6 +43,11 @@ struct logs *logs_new(void)
 	if (logs)
 		logs->fd = -1;
 	return logs;
+}
+
+void logs_set_fast(struct logs *logs)
+{
+	logs->fast = true;
 }
 
 static void close_file(struct logs *logs)
@@ -117,6 +123,9 @@ static int add_folder(struct logs *logs, const char *path, int depth)
 	char **names = folder < 0 ? NULL : folder_names(folder, "");
 	int code = names ? 0 : -errno;
 
+	/* Told in its turn, as of a file; the others are read. */
+	if (folder < 0 && code == -EACCES)
+		return add_path(logs, strdup(path));
 	for (size_t i = 0; names && names[i] && !code; i++) {
 		struct stat file;
 		char *inner;
@@ -151,7 +160,7 @@ int logs_add(struct logs *logs, const char *path)
 	if (!strcmp(path, "-"))
 		return add_path(logs, strdup(path));
 	if (stat(path, &file))
-		return -errno;
+		return errno == EACCES ? add_path(logs, strdup(path)) : -errno;
 	if (!S_ISDIR(file.st_mode))
 		return add_path(logs, strdup(path));
 	code = add_folder(logs, path, 0);
@@ -337,6 +346,8 @@ static enum logs_item open_next(struct logs *logs)
 		close_file(logs);
 		return file_damage(logs, "there is no memory to read it");
 	}
+	if (logs->fast)
+		reader_set_fast(logs->reader);
 	logs->current = NULL;
 	return LOGS_FILE;
 }

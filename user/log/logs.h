@@ -59,6 +59,9 @@ void logs_free(struct logs *logs);
  */
 int logs_add(struct logs *logs, const char *path);
 
+/* As reader_set_fast(), of all files. */
+void logs_set_fast(struct logs *logs);
+
 enum logs_item logs_next(struct logs *logs);
 
 const struct record *logs_record(const struct logs *logs);

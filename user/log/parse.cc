@@ -14,11 +14,26 @@ static_assert(PARSE_PADDING >= simdjson::SIMDJSON_PADDING, "lines have room behi
 
 namespace
 {
+const char no_json[] = "no JSON";
+const char key_twice[] = "a key that is there twice";
+const char too_many_keys[] = "an object with too many keys";
+
+/* Eight bytes, whatever they are. */
+uint64_t word_at(const char *text)
+{
+	uint64_t word;
+
+	memcpy(&word, text, sizeof(word));
+	return word;
+}
+
 /* Names of fields by a hash that tells most of them apart. */
 struct names {
 	static constexpr unsigned int size = 1024;
-	uint8_t slot[size] = {}; /* field + 1; 0: none */
+	static constexpr unsigned int readable = 32; /* bytes of a name, zeros behind it */
+	uint8_t slot[size] = {};                     /* field + 1; 0: none */
 	uint8_t length[FIELD_MAX];
+	char text[FIELD_MAX][readable] = {};
 
 	static unsigned int hash(const char *key, size_t length)
 	{
@@ -34,6 +49,7 @@ struct names {
 			unsigned int at;
 
 			length[field] = (uint8_t)strlen(log_fields[field]);
+			memcpy(text[field], log_fields[field], length[field]);
 			at = hash(log_fields[field], length[field]);
 			while (slot[at])
 				at = (at + 1) % size;
@@ -41,17 +57,29 @@ struct names {
 		}
 	}
 
+	/* The key is simdjson's, which has room to read behind each string. */
+	bool is(unsigned int field, const char *key, size_t key_length) const
+	{
+		uint64_t differ;
+
+		if (length[field] != key_length)
+			return false;
+		if (key_length > 2 * sizeof(differ))
+			return !memcmp(text[field], key, key_length);
+		differ = word_at(text[field]) ^ word_at(key);
+		if (key_length < sizeof(differ))
+			return !(differ << (64 - 8 * key_length));
+		return !(differ | (word_at(text[field] + key_length - sizeof(differ)) ^
+				   word_at(key + key_length - sizeof(differ))));
+	}
+
 	unsigned int find(const char *key, size_t key_length) const
 	{
 		if (!key_length)
 			return FIELD_MAX;
-		for (unsigned int at = hash(key, key_length); slot[at]; at = (at + 1) % size) {
-			unsigned int field = slot[at] - 1u;
-
-			if (length[field] == key_length &&
-			    !memcmp(log_fields[field], key, key_length))
-				return field;
-		}
+		for (unsigned int at = hash(key, key_length); slot[at]; at = (at + 1) % size)
+			if (is(slot[at] - 1u, key, key_length))
+				return slot[at] - 1u;
 		return FIELD_MAX;
 	}
 };
@@ -59,34 +87,33 @@ static_assert(FIELD_MAX < 255, "fields fit into a slot");
 
 /* The keys of one object so far. */
 struct keys {
-	uint64_t known[(FIELD_MAX + 63) / 64] = {};
-	unsigned int count = 0, others = 0;
-	uint64_t hashes = 0; /* of the others */
-	std::string_view other[PARSE_KEYS_MAX];
+	uint64_t hashes; /* one bit each: most keys are new at the first look */
+	unsigned int count;
+	uint64_t head[PARSE_KEYS_MAX]; /* the first eight bytes of each */
+	std::string_view key[PARSE_KEYS_MAX];
 
-	/* False: it was there already, or there are too many. */
-	bool add(std::string_view key, unsigned int field)
+	void clear()
 	{
-		uint64_t bit;
+		hashes = 0;
+		count = 0;
+	}
 
-		if (++count > PARSE_KEYS_MAX)
+	/* False: it was there already, or there are too many. The key is simdjson's, as above. */
+	bool add(std::string_view added)
+	{
+		size_t missing = added.size() < 8 ? 8 - added.size() : 0;
+		uint64_t first = missing == 8 ? 0 : word_at(added.data()) << 8 * missing;
+		uint64_t bit = 1ull << ((first ^ added.size()) * 0x9e3779b97f4a7c15u >> 58);
+
+		if (count == PARSE_KEYS_MAX)
 			return false;
-		if (field < FIELD_MAX) {
-			bit = 1ull << field % 64;
-			if (known[field / 64] & bit)
-				return false;
-			known[field / 64] |= bit;
-			return true;
-		}
-		bit = 1ull << (key.empty() ? 0
-					   : (key.size() * 7 + (uint8_t)key.front() +
-					      (uint8_t)key[key.size() / 2] * 3) %
-						     64);
-		for (unsigned int i = 0; hashes & bit && i < others; i++)
-			if (other[i] == key)
-				return false;
+		if (hashes & bit)
+			for (unsigned int i = 0; i < count; i++)
+				if (head[i] == first && key[i] == added)
+					return false;
 		hashes |= bit;
-		other[others++] = key;
+		head[count] = first;
+		key[count++] = added;
 		return true;
 	}
 };
@@ -147,23 +174,59 @@ struct parser {
 	struct names names;
 	struct keys keys[PARSE_DEPTH]; /* of the objects that are open */
 
-	const char *check_object(const simdjson::dom::object &object, unsigned int depth,
-				 struct record *record)
+	uint8_t after[FIELD_MAX + 1] = {}; /* the field that was behind this one last time */
+
+	/* Records of a type have their keys in one order: mostly the guess is right. */
+	unsigned int field_of(std::string_view key, unsigned int before)
+	{
+		unsigned int field = after[before];
+
+		if (!names.is(field, key.data(), key.size())) {
+			field = names.find(key.data(), key.size());
+			if (field < FIELD_MAX)
+				after[before] = (uint8_t)field;
+		}
+		return field;
+	}
+
+	/* The fields of a record, into it. */
+	const char *take_fields(const simdjson::dom::object &object, struct record *record)
+	{
+		struct keys &others = keys[0];
+		unsigned int before = FIELD_MAX, count = 0;
+
+		others.clear();
+		for (auto pair : object) {
+			unsigned int field = field_of(pair.key, before);
+			const char *wrong;
+
+			if (++count > PARSE_KEYS_MAX)
+				return too_many_keys;
+			if (field == FIELD_MAX ? !others.add(pair.key)
+					       : record->present[field / 64] >> field % 64 & 1)
+				return key_twice;
+			if (field < FIELD_MAX) {
+				record->present[field / 64] |= 1ull << field % 64;
+				fill(&record->field[field], pair.value);
+			}
+			before = field;
+			wrong = check(pair.value, 1);
+			if (wrong)
+				return wrong;
+		}
+		return nullptr;
+	}
+
+	const char *check_object(const simdjson::dom::object &object, unsigned int depth)
 	{
 		struct keys &seen = keys[depth];
 
-		memset(seen.known, 0, sizeof(seen.known));
-		seen.count = seen.others = 0;
-		seen.hashes = 0;
+		seen.clear();
 		for (auto pair : object) {
-			unsigned int field = names.find(pair.key.data(), pair.key.size());
 			const char *wrong;
 
-			if (!seen.add(pair.key, field))
-				return seen.count > PARSE_KEYS_MAX ? "an object with too many keys"
-								   : "a key that is there twice";
-			if (record && field < FIELD_MAX)
-				fill(&record->field[field], pair.value);
+			if (!seen.add(pair.key))
+				return seen.count == PARSE_KEYS_MAX ? too_many_keys : key_twice;
 			wrong = check(pair.value, depth + 1);
 			if (wrong)
 				return wrong;
@@ -174,16 +237,28 @@ struct parser {
 	/* Whether no object in it has a key twice. Depth is bounded by simdjson. */
 	const char *check(const element &value, unsigned int depth)
 	{
+		simdjson::dom::element_type type = value.type();
+
+		return type == simdjson::dom::element_type::OBJECT ||
+				       type == simdjson::dom::element_type::ARRAY
+			       ? check_inside(value, type, depth)
+			       : nullptr;
+	}
+
+	const char *check_inside(const element &value, simdjson::dom::element_type type,
+				 unsigned int depth)
+	{
 		simdjson::dom::object object;
 		simdjson::dom::array array;
 		const char *wrong = nullptr;
 
 		if (depth >= PARSE_DEPTH)
 			return "too deep a nesting";
-		if (!value.get_object().get(object))
-			return check_object(object, depth, nullptr);
+		if (type == simdjson::dom::element_type::OBJECT)
+			return value.get_object().get(object) ? no_json
+							      : check_object(object, depth);
 		if (value.get_array().get(array))
-			return nullptr;
+			return no_json;
 		for (element inner : array) {
 			wrong = check(inner, depth + 1);
 			if (wrong)
@@ -200,6 +275,18 @@ static enum log_type type_of(const struct value *type)
 		    !memcmp(log_types[i], type->text, type->length))
 			return (enum log_type)i;
 	return LOG_TYPE_MAX;
+}
+
+/* Most of its fields are absent, in each line. */
+static void clear(struct record *record)
+{
+	for (unsigned int i = 0; i < PARSE_FIELD_WORDS; i++) {
+		for (uint64_t rest = record->present[i]; rest; rest &= rest - 1)
+			record->field[64 * i + (unsigned int)__builtin_ctzll(rest)] = {};
+		record->present[i] = 0;
+	}
+	record->type = (enum log_type)0;
+	record->newer = false;
 }
 
 struct parser *parser_new(void)
@@ -227,12 +314,12 @@ const char *parser_parse(struct parser *parser, const char *line, size_t length,
 	element root;
 	const char *wrong;
 
-	memset(static_cast<void *>(record), 0, sizeof(*record));
+	clear(record);
 	if (parser->json.parse((const uint8_t *)line, length, false).get(root))
-		return "no JSON";
+		return no_json;
 	if (root.get_object().get(object))
 		return "no object";
-	wrong = parser->check_object(object, 0, record);
+	wrong = parser->take_fields(object, record);
 	if (wrong)
 		return wrong;
 	if (version->kind != VALUE_NUMBER || type->kind != VALUE_STRING)
@@ -240,6 +327,12 @@ const char *parser_parse(struct parser *parser, const char *line, size_t length,
 	record->type = type_of(type);
 	record->newer = version->number > LOG_SCHEMA;
 	return nullptr;
+}
+
+void record_set(struct record *record, enum log_field field, const struct value *value)
+{
+	record->present[field / 64] |= 1ull << field % 64;
+	record->field[field] = *value;
 }
 
 bool value_get(const struct value *object, const char *key, struct value *value)
@@ -255,15 +348,18 @@ bool value_get(const struct value *object, const char *key, struct value *value)
 	return true;
 }
 
-bool value_at(const struct value *array, size_t n, struct value *value)
+size_t value_list(const struct value *array, struct value *values, size_t room)
 {
 	simdjson::dom::array inside;
-	element found;
+	size_t count = 0;
 
-	*value = {};
-	if (array->kind != VALUE_ARRAY || inside_of(array).get_array().get(inside) ||
-	    inside.at(n).get(found))
-		return false;
-	fill(value, found);
-	return true;
+	if (array->kind != VALUE_ARRAY || inside_of(array).get_array().get(inside))
+		return 0;
+	for (element found : inside) {
+		if (count == room)
+			break;
+		values[count] = {};
+		fill(&values[count++], found);
+	}
+	return count;
 }

@@ -43,11 +43,14 @@ struct value {
 	uint64_t inside[2]; /* parse.cc's, of an array or object */
 };
 
+#define PARSE_FIELD_WORDS ((FIELD_MAX + 63) / 64)
+
 /* Good until the parser's next line. */
 struct record {
 	enum log_type type;
 	struct value field[FIELD_MAX];
 	bool newer; /* of a schema that this version does not know all of */
+	uint64_t present[PARSE_FIELD_WORDS]; /* parse.cc's: which fields are not zeros */
 };
 
 struct parser;
@@ -58,16 +61,20 @@ void parser_free(struct parser *parser);
 
 /*
  * The record of line[0..length). NULL, or what is wrong with it: it is no record. A key that is
- * there twice is wrong: readers would differ in which one they take.
+ * there twice is wrong: readers would differ in which one they take. *record is of the line before,
+ * or zeros.
  */
 const char *parser_parse(struct parser *parser, const char *line, size_t length,
 			 struct record *record);
 
+/* Puts a field into a record that has none. */
+void record_set(struct record *record, enum log_field field, const struct value *value);
+
 /* The value of a key in an object; false: it has none, or is no object. */
 bool value_get(const struct value *object, const char *key, struct value *value);
 
-/* The array's element number n; false: there is none. Elements are found in order of n fastest. */
-bool value_at(const struct value *array, size_t n, struct value *value);
+/* The first elements of an array, as many as there is room for; how many: 0 if it is no array. */
+size_t value_list(const struct value *array, struct value *values, size_t room);
 
 #ifdef __cplusplus
 }

@@ -47,6 +47,13 @@ struct reader;
 struct reader *reader_new(int fd, const char *name);
 void reader_free(struct reader *reader);
 
+/*
+ * From now on records of changes and traces come without their stacks, and of these only the
+ * checksum is looked at. That is of use only in a segment: where there are no checksums all is
+ * parsed.
+ */
+void reader_set_fast(struct reader *reader);
+
 enum reader_item reader_next(struct reader *reader);
 
 /* The last item's; good until the next call of reader_next(). */

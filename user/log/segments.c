@@ -37,6 +37,7 @@ struct segments {
 	struct notes_gap gap;        /* what could not be written; count 0: nothing */
 	char *totals;                /* the last record with totals; NULL: none yet */
 	int begin_error, compress_error;
+	int sync_error; /* what was written may not be on the disk; 0: none */
 };
 
 /* "20260102T030405Z-0123456789ab-000001.jsonl": names sort by time. */
@@ -122,6 +123,15 @@ static int begin(struct segments *segments)
 	return 0;
 }
 
+/* The disk tells an error once, and the next time all is well: it is kept. */
+static void sync_segment(struct segments *segments)
+{
+	int code = segment_sync(&segments->segment);
+
+	if (code)
+		segments->sync_error = code;
+}
+
 /* Ends a segment. Without room for the closing record it has none. */
 static void end(struct segments *segments, const char *reason)
 {
@@ -136,7 +146,7 @@ static void end(struct segments *segments, const char *reason)
 
 	(void)put_note(segments, notes_close(&segments->run, &close, clock_monotonic()));
 	if (segments->config.sync != SEGMENTS_SYNC_NONE)
-		(void)segment_sync(&segments->segment);
+		sync_segment(segments);
 	segment_close(&segments->segment);
 	if (segments->compress && compress_put(segments->compress, segments->name))
 		segments->compress_error = -ENOMEM;
@@ -178,7 +188,7 @@ static void sync_if_due(struct segments *segments, uint64_t now)
 		return;
 	if (sync == SEGMENTS_SYNC_INTERVAL && now - segments->synced < SYNC_EVERY_NS)
 		return;
-	(void)segment_sync(&segments->segment);
+	sync_segment(segments);
 	segments->synced = now;
 }
 
@@ -243,9 +253,10 @@ int segments_put(struct segments *segments, const char *line, size_t length)
 	note_totals(segments, line, length);
 	rotate_if_due(segments, now);
 	code = try_put(segments, line, length);
-	/* A file may not grow beyond RLIMIT_FSIZE, but there may be more files. */
-	if (code == -EFBIG && has_records(segments)) {
-		rotate(segments, "limit");
+	/* A file may not grow beyond RLIMIT_FSIZE, or its blocks are bad: there may be more files.
+	 */
+	if ((code == -EFBIG || code == -EIO) && has_records(segments)) {
+		rotate(segments, code == -EIO ? "error" : "limit");
 		code = try_put(segments, line, length);
 	}
 	if (code)
@@ -372,6 +383,11 @@ int segments_close(struct segments *segments, const char **what)
 		code = segments->begin_error;
 	}
 	*what = "its last records cannot be written";
+	if (!code && segments->sync_error) {
+		*what = "the disk has not taken all that was written; gradwatch verify says what "
+			"is missing";
+		code = segments->sync_error;
+	}
 	error = compress_free(segments->compress);
 	if (!error)
 		error = segments->compress_error;

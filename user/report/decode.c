@@ -111,17 +111,17 @@ static void decode_stack(const struct record *record, struct decoded *decoded)
 	struct event_stack *stack = &decoded->event.stack;
 	const struct origins_hint hint = {.torch_file = decoded->event.torch.file,
 					  .python = decode_python(&decoded->event)};
+	struct value frames[DECODE_FRAMES_MAX];
+	size_t count = value_list(&record->field[FIELD_STACK], frames, DECODE_FRAMES_MAX);
 	struct event_frame user;
-	struct value value;
 
 	*stack = (struct event_stack){
 		.frame = decoded->frame, .origin = decoded->origin, .user = -1};
 	for (unsigned int i = 0; i < GW_STACK_MAX; i++)
 		if (is(&record->field[FIELD_STACK_STATUS], output_stack_status(i)))
 			stack->status = (enum gw_stack_status)i;
-	while (stack->count < DECODE_FRAMES_MAX &&
-	       value_at(&record->field[FIELD_STACK], stack->count, &value) &&
-	       decode_frame(&value, &decoded->frame[stack->count]))
+	while (stack->count < count &&
+	       decode_frame(&frames[stack->count], &decoded->frame[stack->count]))
 		stack->count++;
 	origins_find(decoded->frame, stack->count, &hint, decoded->origin);
 	if (!decode_frame(&record->field[FIELD_USER], &user))

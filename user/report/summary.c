@@ -42,10 +42,16 @@ struct mark {
 	} key;
 };
 
+struct process_of_run {
+	uint64_t run, pid, start;
+};
+
 struct summary {
 	struct summary_filter filter;
 	bool filtered;
 	struct table groups, occurrences, marks; /* by fingerprint; by key */
+	struct process_of_run last_process;      /* that was marked: mostly the next one, too */
+	bool has_last_process;
 	struct group **sorted;
 	size_t count;
 	struct run_facts *run;
@@ -344,16 +350,27 @@ static int add_skipped(struct summary *summary, const struct record *record)
 static int add_process(struct summary *summary, const struct run *run, const struct record *record,
 		       struct event_totals *totals)
 {
+	const struct process_of_run *last = &summary->last_process;
+	struct process_of_run now = {.run = run->index};
 	struct event event;
 	int code;
 
 	if (record->field[FIELD_PID].kind != VALUE_NUMBER)
 		return 0;
-	event.process.pid = (uint32_t)decode_number(record, FIELD_PID);
-	event.process.start_time = decode_number(record, FIELD_START_NS);
+	now.pid = decode_number(record, FIELD_PID);
+	now.start = decode_number(record, FIELD_START_NS);
+	if (summary->has_last_process && last->run == now.run && last->pid == now.pid &&
+	    last->start == now.start)
+		return 0;
+	event.process.pid = (uint32_t)now.pid;
+	event.process.start_time = now.start;
 	code = put_mark(summary, NULL, run, &event);
+	if (code < 0)
+		return code;
 	totals->processes += code > 0;
-	return code < 0 ? code : 0;
+	summary->last_process = now;
+	summary->has_last_process = true;
+	return 0;
 }
 
 static void add_change(struct event_totals *totals, const struct record *record)

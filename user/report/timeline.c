@@ -56,13 +56,13 @@ static const char *text_of(const struct record *record, enum log_field field)
 
 static void print_stack(FILE *stream, const struct record *record)
 {
-	struct value frame, file, function, line;
+	struct value frame[GW_MAX_FRAMES], file, function, line;
+	size_t count = value_list(&record->field[FIELD_STACK], frame, GW_MAX_FRAMES);
 
-	for (size_t i = 0; i < GW_MAX_FRAMES && value_at(&record->field[FIELD_STACK], i, &frame);
-	     i++) {
-		value_get(&frame, log_fields[FIELD_FILE], &file);
-		value_get(&frame, log_fields[FIELD_FUNCTION], &function);
-		value_get(&frame, log_fields[FIELD_LINE], &line);
+	for (size_t i = 0; i < count; i++) {
+		value_get(&frame[i], log_fields[FIELD_FILE], &file);
+		value_get(&frame[i], log_fields[FIELD_FUNCTION], &function);
+		value_get(&frame[i], log_fields[FIELD_LINE], &line);
 		fputs("\n      ", stream);
 		output_escaped(stream, file.kind == VALUE_STRING ? file.text : "?",
 			       OUTPUT_NAME_BYTES);
