@@ -513,8 +513,8 @@ static int check_outputs(const struct options *options, struct err *err)
 			return err_set(err, -EINVAL,
 				       "report takes --json, --fail, --fail-on, --suppress, "
 				       "--kinds, one --pid, --since, --until, --host, --trace, "
-			       "--baseline, --html, --perfetto, --torch-trace and --fast; "
-			       "verify takes none");
+				       "--baseline, --html, --perfetto, --torch-trace and --fast; "
+				       "verify takes none");
 		return 0;
 	}
 	if (options->json || options->print_suppressions || options->output_path ||
