@@ -64,7 +64,7 @@ __attribute__((format(printf, 3, 4))) static void add(const char *type, unsigned
 						      const char *format, ...)
 {
 	char line[16384 + PARSE_PADDING];
-	struct record record;
+	struct record record = {.type = LOG_TYPE_MAX};
 	size_t length;
 	va_list arguments;
 
