@@ -57,8 +57,8 @@ def changes_by_pid(monitor):
     return counts
 
 
-def test_nothing_grows(target, tmp_path, binary):
-    churn = processes.Process(target.command(tmp_path, "churn.py", str(RATE), str(SECONDS)))
+def test_nothing_grows(any_target, tmp_path, binary):
+    churn = processes.Process(any_target.command(tmp_path, "churn.py", str(RATE), str(SECONDS)))
     assert churn.line() == "ready", churn.stderr
     monitor = processes.Gradwatch(binary, "--all", "--rate", "0").armed()
     churn.send("go")
