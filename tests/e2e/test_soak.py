@@ -17,6 +17,7 @@ import processes
 SECONDS = int(os.environ.get("GRADWATCH_SOAK", "20"))
 RATE = 20  # processes a second
 GROWTH = 2.0  # MB
+OF_A_PLAN = 40  # descriptors of programs, maps and links, at most
 
 
 def held(pid):
@@ -56,8 +57,8 @@ def changes_by_pid(monitor):
     return counts
 
 
-def test_nothing_grows(target, tmp_path, binary):
-    churn = processes.Process(target.command(tmp_path, "churn.py", str(RATE), str(SECONDS)))
+def test_nothing_grows(any_target, tmp_path, binary):
+    churn = processes.Process(any_target.command(tmp_path, "churn.py", str(RATE), str(SECONDS)))
     assert churn.line() == "ready", churn.stderr
     monitor = processes.Gradwatch(binary, "--all", "--rate", "0").armed()
     churn.send("go")
@@ -75,4 +76,6 @@ def test_nothing_grows(target, tmp_path, binary):
     settled = samples[len(samples) // 4]
     print(json.dumps({"first": samples[0], "settled": settled, "last": samples[-1], "end": after}))
     assert after[0] <= settled[0] + GROWTH
-    assert not after[1] - settled[1], "descriptors"
+    # Another PyTorch that something else on the machine has used meanwhile has programs and maps.
+    others = len({event["torch"]["file"] for event in monitor.of_type("attached")}) - 1
+    assert (after[1] - settled[1]).total() <= others * OF_A_PLAN
