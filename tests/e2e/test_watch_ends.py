@@ -153,7 +153,7 @@ MAPPERS, COPIES = 25, 16  # each process maps so many files
 
 @pytest.fixture
 def crowd(tmp_path):
-    """Processes with so many libraries that to arm them takes long; their pids."""
+    """Processes with so many libraries that to arm them takes seconds with the shim; their pids."""
     library = Path(os.environ["GRADWATCH_STANDIN"]) / "keyed" / "libc10.so"
     mappers = []
     for number in range(MAPPERS):
@@ -171,9 +171,9 @@ def watching(pids):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signal_while_it_arms(crowd, gradwatch, number):
+def test_signal_while_it_arms(crowd, gradwatch, shim, number):
     """It ends there and then, with its totals; what it has placed by then is gone."""
-    monitor = gradwatch(*watching(crowd))
+    monitor = gradwatch(*watching(crowd), env=shim("slow"))
     monitor.wait_for("attached")
     held = probes_of(monitor.pid)
     monitor.stop(number)
@@ -183,8 +183,8 @@ def test_signal_while_it_arms(crowd, gradwatch, number):
     wait_until(lambda: not held & (existing("prog") | existing("link")))
 
 
-def test_unfinished_arming_is_not_success(crowd, gradwatch):
-    monitor = gradwatch(*watching(crowd), "--fail")
+def test_unfinished_arming_is_not_success(crowd, gradwatch, shim):
+    monitor = gradwatch(*watching(crowd), "--fail", env=shim("slow"))
     monitor.wait_for("attached")
     monitor.stop()
     assert monitor.status == 3

@@ -6,6 +6,7 @@
  *	no-multi     no uprobe_multi, as before 6.6
  *	no-cookies   programs are not told which uprobe was hit, as before 5.15 (with no-multi)
  *	short-N      the N-th uprobe that is placed finds no descriptor
+ *	slow         to place a uprobe takes 10 ms more
  *	late-N       a process is killed, and has ended, when BPF is told of a Python for the N-th
  *	             time
  *	watch-loop   says on standard error when the main thread places or removes a perf event's
@@ -117,6 +118,8 @@ static long bpf(int command, union bpf_attr *attr, long size)
 	if (is_link && attr->link_create.attach_type == UPROBE_MULTI &&
 	    has_number("short", ++placed))
 		return fail(EMFILE);
+	if (is_link && has("slow"))
+		usleep(10000);
 	if (command == BPF_MAP_UPDATE_ELEM && is_map(attr->map_fd, "interpreters") &&
 	    has_number("late", ++told))
 		end_process(*(const pid_t *)(uintptr_t)attr->key);
