@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/damages.h"
+#include "cli/inputs.h"
 #include "cli/reports.h"
 #include "cli/torch_trace.h"
 #include "cli/unknown.h"
@@ -38,23 +39,14 @@ struct source {
 static int open_source(struct source *source, char *const *files,
 		       const struct summary_filter *filter)
 {
-	source->logs = logs_new();
+	source->logs = inputs_open(files);
+	if (!source->logs)
+		return EXIT_BAD_USE;
 	source->summary = summary_new(filter);
-	if (!source->logs || !source->summary) {
-		log_error("out of memory");
-		return EXIT_BAD_USE;
-	}
-	for (char *const *file = files; *file; file++) {
-		int code = logs_add(source->logs, *file);
-
-		if (!code)
-			continue;
-		log_error("cannot read '%s': %s", *file,
-			  code == -ENOENT ? "there is no such file, or no segment in the folder"
-					  : strerror(-code));
-		return EXIT_BAD_USE;
-	}
-	return EXIT_OK;
+	if (source->summary)
+		return EXIT_OK;
+	log_error("out of memory");
+	return EXIT_BAD_USE;
 }
 
 static void close_source(struct source *source)

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,23 +6,8 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/damages.h"
+#include "cli/inputs.h"
 #include "output/common.h"
-
-/* Files that cannot be read are damages; arguments that name nothing are bad use. */
-static int add_files(struct logs *logs, const struct options *options)
-{
-	for (char *const *file = options->files; *file; file++) {
-		int code = logs_add(logs, *file);
-
-		if (!code)
-			continue;
-		log_error("cannot read '%s': %s", *file,
-			  code == -ENOENT ? "there is no such file, or no segment in the folder"
-					  : strerror(-code));
-		return EXIT_BAD_USE;
-	}
-	return EXIT_OK;
-}
 
 static void report_result(const struct logs *logs, uint64_t bad)
 {
@@ -53,22 +37,15 @@ static void report_result(const struct logs *logs, uint64_t bad)
 
 int command_verify(const struct options *options)
 {
-	struct logs *logs = logs_new();
+	struct logs *logs = inputs_open(options->files);
 	struct damages_told told = {0};
 	struct progress progress;
 	enum logs_item item;
 	uint64_t bad = 0;
 	int status;
 
-	if (!logs) {
-		log_error("out of memory");
+	if (!logs)
 		return EXIT_BAD_USE;
-	}
-	status = add_files(logs, options);
-	if (status) {
-		logs_free(logs);
-		return status;
-	}
 	progress_begin(&progress);
 	while ((item = logs_next(logs)) != LOGS_END) {
 		progress_step(&progress, logs);

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "base/table.h"
+#include "output/common.h"
 #include "report/decode.h"
 #include "report/keep.h"
 #include "report/run_facts.h"
@@ -395,14 +396,9 @@ static void add_trace(struct summary *summary, struct event_totals *totals, bool
 
 static void add_action(struct event_totals *totals, const struct record *record)
 {
-	static const char *const outcome[ACTION_OUTCOME_MAX] = {
-		[ACTION_PERFORMED] = "performed", [ACTION_TOO_LATE] = "too_late",
-		[ACTION_REFUSED] = "refused",     [ACTION_DRY_RUN] = "dry_run",
-		[ACTION_LET_GO] = "let_go",
-	};
-
 	for (int i = 0; i < ACTION_OUTCOME_MAX; i++)
-		totals->actions[i] += !strcmp(text_of(record, FIELD_OUTCOME), outcome[i]);
+		totals->actions[i] += !strcmp(text_of(record, FIELD_OUTCOME),
+					      output_outcome((enum action_outcome)i));
 }
 
 /* A record that counts. */
