@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "output/common.h"
 
-#define RANGES_MAX   20 /* of missing numbers that are told of a run */
+#define RANGES_MAX   20 /* of missing numbers that are printed of a run */
 #define FIRST_NS     1000000000ull
 #define EVERY_NS     200000000ull
 #define BYTES_PER_MB 1000000

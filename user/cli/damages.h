@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What people are told of logs that are read: damages, what is missing, how far it is. */
+/* What is printed of logs that are read: damages, what is missing, how far it is. */
 #ifndef GRADWATCH_CLI_DAMAGES_H
 #define GRADWATCH_CLI_DAMAGES_H
 
@@ -8,9 +8,9 @@
 
 #include "log/logs.h"
 
-#define DAMAGES_MAX 1000 /* told of one file, the rest is counted */
+#define DAMAGES_MAX 1000 /* printed of one file, the rest is counted */
 
-/* What was told of the file that is read. Zeros at first. */
+/* What was printed of the file that is read. Zeros at first. */
 struct damages_told {
 	char file[4096];
 	uint64_t count, rest;

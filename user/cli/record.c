@@ -17,7 +17,7 @@ int command_record(const struct options *options)
 	status = command_watch(&watching);
 	folder = open(options->output_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (folder < 0)
-		return status; /* it was not begun: that was told */
+		return status; /* it was not begun: that was logged */
 	if (reports_write(folder, options->output_path) && !status)
 		status = EXIT_BAD_USE;
 	close(folder);

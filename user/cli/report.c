@@ -192,7 +192,7 @@ static int print_report(FILE *stream, const struct report *report, bool json)
 	return code;
 }
 
-static void tell_left_out(const char *path, const struct history *history)
+static void report_left_out(const char *path, const struct history *history)
 {
 	const struct history_left_out *left_out = &history->left_out;
 
@@ -220,7 +220,7 @@ static int write_perfetto(int folder, const char *path, mode_t mode, const struc
 	if (!code)
 		code = whole_file_close(&file, perfetto_write(file.stream, history));
 	if (!code)
-		tell_left_out(path, history);
+		report_left_out(path, history);
 	return code;
 }
 

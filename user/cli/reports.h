@@ -5,7 +5,7 @@
 
 /*
  * Reads the log of a folder, and puts into this one its report in all forms: report.txt,
- * report.json, page.html, trace.perfetto.json. Negative errno: what could not be done is told.
+ * report.json, page.html, trace.perfetto.json. Negative errno: what could not be done is logged.
  */
 int reports_write(int folder, const char *path);
 

@@ -39,7 +39,7 @@ static bool is_log(const char *name)
 	       !ends_with(name, OURS);
 }
 
-/* NULL: it cannot be read; why is told. */
+/* NULL: it cannot be read; why is logged. */
 static FILE *open_log(int folder, const char *name)
 {
 	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

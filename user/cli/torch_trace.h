@@ -7,7 +7,7 @@
 
 /*
  * For each log NAME.log of TORCH_TRACE in the folder writes NAME_gradwatch.log: the same, then the
- * findings of its process. The log itself is not touched. Negative errno: why is told.
+ * findings of its process. The log itself is not touched. Negative errno: why is logged.
  */
 int torch_trace_folder(const char *path, const struct history *history,
 		       const struct summary *summary);

@@ -25,7 +25,7 @@ static void report_result(const struct logs *logs, uint64_t bad)
 	if (state->duplicates)
 		printf(", %" PRIu64 " there twice", state->duplicates);
 	if (gaps)
-		printf(", %" PRIu64 " told as not written", gaps);
+		printf(", %" PRIu64 " reported as not written", gaps);
 	if (state->unknown)
 		printf(", %" PRIu64 " of an unknown type", state->unknown);
 	if (state->newer)

@@ -15,11 +15,12 @@ struct whole_file {
 
 /*
  * Opens what is to become the file; an older one is left as it is until then. A path that is there
- * and no regular file (a folder, a device, a symbolic link) is refused. -errno: why is told.
+ * and no regular file (a folder, a device, a symbolic link) is refused. -errno: why is logged.
  */
 int whole_file_open(struct whole_file *file, int folder, const char *path, mode_t mode);
 
-/* Ends it: with code 0 it is put in place, else (the error of writing it) removed. -errno: told. */
+/* Ends it: with code 0 it is put in place, else (the error of writing it) removed. -errno: logged.
+ */
 int whole_file_close(struct whole_file *file, int code);
 
 #endif

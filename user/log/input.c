@@ -16,7 +16,8 @@
 #define MAGIC_SIZE 4
 #define PAGE       4096 /* bytes: what a disk cannot read is at least one */
 
-/* Memory for a frame: 32 MiB. zstd --ultra and --long can ask for more, which is told as damage. */
+/* Memory for a frame: 32 MiB. zstd --ultra and --long can ask for more, which is reported as
+ * damage. */
 #define WINDOW_LOG_MAX 25
 
 static const uint8_t zstd_magic[MAGIC_SIZE] = {0x28, 0xb5, 0x2f, 0xfd};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The bytes of a log file, plain or out of zstd or gzip. What cannot be decompressed is told with
- * its place in the file; reading goes on at the next frame behind it.
+ * The bytes of a log file, plain or out of zstd or gzip. What cannot be decompressed is reported
+ * with its place in the file; reading goes on at the next frame behind it.
  */
 #ifndef GRADWATCH_LOG_INPUT_H
 #define GRADWATCH_LOG_INPUT_H
@@ -24,7 +24,7 @@ struct input {
 	bool in_frame;       /* it has begun */
 	bool searching;      /* for the next frame */
 	bool failed;         /* the frame is damaged behind the text that was given */
-	bool unreadable;     /* a part of the file, which is not told yet */
+	bool unreadable;     /* a part of the file, which is not reported yet */
 	bool ended;          /* there is no more in the file */
 	uint64_t text;       /* bytes of text out of the frame so far */
 	const char *problem; /* of input_read() */

@@ -74,7 +74,7 @@ size_t logs_runs(const struct logs *logs);
 const struct run *logs_run_at(const struct logs *logs, size_t index);
 
 /*
- * The numbers of records that are missing of a run, and were not told to be by a gap record, into a
+ * The numbers of records that are missing of a run, and are not in a gap record, into a
  * set of zeros; a run that does not begin with 0 lacks what is before. -ENOMEM.
  */
 int run_missing(const struct run *run, struct numbers *missing);

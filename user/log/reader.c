@@ -319,7 +319,7 @@ static enum reader_item take_tail(struct reader *reader)
 
 	use(reader, held);
 	if (reader->skipping || (reader->state.live && !whole))
-		return take_end(reader); /* it is being written, or was told */
+		return take_end(reader); /* it is being written, or was reported */
 	if (!whole && reader->kind == KIND_SEGMENT)
 		return damaged(reader, "a line that is cut off", offset, held);
 	if (take_line(reader, line, held, offset) == READER_DAMAGE) {

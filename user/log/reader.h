@@ -4,7 +4,7 @@
  * given, and each damage with its place. Nothing is skipped silently.
  *
  * In a segment each record has a checksum, and a line without one is damaged. A file that does not
- * begin with a header record has none; there only what is no record can be told.
+ * begin with a header record has none; there only what is no record is damage.
  */
 #ifndef GRADWATCH_LOG_READER_H
 #define GRADWATCH_LOG_READER_H

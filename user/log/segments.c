@@ -123,7 +123,7 @@ static int begin(struct segments *segments)
 	return 0;
 }
 
-/* The disk tells an error once, and the next time all is well: it is kept. */
+/* The disk reports an error once, and the next time all is well: it is kept. */
 static void sync_segment(struct segments *segments)
 {
 	int code = segment_sync(&segments->segment);

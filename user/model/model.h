@@ -27,7 +27,7 @@ struct model_options {
 	uint64_t idle_ns;   /* a popped trace without push or pop for so long is over */
 	unsigned int kinds; /* set of model/kinds.h: others are only informed of */
 	bool began_on;      /* changes in traces that began with grad off are no violations */
-	bool for_log;       /* EVENT_AGAIN and EVENT_TOTALS are told */
+	bool for_log;       /* EVENT_AGAIN and EVENT_TOTALS are handed out */
 	struct suppressions *suppressions; /* the caller's; NULL: none */
 };
 
@@ -112,7 +112,7 @@ void model_process_ended(struct model *model, uint32_t pid, uint64_t start_time,
 
 /*
  * The ledger's counters: emits LOST if records were lost since the last event, and for logs TOTALS
- * if they have changed and were not told for 10 s.
+ * if they have changed and were not handed out for 10 s.
  */
 void model_counters(struct model *model, const uint64_t counter[GW_COUNTER_MAX], uint64_t now);
 

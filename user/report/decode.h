@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Records of a log as events again: what the model has told is told in the same words. */
+/* Records of a log as events again: what the model has reported is shown in the same words. */
 #ifndef GRADWATCH_REPORT_DECODE_H
 #define GRADWATCH_REPORT_DECODE_H
 

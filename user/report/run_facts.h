@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The totals of one run: what it has told, and what its records say (private to report/). */
+/* The totals of one run: what it has reported, and what its records say (private to report/). */
 #ifndef GRADWATCH_REPORT_RUN_FACTS_H
 #define GRADWATCH_REPORT_RUN_FACTS_H
 
@@ -7,7 +7,7 @@
 
 struct run_facts {
 	struct event_totals told, counted;
-	uint64_t told_at; /* ns, 0: nothing was told */
+	uint64_t told_at; /* ns, 0: nothing was reported */
 	bool ended;
 	uint64_t skipped, too_late;
 };
@@ -22,8 +22,8 @@ enum run_facts_how {
 void run_facts_take(struct run_facts *facts, const struct record *record);
 
 /*
- * Adds a run's totals to those of all. A run that came to its end has told them. Of one that did
- * not, the last that were told are older than its last records: what is counted from these is more.
+ * Adds a run's totals to those of all. A run that came to its end has reported them. Of one that
+ * did not, the last reported are older than its last records: what is counted from these is more.
  */
 void run_facts_sum(const struct run_facts *facts, const struct run *run, enum run_facts_how how,
 		   struct summary_facts *sum);

@@ -3,8 +3,8 @@
  * What logs say: findings by fingerprint, totals, what was watched and what was lost. Records in,
  * in any order; memory is that of the different findings, runs and processes.
  *
- * Pure. A finding's fate and severity are the model's, as they were told live; here they are only
- * brought together.
+ * Pure. A finding's fate and severity are the model's, as they were reported live; here they are
+ * only brought together.
  */
 #ifndef GRADWATCH_REPORT_SUMMARY_H
 #define GRADWATCH_REPORT_SUMMARY_H
@@ -34,14 +34,14 @@ struct summary_finding {
 	char first[RUN_TIME_SIZE], last[RUN_TIME_SIZE];
 };
 
-/* A libtorch that could not be watched, and how often that was told. */
+/* A libtorch that could not be watched, and how often that was reported. */
 struct summary_skipped {
 	char file[512], reason[256];
 	uint64_t count;
 };
 
 struct summary_facts {
-	struct event_totals totals; /* of all runs; of filtered records only what they tell */
+	struct event_totals totals; /* of all runs; of filtered records only what they say */
 	uint64_t skipped, too_late; /* as struct unknown_facts */
 	uint64_t traces_by_kind[TRACE_KIND_MAX], traces_open;
 	uint64_t attached;

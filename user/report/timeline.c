@@ -122,7 +122,7 @@ static void print_entry(FILE *stream, struct timeline *timeline, const struct re
 	output_escaped(stream, text_of(record, FIELD_TYPE), 64);
 }
 
-/* When it happened: begins and ends of traces are told late. */
+/* When it happened: begins and ends of traces are reported late. */
 static uint64_t time_of(const struct record *record)
 {
 	uint64_t time = 0;
