@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/str.h"
 #include "base/table.h"
 #include "log/folder.h"
@@ -82,19 +83,14 @@ static int add_path(struct logs *logs, char *path)
 {
 	struct stat file;
 
-	if (path && logs->paths == logs->room) {
-		size_t room = 2 * logs->room + 16;
-		char **more = realloc(logs->path, room * sizeof(*more));
+	char **grown = array_grow(logs->path, logs->paths, &logs->room, sizeof(*grown));
 
-		if (!more) {
-			free(path);
-			return -ENOMEM;
-		}
-		logs->path = more;
-		logs->room = room;
-	}
-	if (!path)
+	if (grown)
+		logs->path = grown;
+	if (!grown || !path) {
+		free(path);
 		return -ENOMEM;
+	}
 	logs->path[logs->paths++] = path;
 	if (!stat(path, &file) && S_ISREG(file.st_mode))
 		logs->state.files_bytes += (uint64_t)file.st_size;
@@ -174,20 +170,15 @@ int logs_add(struct logs *logs, const char *path)
 
 static struct run *run_of_key(struct logs *logs, const char *key)
 {
-	struct known *known;
+	struct known *known, **grown;
 
 	HASH_FIND_STR(logs->by_key, key, known);
 	if (known)
 		return &known->run;
-	if (logs->runs == logs->runs_room) {
-		size_t room = 2 * logs->runs_room + 16;
-		struct known **more = realloc(logs->run, room * sizeof(*more));
-
-		if (!more)
-			return NULL;
-		logs->run = more;
-		logs->runs_room = room;
-	}
+	grown = array_grow(logs->run, logs->runs, &logs->runs_room, sizeof(*grown));
+	if (!grown)
+		return NULL;
+	logs->run = grown;
 	known = calloc(1, sizeof(*known));
 	if (!known)
 		return NULL;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 void numbers_free(struct numbers *numbers)
 {
 	free(numbers->range);
@@ -39,15 +41,12 @@ bool numbers_contain(const struct numbers *numbers, uint64_t number)
 
 static int insert(struct numbers *numbers, size_t at, struct numbers_range range)
 {
-	if (!numbers->range || numbers->count == numbers->room) {
-		size_t room = 2 * numbers->room + 8;
-		struct numbers_range *more = realloc(numbers->range, room * sizeof(*more));
+	struct numbers_range *grown = array_grow(numbers->range, numbers->count, &numbers->room,
+						 sizeof(*grown));
 
-		if (!more)
-			return -ENOMEM;
-		numbers->range = more;
-		numbers->room = room;
-	}
+	if (!grown)
+		return -ENOMEM;
+	numbers->range = grown;
 	memmove(numbers->range + at + 1, numbers->range + at,
 		(numbers->count - at) * sizeof(*numbers->range));
 	numbers->range[at] = range;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "base/str.h"
 #include "base/table.h"
 #include "report/decode.h"
@@ -213,19 +214,14 @@ static bool has_room(const struct history *history)
 	return history->traces + history->changes + history->marks < history->max;
 }
 
-/* *array as one with room for one more. */
+/* *array as one with space for one more. */
 static int grow(void **array, size_t count, size_t *room, size_t size)
 {
-	size_t larger = 2 * *room + 256;
-	void *more;
+	void *grown = array_grow(*array, count, room, size);
 
-	if (count < *room)
-		return 0;
-	more = realloc(*array, larger * size);
-	if (!more)
+	if (!grown)
 		return -ENOMEM;
-	*array = more;
-	*room = larger;
+	*array = grown;
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/table.h"
 
 struct intern_item {
@@ -25,16 +26,12 @@ void intern_free(struct intern *intern)
 
 static int make_room(struct intern *intern)
 {
-	size_t room = 2 * intern->room + 64;
-	struct intern_item **more;
+	struct intern_item **item = array_grow(intern->item, intern->count, &intern->room,
+					       sizeof(*item));
 
-	if (intern->count < intern->room)
-		return 0;
-	more = realloc(intern->item, room * sizeof(*more));
-	if (!more)
+	if (!item)
 		return -1;
-	intern->item = more;
-	intern->room = room;
+	intern->item = item;
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "output/buffer.h"
 #include "output/common.h"
 #include "output/text_finding.h"
@@ -136,16 +137,12 @@ static uint64_t time_of(const struct record *record)
 
 static int make_room(struct timeline *timeline)
 {
-	size_t room = 2 * timeline->room + 64;
-	struct entry *more;
+	struct entry *entry = array_grow(timeline->entry, timeline->count, &timeline->room,
+					 sizeof(*entry));
 
-	if (timeline->count < timeline->room)
-		return 0;
-	more = realloc(timeline->entry, room * sizeof(*more));
-	if (!more)
+	if (!entry)
 		return -ENOMEM;
-	timeline->entry = more;
-	timeline->room = room;
+	timeline->entry = entry;
 	return 0;
 }
 
