@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whom to watch, and that every event of it is told."""
 
+import contextlib
 import json
 import os
 import time
 from pathlib import Path
 
 import pytest
-from processes import Process
+from processes import DEADLINE, Process
 from watching import CHANGES_OF_SMALL, threads_of, verdicts
 
 
@@ -122,14 +123,27 @@ def test_descendants_that_exist(any_target, gradwatch, tmp_path, follow):
     assert monitor.end_event["processes"] == len(told)
 
 
+def members(family):
+    """How many processes a family has."""
+    count = 0
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(ProcessLookupError):
+            count += os.getsid(int(name)) == family.pid
+    return count
+
+
 def test_descendants_that_are_being_forked(any_target, gradwatch, tmp_path):
     """Each process forks another one, before, while and after gradwatch looks for them."""
     family = start_family(any_target, tmp_path, "chain")
     assert json.loads(family.line())["pid"] == 0
     monitor = gradwatch("--pid", family.pid, "--follow").armed()
+    end = time.monotonic() + DEADLINE
+    while (before := members(family)) < 6:
+        assert time.monotonic() < end
+        time.sleep(0.05)
     pids = pids_of(family, tmp_path)
     monitor.finish()
-    assert len(pids) > 5
+    assert len(pids) >= before
     assert {event["pid"] for event in monitor.violations} == pids
     assert len(monitor.violations) == 2 * len(pids)
 
