@@ -248,11 +248,18 @@ def test_fast_is_the_same(binary, tmp_path):
     for content in contents:
         path.write_bytes(content)
         assert read(binary, "--fast", path) == read(binary, path)
-    # What is trusted is the checksum alone.
+    # What is trusted is the checksum alone, of stacks that are not shown.
     body = b'{"v":2,"type":"change","info":true,"stack_status":"whole","stack":[}],"seq":1000'
     bad = b'%s,"crc":"%08x"}\n' % (body, logs.crc32c(body))
     path.write_bytes(LINES[0] + bad + b"".join(LINES[1:]))
     assert read(binary, "--fast", path)[0]["read"]["records"] == RECORDS + 1
     check(binary, path, f"{len(LINES[0])}: no JSON")
+    at = next(i for i, line in enumerate(LINES) if b'"type":"finding"' in line)
+    body = LINES[at][:-19].replace(b'"stack":[{', b'"stack":[}')
+    path.write_bytes(WHOLE.replace(LINES[at], b'%s,"crc":"%08x"}\n' % (body, logs.crc32c(body))))
+    found, errors = read(binary, "--fast", path)
+    assert found["read"]["records"] == RECORDS - 1 and found["read"]["damages"] == 1
+    assert f": byte {sum(map(len, LINES[:at]))}: no JSON" in errors
+    assert "findings whose record is missing: 1" in found["unknown"]
     for wrong in (["report", "--fast", "--trace", "1", path], ["verify", "--fast", path]):
         assert run(binary, *wrong).returncode == 2

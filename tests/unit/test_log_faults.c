@@ -333,10 +333,12 @@ static uint64_t good_lines(const char *text, size_t size)
 
 static uint64_t read_all(int fd, const char *name, uint64_t *error_at, uint64_t *errors)
 {
-	struct reader *reader = reader_new(fd, name);
+	struct reader *reader = reader_new();
 	uint64_t records = 0;
 	enum reader_item item;
 
+	assert_non_null(reader);
+	assert_int_equal(reader_open(reader, fd, name), 0);
 	*errors = 0;
 	while ((item = reader_next(reader)) != READER_END) {
 		const struct reader_damage *damage = reader_damage(reader);

@@ -176,12 +176,13 @@ struct result {
 
 static struct result read_fd(int fd, const char *name)
 {
-	struct reader *reader = reader_new(fd, name);
+	struct reader *reader = reader_new();
 	struct result result = {0};
 	bool seen[LINES_MAX] = {0};
 	enum reader_item item;
 
 	assert_non_null(reader);
+	assert_int_equal(reader_open(reader, fd, name), 0);
 	while ((item = reader_next(reader)) != READER_END) {
 		const struct reader_damage *damage = reader_damage(reader);
 
@@ -690,6 +691,86 @@ static void test_numbers(void **state)
 	numbers_free(&numbers);
 }
 
+/* A segment of these records, without their seq and crc. */
+static int segment_file(const char *const *bodies, size_t count)
+{
+	char text[4096];
+	size_t used = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		char *line = text + used;
+		int length = snprintf(line, sizeof(text) - used, "%s,\"seq\":%zu", bodies[i], i);
+
+		used += (size_t)length;
+		used += (size_t)snprintf(text + used, sizeof(text) - used, LOG_TAIL,
+					 crc32c(line, (size_t)length));
+	}
+	return memory_file(text, used);
+}
+
+/*
+ * A reader that trusts checksums leaves out stacks, and has them when it is asked. What is no JSON
+ * in one is a damage then. It reads one file after the other.
+ */
+static void test_heads(void **state)
+{
+	static const char *const bodies[] = {
+		"{\"v\":2,\"type\":\"header\"",
+		"{\"v\":2,\"type\":\"change\",\"pid\":7,\"stack_status\":\"whole\",\"stack\":[{}]",
+		"{\"v\":2,\"type\":\"finding\",\"count\":9,\"stack_status\":\"whole\",\"stack\":[}"
+		"]",
+		"{\"v\":2,\"type\":\"trace_end\",\"pid\":8,\"stack_status\":\"whole\",\"stack\":[]",
+		"{\"v\":2,\"type\":\"finding\",\"pid\":9,\"stack\":[]",
+	};
+	struct reader *reader = reader_new();
+	const struct record *record = reader_record(reader);
+
+	(void)state;
+	reader_set_fast(reader);
+	for (int round = 0; round < 3; round++) {
+		int fd = segment_file(bodies, sizeof(bodies) / sizeof(bodies[0]));
+
+		assert_int_equal(reader_open(reader, fd, NULL), 0);
+		assert_int_equal(reader_next(reader), READER_RECORD);
+		assert_false(record->head);
+
+		assert_int_equal(reader_next(reader), READER_RECORD);
+		assert_true(record->head);
+		assert_int_equal(record->type, LOG_TYPE_CHANGE);
+		assert_int_equal(record->field[FIELD_PID].number, 7);
+		assert_int_equal(record->field[FIELD_SEQ].number, 1);
+		assert_int_equal(record->field[FIELD_STACK].kind, VALUE_ABSENT);
+		assert_true(reader_complete(reader));
+		assert_false(record->head);
+		assert_int_equal(record->field[FIELD_STACK].kind, VALUE_ARRAY);
+		assert_int_equal(record->field[FIELD_SEQ].number, 1);
+
+		assert_int_equal(reader_next(reader), READER_RECORD);
+		assert_true(record->head);
+		assert_int_equal(record->field[FIELD_COUNT].number, 9);
+		assert_int_equal(reader_state(reader)->records, 3);
+		assert_false(reader_complete(reader));
+		assert_int_equal(reader_state(reader)->records, 2);
+		assert_int_equal(reader_state(reader)->damages, 1);
+		assert_string_equal(reader_damage(reader)->what, "no JSON");
+		assert_int_equal(reader_damage(reader)->offset,
+				 strlen(bodies[0]) + strlen(bodies[1]) +
+					 2 * (strlen(",\"seq\":0") + LOG_TAIL_SIZE));
+
+		/* Of a type that has none, and one that lacks it: all is parsed. */
+		for (int i = 3; i < 5; i++) {
+			assert_int_equal(reader_next(reader), READER_RECORD);
+			assert_false(record->head);
+			assert_int_equal(record->field[FIELD_STACK].kind, VALUE_ARRAY);
+		}
+		assert_int_equal(reader_next(reader), READER_DAMAGE); /* it has no end */
+		assert_int_equal(reader_next(reader), READER_END);
+		reader_close(reader);
+		close(fd);
+	}
+	reader_free(reader);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -699,6 +780,7 @@ int main(void)
 		cmocka_unit_test(test_bad_lines),  cmocka_unit_test(test_too_many_keys),
 		cmocka_unit_test(test_live),       cmocka_unit_test(test_killed_writer),
 		cmocka_unit_test(test_many_files), cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_heads),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -23,6 +23,14 @@ int str_format(char *out, size_t size, const char *format, ...)
 	return (size_t)length < size ? 0 : -ENAMETOOLONG;
 }
 
+void str_copy(char *out, size_t size, const char *text)
+{
+	size_t length = strnlen(text, size - 1);
+
+	memcpy(out, text, length);
+	out[length] = '\0';
+}
+
 /*
  * Decodes the character at the start of in[0..length). Returns its bytes, 0 when there is no valid
  * one: stray or missing continuation bytes, overlong forms, surrogates, beyond U+10FFFF.

@@ -11,6 +11,9 @@
 int str_format(char *out, size_t size, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The text, cut where it does not fit; always ends the string. */
+void str_copy(char *out, size_t size, const char *text);
+
 /*
  * Writes the bytes in[0..length) to out as printable UTF-8: control characters (C0, DEL, C1),
  * bidirectional overrides and bytes that are not UTF-8 become \xNN. Always ends the string; cuts

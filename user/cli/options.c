@@ -87,7 +87,7 @@ static const struct row {
 	 "report: put findings into copies of the logs that TORCH_TRACE has written to DIR, for "
 	 "tlparse"},
 	{"fast", NULL, OPT_FAST,
-	 "report: trust the checksums of records; their stacks are not parsed"},
+	 "report: trust the checksums of records: of stacks only what is shown is parsed"},
 	{"fail", NULL, OPT_FAIL, "the same as --fail-on violation,drift,unknown"},
 	{"fail-on", "LIST", OPT_FAIL_ON,
 	 "exit with 3 if there was one of these that is not suppressed: violation, note, drift; or "

@@ -103,13 +103,28 @@ static void find_unknown(struct source *source, const struct summary_filter *fil
 static int add_record(struct source *source, const struct summary_filter *filter,
 		      const struct run *run, const struct record *record)
 {
-	int code = summary_add(source->summary, run, record);
+	int code;
 
+	if (!run)
+		return -ENOMEM;
+	code = summary_add(source->summary, run, record);
 	if (source->history && !code)
 		code = history_add(source->history, run, record);
 	if (source->timeline && !code && summary_wants(filter, record))
 		code = timeline_add(source->timeline, run, record);
 	return code;
+}
+
+/* The next item, with its stack if that is needed. */
+static enum logs_item next_item(const struct source *source)
+{
+	enum logs_item item = logs_next(source->logs);
+
+	if (item == LOGS_RECORD && logs_record(source->logs)->head &&
+	    summary_needs_stack(source->summary, logs_record(source->logs)) &&
+	    !logs_complete(source->logs))
+		item = LOGS_DAMAGE;
+	return item;
 }
 
 /* Damages go to standard error as they are met: the report has their number. */
@@ -122,9 +137,7 @@ static void read_source(struct source *source, const struct summary_filter *filt
 	if (source->fast)
 		logs_set_fast(source->logs);
 	progress_begin(&progress);
-	while ((item = logs_next(source->logs)) != LOGS_END) {
-		const struct run *run = logs_run(source->logs);
-
+	while ((item = next_item(source)) != LOGS_END) {
 		progress_step(&progress, source->logs);
 		if (item == LOGS_DAMAGE) {
 			source->damages++;
@@ -132,7 +145,7 @@ static void read_source(struct source *source, const struct summary_filter *filt
 		}
 		if (item != LOGS_RECORD)
 			continue;
-		if (!run || add_record(source, filter, run, logs_record(source->logs)))
+		if (add_record(source, filter, logs_run(source->logs), logs_record(source->logs)))
 			source->no_memory = true;
 	}
 	progress_end(&progress);

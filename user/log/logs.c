@@ -26,7 +26,8 @@ struct known {
 struct logs {
 	char **path; /* of files, owned */
 	size_t paths, room, next;
-	struct reader *reader; /* of path[next - 1]; NULL: none is open */
+	struct reader *reader; /* NULL: there was none yet */
+	bool open;             /* it reads path[next - 1] */
 	int fd;
 	struct reader_damage damage;
 	struct known *by_key, **run;
@@ -53,8 +54,9 @@ void logs_set_fast(struct logs *logs)
 
 static void close_file(struct logs *logs)
 {
-	reader_free(logs->reader);
-	logs->reader = NULL;
+	if (logs->open)
+		reader_close(logs->reader);
+	logs->open = false;
 	if (logs->fd > STDERR_FILENO)
 		close(logs->fd);
 	logs->fd = -1;
@@ -65,6 +67,7 @@ void logs_free(struct logs *logs)
 	if (!logs)
 		return;
 	close_file(logs);
+	reader_free(logs->reader);
 	HASH_CLEAR(hh, logs->by_key);
 	for (size_t i = 0; i < logs->runs; i++) {
 		numbers_free(&logs->run[i]->run.seen);
@@ -332,8 +335,10 @@ static enum logs_item open_next(struct logs *logs)
 	logs->fd = input ? STDIN_FILENO : open_path(path);
 	if (logs->fd < 0)
 		return file_damage(logs, strerrordesc_np(-logs->fd));
-	logs->reader = reader_new(logs->fd, input ? NULL : path);
-	if (!logs->reader) {
+	if (!logs->reader)
+		logs->reader = reader_new();
+	logs->open = logs->reader && !reader_open(logs->reader, logs->fd, input ? NULL : path);
+	if (!logs->open) {
 		close_file(logs);
 		return file_damage(logs, "there is no memory to read it");
 	}
@@ -365,7 +370,7 @@ static enum logs_item end_file(struct logs *logs)
 enum logs_item logs_next(struct logs *logs)
 {
 	for (;;) {
-		if (!logs->reader) {
+		if (!logs->open) {
 			if (logs->next == logs->paths)
 				return LOGS_END;
 			if (open_next(logs) == LOGS_DAMAGE)
@@ -387,6 +392,16 @@ enum logs_item logs_next(struct logs *logs)
 			return end_file(logs);
 		}
 	}
+}
+
+bool logs_complete(struct logs *logs)
+{
+	if (reader_complete(logs->reader))
+		return true;
+	logs->damage = *reader_damage(logs->reader);
+	logs->state.records--;
+	logs->state.damages++;
+	return false;
 }
 
 const struct record *logs_record(const struct logs *logs)

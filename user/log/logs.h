@@ -64,6 +64,9 @@ void logs_set_fast(struct logs *logs);
 
 enum logs_item logs_next(struct logs *logs);
 
+/* As reader_complete(). False: the record is one no more, but logs_damage(). */
+bool logs_complete(struct logs *logs);
+
 const struct record *logs_record(const struct logs *logs);
 const struct reader_damage *logs_damage(const struct logs *logs);
 const char *logs_file(const struct logs *logs);

@@ -270,9 +270,14 @@ struct parser {
 
 static enum log_type type_of(const struct value *type)
 {
+	static const uint8_t length[LOG_TYPE_MAX] = {
+#define X(name, text) sizeof(text) - 1,
+		LOG_TYPES(X)
+#undef X
+	};
+
 	for (int i = 0; i < LOG_TYPE_MAX; i++)
-		if (strlen(log_types[i]) == type->length &&
-		    !memcmp(log_types[i], type->text, type->length))
+		if (length[i] == type->length && !memcmp(log_types[i], type->text, type->length))
 			return (enum log_type)i;
 	return LOG_TYPE_MAX;
 }
@@ -287,6 +292,7 @@ static void clear(struct record *record)
 	}
 	record->type = (enum log_type)0;
 	record->newer = false;
+	record->head = false;
 }
 
 struct parser *parser_new(void)

@@ -50,6 +50,7 @@ struct record {
 	enum log_type type;
 	struct value field[FIELD_MAX];
 	bool newer; /* of a schema that this version does not know all of */
+	bool head;  /* only what is before its stack (log/head.h) */
 	uint64_t present[PARSE_FIELD_WORDS]; /* parse.cc's: which fields are not zeros */
 };
 

@@ -9,10 +9,11 @@
 
 #include "log/crc32c.h"
 #include "log/folder.h"
+#include "log/head.h"
 #include "log/input.h"
 
-#define ROOM     (1u << 20)            /* bytes of text that are held at first */
-#define TAIL     (LOG_TAIL_SIZE - 1)   /* without the newline */
+#define ROOM     (256u << 10)        /* bytes of text that are held at first: the caches have it */
+#define TAIL     (LOG_TAIL_SIZE - 1) /* without the newline */
 #define ROOM_MAX (2ull * LOG_LINE_MAX) /* for a line that is not too long there is always room */
 
 /* What a file is known to be from its first line. */
@@ -30,6 +31,9 @@ struct reader {
 	bool ended;    /* there is no more text */
 	bool looked;   /* it was not there at the first look */
 	bool broken;   /* the text that comes does not follow what is held */
+	char *line;    /* of the record */
+	size_t line_length;
+	uint64_t line_offset;
 	struct record record;
 	struct reader_damage damage;
 	struct reader_damage next; /* of the input, when what is held is used up; what NULL: none */
@@ -38,22 +42,44 @@ struct reader {
 	bool fast;
 };
 
-struct reader *reader_new(int fd, const char *name)
+struct reader *reader_new(void)
 {
 	struct reader *reader = calloc(1, sizeof(*reader));
 
 	if (!reader)
 		return NULL;
-	reader->fd = fd;
+	reader->fd = -1;
 	reader->room = ROOM;
 	reader->buffer = malloc(ROOM + PARSE_PADDING);
 	reader->parser = parser_new();
-	if (reader->buffer && reader->parser && !input_open(&reader->input, fd, name))
+	if (reader->buffer && reader->parser)
 		return reader;
-	parser_free(reader->parser);
-	free(reader->buffer);
-	free(reader);
+	reader_free(reader);
 	return NULL;
+}
+
+int reader_open(struct reader *reader, int fd, const char *name)
+{
+	/* What it keeps from file to file. */
+	struct reader opened = {.fd = fd,
+				.parser = reader->parser,
+				.buffer = reader->buffer,
+				.room = reader->room,
+				.record = reader->record,
+				.fast = reader->fast};
+	int code = input_open(&opened.input, fd, name);
+
+	if (code)
+		return code;
+	*reader = opened;
+	return 0;
+}
+
+void reader_close(struct reader *reader)
+{
+	if (reader->fd >= 0)
+		input_close(&reader->input);
+	reader->fd = -1;
 }
 
 void reader_set_fast(struct reader *reader)
@@ -65,7 +91,7 @@ void reader_free(struct reader *reader)
 {
 	if (!reader)
 		return;
-	input_close(&reader->input);
+	reader_close(reader);
 	parser_free(reader->parser);
 	free(reader->buffer);
 	free(reader);
@@ -121,8 +147,8 @@ static void note_end(struct reader *reader)
 /* More text behind what is held. */
 static void read_more(struct reader *reader)
 {
-	ssize_t count = input_read(&reader->input, reader->buffer + reader->end,
-				   reader->room - reader->end);
+	size_t size = reader->room - reader->end < ROOM ? reader->room - reader->end : ROOM;
+	ssize_t count = input_read(&reader->input, reader->buffer + reader->end, size);
 	off_t place;
 
 	if (count > 0) {
@@ -181,52 +207,6 @@ static void decide_kind(struct reader *reader, bool is_record, bool checked)
 	reader->state.checked = reader->kind == KIND_SEGMENT;
 }
 
-/* The number of a record, which is the last key before the checksum. */
-static bool find_number(const char *line, size_t length, struct value *value)
-{
-	static const char key[] = ",\"seq\":";
-	const char *end = line + length - TAIL, *at = end;
-	uint64_t number = 0, unit = 1;
-
-	while (at > line && at[-1] >= '0' && at[-1] <= '9' && end - at < 19) {
-		number += (uint64_t)(*--at - '0') * unit;
-		unit *= 10;
-	}
-	if (at == end || (size_t)(at - line) < sizeof(key) - 1 ||
-	    memcmp(at - (sizeof(key) - 1), key, sizeof(key) - 1) != 0)
-		return false;
-	*value = (struct value){.kind = VALUE_NUMBER, .number = number};
-	return true;
-}
-
-/*
- * Only what a record has before its stack, of a line whose checksum is right. False: it has to be
- * parsed, as it is of another type or make. Bytes like those of a key are one: in a string a quote
- * has a backslash before it. Where that key is not the record's own, what is before is no JSON.
- */
-static bool take_head(struct reader *reader, char *line, size_t length)
-{
-	static const char stack[] = ",\"stack_status\":";
-	static const char change[] = LOG_HEAD "change\"", trace[] = LOG_HEAD "trace_begin\"";
-	struct value number;
-	const char *wrong;
-	char *found;
-
-	if (strncmp(line, change, sizeof(change) - 1) != 0 &&
-	    strncmp(line, trace, sizeof(trace) - 1) != 0)
-		return false;
-	found = memmem(line, length, stack, sizeof(stack) - 1);
-	if (!found || !find_number(line, length, &number))
-		return false;
-	*found = '}';
-	wrong = parser_parse(reader->parser, line, (size_t)(found - line) + 1, &reader->record);
-	*found = stack[0];
-	if (wrong || reader->record.field[FIELD_SEQ].kind)
-		return false;
-	record_set(&reader->record, FIELD_SEQ, &number);
-	return true;
-}
-
 static enum reader_item take_line(struct reader *reader, char *line, size_t length, uint64_t offset)
 {
 	bool checked = has_checksum(line, length);
@@ -236,7 +216,7 @@ static enum reader_item take_line(struct reader *reader, char *line, size_t leng
 	if (!checked && reader->kind == KIND_SEGMENT)
 		return damaged(reader, "a record whose checksum is wrong", offset, length);
 	if (reader->fast && checked && reader->kind == KIND_SEGMENT &&
-	    take_head(reader, line, length))
+	    head_parse(reader->parser, line, length, &reader->record))
 		wrong = NULL;
 	else
 		wrong = parser_parse(reader->parser, line, length, &reader->record);
@@ -245,6 +225,9 @@ static enum reader_item take_line(struct reader *reader, char *line, size_t leng
 		return damaged(reader, wrong, offset, length);
 	if (!checked && (reader->kind == KIND_SEGMENT || reader->record.field[FIELD_CRC].kind))
 		return damaged(reader, "a record whose checksum is wrong", offset, length);
+	reader->line = line;
+	reader->line_length = length;
+	reader->line_offset = offset;
 	reader->state.records++;
 	reader->state.newer += reader->record.newer;
 	reader->state.unknown += reader->record.type == LOG_TYPE_MAX;
@@ -258,6 +241,18 @@ static void use(struct reader *reader, size_t length)
 {
 	reader->start += length;
 	reader->offset += length;
+}
+
+bool reader_complete(struct reader *reader)
+{
+	const char *wrong = parser_parse(reader->parser, reader->line, reader->line_length,
+					 &reader->record);
+
+	if (!wrong)
+		return true;
+	reader->state.records--;
+	damaged(reader, wrong, reader->line_offset, reader->line_length);
+	return false;
 }
 
 /* The damage that was put aside until its turn. */

@@ -40,21 +40,32 @@ struct reader_state {
 
 struct reader;
 
-/*
- * Of an open descriptor, which stays the caller's, as the name. name: its end says how it is
- * compressed, or else its first bytes do. NULL when out of memory; free is NULL-safe.
- */
-struct reader *reader_new(int fd, const char *name);
+/* NULL when out of memory; free is NULL-safe, and closes the file. */
+struct reader *reader_new(void);
 void reader_free(struct reader *reader);
 
 /*
- * From now on records of changes and traces come without their stacks, and of these only the
+ * Begins to read an open descriptor, which stays the caller's, as the name. name: its end says how
+ * it is compressed, or else its first bytes do. -ENOMEM. A reader reads one file after the other:
+ * what is in its caches stays there.
+ */
+int reader_open(struct reader *reader, int fd, const char *name);
+void reader_close(struct reader *reader);
+
+/*
+ * From now on records that have a stack come without it (record.head), and of the stack only the
  * checksum is looked at. That is of use only in a segment: where there are no checksums all is
  * parsed.
  */
 void reader_set_fast(struct reader *reader);
 
 enum reader_item reader_next(struct reader *reader);
+
+/*
+ * The last item's record with its stack, where it came without. False: it is no record, though its
+ * checksum is right, and counts as reader_damage() now.
+ */
+bool reader_complete(struct reader *reader);
 
 /* The last item's; good until the next call of reader_next(). */
 const struct record *reader_record(const struct reader *reader);

@@ -106,7 +106,7 @@ uint32_t decode_python(const struct event *event)
 	return 0;
 }
 
-static void decode_stack(const struct record *record, struct decoded *decoded)
+void decode_stack(const struct record *record, struct decoded *decoded)
 {
 	struct event_stack *stack = &decoded->event.stack;
 	const struct origins_hint hint = {.torch_file = decoded->event.torch.file,
@@ -156,40 +156,60 @@ static enum advice decode_advice(const struct value *value)
 	return ADVICE_NONE;
 }
 
+enum severity decode_severity(const struct record *record)
+{
+	int severity = 0;
+
+	while (severity < SEVERITY_MAX &&
+	       !is(&record->field[FIELD_SEVERITY], output_severity((enum severity)severity)))
+		severity++;
+	return (enum severity)severity;
+}
+
+enum restored decode_restored(const struct record *record)
+{
+	const struct value *restored = &record->field[FIELD_RESTORED];
+
+	if (restored->kind != VALUE_BOOL)
+		return RESTORED_UNKNOWN;
+	return restored->number ? RESTORED_YES : RESTORED_NO;
+}
+
 /* False: a word that is not known. */
 static bool decode_words(const struct record *record, struct event_finding *finding)
 {
-	int category = 0, severity = 0;
+	int category = 0;
 
 	while (category < FINDING_CATEGORY_MAX &&
 	       !is(&record->field[FIELD_CATEGORY],
 		   output_category((enum finding_category)category)))
 		category++;
-	while (severity < SEVERITY_MAX &&
-	       !is(&record->field[FIELD_SEVERITY], output_severity((enum severity)severity)))
-		severity++;
 	finding->category = (enum finding_category)category;
-	finding->severity = (enum severity)severity;
+	finding->severity = decode_severity(record);
 	for (int owner = 0; owner < OWNER_MAX; owner++)
 		if (is(&record->field[FIELD_WHOSE], output_owner((enum owner)owner)))
 			finding->owner = (enum owner)owner;
-	return category < FINDING_CATEGORY_MAX && severity < SEVERITY_MAX;
+	return category < FINDING_CATEGORY_MAX && finding->severity < SEVERITY_MAX;
+}
+
+static void begin_event(const struct record *record, struct event *event)
+{
+	memset(event, 0, sizeof(*event));
+	event->time = decode_number(record, FIELD_MONO_NS);
+	decode_process(record, event);
 }
 
 void decode_event(const struct record *record, struct decoded *decoded)
 {
-	memset(&decoded->event, 0, sizeof(decoded->event));
-	decoded->event.time = decode_number(record, FIELD_MONO_NS);
-	decode_process(record, &decoded->event);
+	begin_event(record, &decoded->event);
 	decode_stack(record, decoded);
 }
 
 bool decode_finding(const struct record *record, struct decoded *decoded)
 {
 	struct event_finding *finding = &decoded->event.finding;
-	const struct value *restored = &record->field[FIELD_RESTORED];
 
-	decode_event(record, decoded);
+	begin_event(record, &decoded->event);
 	decoded->event.type = EVENT_FINDING;
 	finding->number = decode_number(record, FIELD_FINDING);
 	finding->count = decode_number(record, FIELD_COUNT);
@@ -199,9 +219,7 @@ bool decode_finding(const struct record *record, struct decoded *decoded)
 	finding->to = decode_state(&record->field[FIELD_TO]);
 	finding->began = decode_state(&record->field[FIELD_BEGAN]);
 	finding->certain = decode_number(record, FIELD_CERTAIN);
-	finding->restored = restored->kind != VALUE_BOOL ? RESTORED_UNKNOWN
-			    : restored->number           ? RESTORED_YES
-							 : RESTORED_NO;
+	finding->restored = decode_restored(record);
 	finding->duration_ns = decode_number(record, FIELD_DURATION_NS);
 	finding->operators = decode_number(record, FIELD_OPERATORS);
 	finding->uncounted = record->field[FIELD_OPERATORS].kind != VALUE_NUMBER;

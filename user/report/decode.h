@@ -17,14 +17,21 @@ struct decoded {
 };
 
 /*
- * A finding, with its stack. Its strings are the record's: good until the parser's next line. What
- * is missing or of another kind than it should be is unknown. False: it is not one that can be
+ * A finding, without its stack. Its strings are the record's: good until the parser's next line.
+ * What is missing or of another kind than it should be is unknown. False: it is not one that can be
  * told, as it has no number, or a category or severity that is not known.
  */
 bool decode_finding(const struct record *record, struct decoded *decoded);
 
+/* The stack of a finding that is decoded. */
+void decode_stack(const struct record *record, struct decoded *decoded);
+
 /* What any event can have: time, process, torch, stack. Its strings are the record's, too. */
 void decode_event(const struct record *record, struct decoded *decoded);
+
+/* Of a finding: what becomes worse than what. A word that is not known is SEVERITY_MAX. */
+enum severity decode_severity(const struct record *record);
+enum restored decode_restored(const struct record *record);
 
 /* The process and torch of any event. */
 void decode_process(const struct record *record, struct event *event);

@@ -365,6 +365,7 @@ static int add_finding(struct history *history, const struct run *run, const str
 
 	if (!decode_finding(record, history->decoded))
 		return 0; /* the summary counts it */
+	decode_stack(record, history->decoded);
 	code = trace_of(history, run, record, mark.time, &mark.trace);
 	if (code)
 		return code;

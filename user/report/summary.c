@@ -186,9 +186,9 @@ static void widen(char *first, char *last, const char *time)
 	if (!*time)
 		return;
 	if (!*first || strcmp(time, first) < 0)
-		str_format(first, RUN_TIME_SIZE, "%s", time);
+		str_copy(first, RUN_TIME_SIZE, time);
 	if (strcmp(time, last) > 0)
-		str_format(last, RUN_TIME_SIZE, "%s", time);
+		str_copy(last, RUN_TIME_SIZE, time);
 }
 
 /* How often a finding has occurred by now. */
@@ -204,21 +204,24 @@ static int add_count(struct summary *summary, const struct run *run, const struc
 		occurrence->before = count;
 	if (summary_wants(&summary->filter, record) && count > occurrence->last) {
 		occurrence->last = count;
-		str_format(occurrence->time, sizeof(occurrence->time), "%s",
-			   text_of(record, FIELD_TIME));
+		str_copy(occurrence->time, sizeof(occurrence->time), text_of(record, FIELD_TIME));
 	}
 	return 0;
 }
 
 /* What is accepted now, whatever was accepted then. */
-static void suppress(const struct summary *summary, struct event *event)
+static void suppress(const struct summary *summary, const struct record *record,
+		     struct decoded *decoded)
 {
 	struct suppressions *suppressions = summary->filter.suppressions;
-	const struct event_frame *place = event_place(event);
+	struct event *event = &decoded->event;
+	const struct event_frame *place;
 	int index;
 
 	if (!suppressions)
 		return;
+	decode_stack(record, decoded);
+	place = event_place(event);
 	index = suppressions_match(suppressions, event->finding.kind, place ? place->file : "",
 				   place ? place->function : "");
 	if (index < 0)
@@ -250,7 +253,7 @@ static struct group *group_of(struct summary *summary, const char *fingerprint)
 	group = calloc(1, sizeof(*group));
 	if (!group)
 		return NULL;
-	str_format(group->shown.fingerprint, sizeof(group->shown.fingerprint), "%s", fingerprint);
+	str_copy(group->shown.fingerprint, sizeof(group->shown.fingerprint), fingerprint);
 	if (!table_add(&summary->groups, &group->item, group->shown.fingerprint,
 		       strlen(group->shown.fingerprint)))
 		return group;
@@ -258,13 +261,30 @@ static struct group *group_of(struct summary *summary, const char *fingerprint)
 	return NULL;
 }
 
-static int show(struct group *group, const struct decoded *decoded, const char *host)
+/* Whether a group shows this one rather than what it has. */
+static bool is_shown(const struct group *group, const struct event_finding *finding)
+{
+	return !group || !group->kept || is_worse(finding, &group->kept->event.finding);
+}
+
+bool summary_needs_stack(const struct summary *summary, const struct record *record)
+{
+	const struct event_finding finding = {.severity = decode_severity(record),
+					      .restored = decode_restored(record)};
+
+	return record->type == LOG_TYPE_FINDING &&
+	       (summary->filter.suppressions ||
+		is_shown(find_group(summary, text_of(record, FIELD_FINGERPRINT)), &finding));
+}
+
+static int show(struct group *group, const struct record *record, struct decoded *decoded)
 {
 	struct kept *kept;
 
-	if (group->kept && !is_worse(&decoded->event.finding, &group->kept->event.finding))
+	if (!is_shown(group, &decoded->event.finding))
 		return 0;
-	kept = keep(decoded, host);
+	decode_stack(record, decoded);
+	kept = keep(decoded, text_of(record, FIELD_HOST));
 	if (!kept)
 		return -ENOMEM;
 	free(group->kept);
@@ -295,7 +315,7 @@ static int add_finding(struct summary *summary, const struct run *run, const str
 		summary->facts.undecoded++;
 		return code;
 	}
-	suppress(summary, &decoded->event);
+	suppress(summary, record, decoded);
 	occurrence = occurrence_of(summary, run, finding->number);
 	if (code || !occurrence)
 		return -ENOMEM;
@@ -317,7 +337,7 @@ static int add_finding(struct summary *summary, const struct run *run, const str
 	if (code < 0)
 		return code;
 	group->shown.processes += (uint64_t)code;
-	return show(group, decoded, text_of(record, FIELD_HOST));
+	return show(group, record, decoded);
 }
 
 static int add_skipped(struct summary *summary, const struct record *record)

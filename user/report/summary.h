@@ -61,6 +61,10 @@ void summary_free(struct summary *summary);
 /* Whether a record counts, by time, host and process. */
 bool summary_wants(const struct summary_filter *filter, const struct record *record);
 
+/* Whether the stack of a record is shown, or looked at: the others can come without (record.head).
+ */
+bool summary_needs_stack(const struct summary *summary, const struct record *record);
+
 /* -ENOMEM: the summary lacks it. */
 int summary_add(struct summary *summary, const struct run *run, const struct record *record);
 

@@ -98,6 +98,7 @@ static void print_entry(FILE *stream, struct timeline *timeline, const struct re
 	case LOG_TYPE_FINDING:
 		if (!decode_finding(record, &timeline->decoded))
 			break;
+		decode_stack(record, &timeline->decoded);
 		fprintf(stream, "%s  finding %" PRIu64 "  %s",
 			text_finding_title(&timeline->decoded.event.finding),
 			timeline->decoded.event.finding.number,
