@@ -14,26 +14,26 @@
 #define EVERY_NS     200000000ull
 #define BYTES_PER_MB 1000000
 
-void damages_tell_rest(FILE *stream, struct damages_told *told)
+void damages_print_rest(FILE *stream, struct damages_printed *printed)
 {
-	if (told->rest) {
-		output_escaped(stream, told->file, sizeof(told->file));
-		fprintf(stream, ": and %" PRIu64 " more damages\n", told->rest);
+	if (printed->rest) {
+		output_escaped(stream, printed->file, sizeof(printed->file));
+		fprintf(stream, ": and %" PRIu64 " more damages\n", printed->rest);
 	}
-	*told = (struct damages_told){0};
+	*printed = (struct damages_printed){0};
 }
 
-void damages_tell(FILE *stream, const struct logs *logs, struct damages_told *told)
+void damages_print(FILE *stream, const struct logs *logs, struct damages_printed *printed)
 {
 	const struct reader_damage *damage = logs_damage(logs);
 	const char *file = logs_file(logs);
 
-	if (strncmp(file, told->file, sizeof(told->file) - 1) != 0) {
-		damages_tell_rest(stream, told);
-		(void)str_format(told->file, sizeof(told->file), "%s", file);
+	if (strncmp(file, printed->file, sizeof(printed->file) - 1) != 0) {
+		damages_print_rest(stream, printed);
+		(void)str_format(printed->file, sizeof(printed->file), "%s", file);
 	}
-	if (told->count++ >= DAMAGES_MAX) {
-		told->rest++;
+	if (printed->count++ >= DAMAGES_MAX) {
+		printed->rest++;
 		return;
 	}
 	output_escaped(stream, file, strlen(file));
@@ -73,7 +73,7 @@ static void report_ranges(FILE *stream, const struct run *run, const struct numb
 	fputc('\n', stream);
 }
 
-size_t damages_tell_missing(FILE *stream, const struct logs *logs)
+size_t damages_print_missing(FILE *stream, const struct logs *logs)
 {
 	size_t lines = 0;
 

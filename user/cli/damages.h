@@ -11,22 +11,22 @@
 #define DAMAGES_MAX 1000 /* printed of one file, the rest is counted */
 
 /* What was printed of the file that is read. Zeros at first. */
-struct damages_told {
+struct damages_printed {
 	char file[4096];
 	uint64_t count, rest;
 };
 
 /* "FILE: byte 17: what is wrong (34 bytes)", a line. */
-void damages_tell(FILE *stream, const struct logs *logs, struct damages_told *told);
+void damages_print(FILE *stream, const struct logs *logs, struct damages_printed *printed);
 
 /* How many more there were, at the end. */
-void damages_tell_rest(FILE *stream, struct damages_told *told);
+void damages_print_rest(FILE *stream, struct damages_printed *printed);
 
 /*
  * A line for each run of which records are missing, or which does not come to its end. Returns how
  * many lines that are; stream NULL: none is written.
  */
-size_t damages_tell_missing(FILE *stream, const struct logs *logs);
+size_t damages_print_missing(FILE *stream, const struct logs *logs);
 
 /* How much is read, for people who wait: on a terminal only, not in the first second. */
 struct progress {

@@ -130,7 +130,7 @@ static enum logs_item next_item(const struct source *source)
 /* Damages go to standard error as they are met: the report has their number. */
 static void read_source(struct source *source, const struct summary_filter *filter)
 {
-	struct damages_told told = {0};
+	struct damages_printed printed = {0};
 	struct progress progress;
 	enum logs_item item;
 
@@ -141,7 +141,7 @@ static void read_source(struct source *source, const struct summary_filter *filt
 		progress_step(&progress, source->logs);
 		if (item == LOGS_DAMAGE) {
 			source->damages++;
-			damages_tell(stderr, source->logs, &told);
+			damages_print(stderr, source->logs, &printed);
 		}
 		if (item != LOGS_RECORD)
 			continue;
@@ -149,8 +149,8 @@ static void read_source(struct source *source, const struct summary_filter *filt
 			source->no_memory = true;
 	}
 	progress_end(&progress);
-	damages_tell_rest(stderr, &told);
-	source->damages += damages_tell_missing(stderr, source->logs);
+	damages_print_rest(stderr, &printed);
+	source->damages += damages_print_missing(stderr, source->logs);
 	if (summary_finish(source->summary, source->logs) ||
 	    (source->history && history_finish(source->history)))
 		source->no_memory = true;

@@ -38,7 +38,7 @@ static void report_result(const struct logs *logs, uint64_t bad)
 int command_verify(const struct options *options)
 {
 	struct logs *logs = inputs_open(options->files);
-	struct damages_told told = {0};
+	struct damages_printed printed = {0};
 	struct progress progress;
 	enum logs_item item;
 	uint64_t bad = 0;
@@ -52,11 +52,11 @@ int command_verify(const struct options *options)
 		if (item != LOGS_DAMAGE)
 			continue;
 		bad++;
-		damages_tell(stdout, logs, &told);
+		damages_print(stdout, logs, &printed);
 	}
 	progress_end(&progress);
-	damages_tell_rest(stdout, &told);
-	bad += damages_tell_missing(stdout, logs);
+	damages_print_rest(stdout, &printed);
+	bad += damages_print_missing(stdout, logs);
 	report_result(logs, bad);
 	if (logs_state(logs)->no_memory)
 		log_error("out of memory: not all of what is missing was found");

@@ -24,7 +24,23 @@ uint32_t crc32c_by_table(const void *data, size_t size)
 	return ~crc;
 }
 
-#if defined(__x86_64__) || defined(__aarch64__)
+#if defined(__x86_64__)
+#define HAS_INSTRUCTION     __builtin_cpu_supports("sse4.2")
+#define TARGET              "sse4.2"
+#define CRC_WORD(crc, word) __builtin_ia32_crc32di(crc, word)
+#define CRC_BYTE(crc, byte) __builtin_ia32_crc32qi((uint32_t)(crc), byte)
+typedef uint64_t crc_register; /* as the instruction takes it; the upper half is zero */
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+#define HWCAP_OF_CRC32      (1ul << 7)
+#define HAS_INSTRUCTION     (getauxval(AT_HWCAP) & HWCAP_OF_CRC32)
+#define TARGET              "+crc"
+#define CRC_WORD(crc, word) __builtin_aarch64_crc32cx(crc, word)
+#define CRC_BYTE(crc, byte) __builtin_aarch64_crc32cb(crc, byte)
+typedef uint32_t crc_register;
+#endif
+
+#ifdef TARGET
 /*
  * The instruction takes three cycles, and each one waits for the one before: three streams at once
  * are three times as fast. What a stream has is then moved over the bytes of the streams behind it:
@@ -61,72 +77,34 @@ static uint64_t word_at(const uint8_t *bytes)
 	memcpy(&word, bytes, sizeof(word));
 	return word;
 }
-#endif
 
-#if defined(__x86_64__)
-__attribute__((target("sse4.2"))) static uint32_t by_instruction(const void *data, size_t size)
+__attribute__((target(TARGET))) static uint32_t by_instruction(const void *data, size_t size)
 {
 	const uint8_t *bytes = data;
-	uint64_t crc = ~0u;
+	crc_register crc = ~0u;
 
 	for (; size >= 3 * STREAM; size -= 3 * STREAM, bytes += 3 * STREAM) {
-		uint64_t second = 0, third = 0;
+		crc_register second = 0, third = 0;
 
 		for (size_t i = 0; i < STREAM; i += 8) {
-			crc = __builtin_ia32_crc32di(crc, word_at(bytes + i));
-			second = __builtin_ia32_crc32di(second, word_at(bytes + STREAM + i));
-			third = __builtin_ia32_crc32di(third, word_at(bytes + 2 * STREAM + i));
+			crc = CRC_WORD(crc, word_at(bytes + i));
+			second = CRC_WORD(second, word_at(bytes + STREAM + i));
+			third = CRC_WORD(third, word_at(bytes + 2 * STREAM + i));
 		}
 		crc = move(move((uint32_t)crc) ^ (uint32_t)second) ^ third;
 	}
 	for (; size >= 8; size -= 8, bytes += 8)
-		crc = __builtin_ia32_crc32di(crc, word_at(bytes));
+		crc = CRC_WORD(crc, word_at(bytes));
 	for (; size; size--, bytes++)
-		crc = __builtin_ia32_crc32qi((uint32_t)crc, *bytes);
+		crc = CRC_BYTE(crc, *bytes);
 	return ~(uint32_t)crc;
-}
-
-static int has_instruction(void)
-{
-	return __builtin_cpu_supports("sse4.2");
-}
-#elif defined(__aarch64__)
-#include <sys/auxv.h>
-
-#define HAS_CRC32 (1ul << 7) /* HWCAP_CRC32 */
-
-__attribute__((target("+crc"))) static uint32_t by_instruction(const void *data, size_t size)
-{
-	const uint8_t *bytes = data;
-	uint32_t crc = ~0u;
-
-	for (; size >= 3 * STREAM; size -= 3 * STREAM, bytes += 3 * STREAM) {
-		uint32_t second = 0, third = 0;
-
-		for (size_t i = 0; i < STREAM; i += 8) {
-			crc = __builtin_aarch64_crc32cx(crc, word_at(bytes + i));
-			second = __builtin_aarch64_crc32cx(second, word_at(bytes + STREAM + i));
-			third = __builtin_aarch64_crc32cx(third, word_at(bytes + 2 * STREAM + i));
-		}
-		crc = move(move(crc) ^ second) ^ third;
-	}
-	for (; size >= 8; size -= 8, bytes += 8)
-		crc = __builtin_aarch64_crc32cx(crc, word_at(bytes));
-	for (; size; size--, bytes++)
-		crc = __builtin_aarch64_crc32cb(crc, *bytes);
-	return ~crc;
-}
-
-static int has_instruction(void)
-{
-	return (getauxval(AT_HWCAP) & HAS_CRC32) != 0;
 }
 #endif
 
 uint32_t crc32c(const void *data, size_t size)
 {
-#if defined(__x86_64__) || defined(__aarch64__)
-	if (has_instruction()) {
+#ifdef TARGET
+	if (HAS_INSTRUCTION) {
 		pthread_once(&moved_made, make_moved);
 		return by_instruction(data, size);
 	}

@@ -277,11 +277,11 @@ static int search(struct input *input)
 /* A frame that is not the first one tried of damaged ones, and gives nothing, is no frame. */
 static ssize_t damaged_frame(struct input *input)
 {
-	bool told = input->searching && !input->text;
+	bool reported = input->searching && !input->text;
 
 	input->where = input->frame;
 	go_back(input);
-	return told ? 0 : -EBADMSG;
+	return reported ? 0 : -EBADMSG;
 }
 
 /* The file's bytes are used up: what the decompressor still holds, then 0. */

@@ -71,7 +71,7 @@ void logs_free(struct logs *logs)
 	HASH_CLEAR(hh, logs->by_key);
 	for (size_t i = 0; i < logs->runs; i++) {
 		numbers_free(&logs->run[i]->run.seen);
-		numbers_free(&logs->run[i]->run.told);
+		numbers_free(&logs->run[i]->run.gaps);
 		free(logs->run[i]);
 	}
 	for (size_t i = 0; i < logs->paths; i++)
@@ -270,7 +270,7 @@ static void note_gap(struct logs *logs, struct run *run, const struct record *re
 	    last->number < first->number)
 		return;
 	run->gap_records += last->number - first->number + 1;
-	if (numbers_add_range(&run->told, first->number, last->number))
+	if (numbers_add_range(&run->gaps, first->number, last->number))
 		logs->state.no_memory = true;
 }
 
@@ -457,7 +457,7 @@ int run_missing(const struct run *run, struct numbers *missing)
 	int code = add_all(&all, &run->seen);
 
 	if (!code)
-		code = add_all(&all, &run->told);
+		code = add_all(&all, &run->gaps);
 	for (size_t i = 0; i < all.count && !code; i++) {
 		if (all.range[i].first > next)
 			code = numbers_add_range(missing, next, all.range[i].first - 1);

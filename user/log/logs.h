@@ -24,7 +24,7 @@ struct run {
 	char host[256], boot_id[64], kernel[128], gradwatch[64], level[16];
 	char first[RUN_TIME_SIZE], last[RUN_TIME_SIZE]; /* times of records; "": none */
 	struct numbers seen;                            /* numbers of records */
-	struct numbers told;                            /* of those that could not be written */
+	struct numbers gaps;                            /* of those that could not be written */
 	uint64_t gap_records;                           /* how many these are */
 	uint64_t removed;                               /* segments, by --log-rotate keep */
 	bool ended;                                     /* its last segment is closed */

@@ -16,24 +16,6 @@
 #include "model/recent.h"
 #include "model/scopes.h"
 
-/* The place that a suppression names: the decorated function, or the user's frame. */
-static void suppress(struct model *model, struct event *event)
-{
-	struct suppressions *suppressions = model->options.suppressions;
-	const struct event_frame *place = event_place(event);
-	struct event_finding *finding = &event->finding;
-	int index;
-
-	if (!suppressions)
-		return;
-	index = suppressions_match(suppressions, finding->kind, place ? place->file : "",
-				   place ? place->function : "");
-	if (index < 0)
-		return;
-	suppressions_count(suppressions, index, 1);
-	finding->suppression = suppressions_name_of(suppressions, index);
-}
-
 /*
  * Whether PyTorch makes a region of what a change in a pre-dispatch trace lasts: not where the mode
  * is that in which the trace began, as in a nested scope, nor for a block that began before.
@@ -61,17 +43,6 @@ static enum severity severity_of(const struct model *model, const struct event_f
 	return event_scope_is_empty(finding) ? SEVERITY_LOW : SEVERITY_VIOLATION;
 }
 
-static void count_finding(struct event_totals *totals, const struct event_finding *finding)
-{
-	if (finding->severity == SEVERITY_NOTE)
-		totals->notes++;
-	if (!event_is_alarm(finding))
-		return;
-	totals->findings++;
-	if (finding->category == FINDING_DRIFT)
-		totals->drifts++;
-}
-
 /* Tells of a finding, if it is new. */
 static void report_finding(struct model *model, struct event *event, const struct change_role *role)
 {
@@ -83,12 +54,12 @@ static void report_finding(struct model *model, struct event *event, const struc
 		.mixed = recent_contains(model->mixed, (struct recent_key){finding->trace, 0}),
 	};
 
-	suppress(model, event);
+	findings_suppress(model->options.suppressions, event);
 	fingerprint(event, finding->fingerprint);
 	finding->severity = severity_of(model, finding, at.region);
 	finding->advice = advice_for(finding, &at);
 	if (findings_take(model->findings, event))
-		count_finding(&model->totals, finding);
+		event_count_finding(&model->totals, finding);
 	if (finding->severity == SEVERITY_SUPPRESSED)
 		model->totals.suppressed++;
 }

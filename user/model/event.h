@@ -291,6 +291,15 @@ static inline bool event_is_alarm(const struct event_finding *finding)
 	return finding->severity <= SEVERITY_LOW;
 }
 
+/* A finding that is not accepted, in the totals. */
+static inline void event_count_finding(struct event_totals *totals,
+				       const struct event_finding *finding)
+{
+	totals->notes += finding->severity == SEVERITY_NOTE;
+	totals->findings += event_is_alarm(finding);
+	totals->drifts += event_is_alarm(finding) && finding->category == FINDING_DRIFT;
+}
+
 /* Whether a finding is shown without -v. */
 static inline bool event_is_shown(const struct event_finding *finding)
 {

@@ -208,6 +208,23 @@ static void report_occurrence(struct findings *findings, const struct event *eve
 	findings->handler(findings->context, &again);
 }
 
+bool findings_suppress(struct suppressions *suppressions, struct event *event)
+{
+	const struct event_frame *place = event_place(event);
+	struct event_finding *finding = &event->finding;
+	int index;
+
+	if (!suppressions)
+		return false;
+	index = suppressions_match(suppressions, finding->kind, place ? place->file : "",
+				   place ? place->function : "");
+	if (index < 0)
+		return false;
+	suppressions_count(suppressions, index, 1);
+	finding->suppression = suppressions_name_of(suppressions, index);
+	return true;
+}
+
 bool findings_take(struct findings *findings, struct event *event)
 {
 	struct known *known = find_known(findings, event);

@@ -12,6 +12,7 @@
 #define GRADWATCH_MODEL_FINDINGS_H
 
 #include "model/event.h"
+#include "model/suppressions.h"
 
 #define FINDINGS_MAX 4096
 
@@ -26,6 +27,13 @@ void findings_free(struct findings *findings);
  * Returns whether it is new. When out of memory it is reported as new.
  */
 bool findings_take(struct findings *findings, struct event *event);
+
+/*
+ * Looks whether an EVENT_FINDING is accepted, by the place that a suppression names: the decorated
+ * function, or the user's frame. Then it has the suppression's name and is counted there. NULL:
+ * nothing is accepted.
+ */
+bool findings_suppress(struct suppressions *suppressions, struct event *event);
 
 /* A trace has ended, count of whose changes were not sent: its findings say so at the end. */
 void findings_note_throttled(struct findings *findings, uint64_t trace, uint64_t count);

@@ -19,7 +19,7 @@ struct decoded {
 /*
  * A finding, without its stack. Its strings are the record's: good until the parser's next line.
  * What is missing or of another kind than it should be is unknown. False: it is not one that can be
- * told, as it has no number, or a category or severity that is not known.
+ * shown, as it has no number, or a category or severity that is not known.
  */
 bool decode_finding(const struct record *record, struct decoded *decoded);
 

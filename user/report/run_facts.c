@@ -52,7 +52,7 @@ static bool contradicts(const struct run *run, const struct run_facts *facts)
 {
 	const struct event_totals *told = &facts->told, *counted = &facts->counted;
 	struct numbers missing = {0};
-	bool whole = facts->ended && !strcmp(run->level, "changes") && !run->told.count &&
+	bool whole = facts->ended && !strcmp(run->level, "changes") && !run->gaps.count &&
 		     !told->lost_output && !run_missing(run, &missing) && !missing.count;
 
 	numbers_free(&missing);

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "base/table.h"
+#include "model/findings.h"
 #include "output/common.h"
 #include "report/decode.h"
 #include "report/keep.h"
@@ -213,22 +214,11 @@ static int add_count(struct summary *summary, const struct run *run, const struc
 static void suppress(const struct summary *summary, const struct record *record,
 		     struct decoded *decoded)
 {
-	struct suppressions *suppressions = summary->filter.suppressions;
-	struct event *event = &decoded->event;
-	const struct event_frame *place;
-	int index;
-
-	if (!suppressions)
+	if (!summary->filter.suppressions)
 		return;
 	decode_stack(record, decoded);
-	place = event_place(event);
-	index = suppressions_match(suppressions, event->finding.kind, place ? place->file : "",
-				   place ? place->function : "");
-	if (index < 0)
-		return;
-	suppressions_count(suppressions, index, 1);
-	event->finding.suppression = suppressions_name_of(suppressions, index);
-	event->finding.severity = SEVERITY_SUPPRESSED;
+	if (findings_suppress(summary->filter.suppressions, &decoded->event))
+		decoded->event.finding.severity = SEVERITY_SUPPRESSED;
 }
 
 /* Worse: of a severity that comes first; put back is better than not. */
@@ -294,14 +284,6 @@ static int show(struct group *group, const struct record *record, struct decoded
 	return 0;
 }
 
-static void count_finding(struct event_totals *totals, const struct event_finding *finding)
-{
-	totals->notes += finding->severity == SEVERITY_NOTE;
-	totals->findings += event_is_alarm(finding);
-	totals->drifts += event_is_alarm(finding) && finding->category == FINDING_DRIFT;
-	totals->suppressed += finding->severity == SEVERITY_SUPPRESSED;
-}
-
 static int add_finding(struct summary *summary, const struct run *run, const struct record *record,
 		       struct event_totals *totals)
 {
@@ -330,7 +312,8 @@ static int add_finding(struct summary *summary, const struct run *run, const str
 	occurrence->group = group;
 	occurrence->restored = finding->restored;
 	if (summary_wants(&summary->filter, record)) {
-		count_finding(totals, finding);
+		event_count_finding(totals, finding);
+		totals->suppressed += finding->severity == SEVERITY_SUPPRESSED;
 		widen(group->shown.first, group->shown.last, text_of(record, FIELD_TIME));
 	}
 	code = put_mark(summary, group, run, &decoded->event);
