@@ -207,7 +207,7 @@ bench-log: all ## a log of 1 GiB read by gradwatch, jq, Python and DuckDB, side 
 	-$(Q)$(MAKE) --no-print-directory $(BUILD)/venv-peers/.complete
 	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) log
 
-fuzz: ## fuzz the readers of ELF files, suppressions, records and logs, each for FUZZ_SECONDS (60)
+fuzz: ## fuzz the readers of ELF files, suppressions, records and logs, and reports, each for FUZZ_SECONDS (60)
 	$(Q)tests/fuzz/run.sh $(BUILD)/fuzz $(or $(FUZZ_SECONDS),60)
 
 # --- upkeep --------------------------------------------------------------------------------------

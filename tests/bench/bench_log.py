@@ -3,7 +3,8 @@
 
 The log is made of the records of real runs (make_log.c). Each reader runs as a process of its own,
 in turns; what counts is its processor time, so the readers that use one thread can be compared on a
-machine that has other work. All must come to the same counts.
+machine that has other work. All must come to the same counts. Memory must not grow with the log:
+--large measures that on another one, of 10 GiB for instance.
 """
 
 import argparse
@@ -116,6 +117,16 @@ def measure(arguments, log):
     return seconds, memory
 
 
+def report_memory(arguments, folder, size):
+    """The peak for a log of another size, which nobody else reads."""
+    log, written = make_log(arguments, folder, size)
+    for name, (argv, _) in list(readers(arguments, log).items())[:2]:
+        _, seconds, peak = run(argv)
+        rate = written / 1e6 / seconds
+        print(f"{name} of {written / 1e6:.0f} MB: {peak / 1000:.1f} MB, {rate:.0f} MB/s")
+    shutil.rmtree(log)
+
+
 def table(seconds, memory, size):
     base = statistics.median(seconds["jq"]) if "jq" in seconds else None
     yield f"{'reader':24}  {'MB/s':>7}  {'x jq':>6}  {'peak MB':>8}"
@@ -130,19 +141,23 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=REPO / "build")
     parser.add_argument("--peers", default=sys.executable, help="a Python that has duckdb")
     parser.add_argument("--size", type=int, default=1 << 30, help="bytes of the log")
+    parser.add_argument("--large", type=int, help="bytes of one more log, for its memory")
+    parser.add_argument("--folder", type=pathlib.Path, help="where the logs are made: the build's")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("source", nargs="*", type=pathlib.Path, help="plain segments of real runs")
     arguments = parser.parse_args()
     arguments.source = arguments.source or [REPO / "tests" / "logs" / "kinds-2.13.jsonl"]
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-log-", dir=arguments.build))
+    folder = pathlib.Path(
+        tempfile.mkdtemp(prefix="bench-log-", dir=arguments.folder or arguments.build)
+    )
     try:
-        small, _ = make_log(arguments, folder, arguments.size // 8)
         log, size = make_log(arguments, folder, arguments.size)
         seconds, memory = measure(arguments, log)
         print(f"{size / 1e6:.0f} MB, median of {arguments.rounds} rounds, MB/s of processor time")
         print("\n".join(table(seconds, memory, size)))
-        argv = readers(arguments, small)["gradwatch report"][0]
-        print(f"gradwatch report of an eighth of it: {run(argv)[2] / 1000:.1f} MB")
+        for other in (arguments.size // 8, arguments.large):
+            if other:
+                report_memory(arguments, folder, other)
     finally:
         shutil.rmtree(folder)
 

@@ -131,11 +131,34 @@ def report(found):
 NOTES = ("header", "close", "gap", "totals", "again")  # records that only logs have
 
 
-def events(folder):
-    """What --json has, too."""
-    without = ("seq", "crc")
+def events_of(records):
+    """What --json has of these records, too."""
     return [
-        {key: value for key, value in record.items() if key not in without}
-        for record in read(folder)
+        {key: value for key, value in record.items() if key not in ("seq", "crc")}
+        for record in records
         if record["type"] not in NOTES
     ]
+
+
+def events(folder):
+    """What --json has of a log, too."""
+    return events_of(read(folder))
+
+
+def write_events(path, found):
+    """A file as --json writes it."""
+    lines = [json.dumps(event, separators=(",", ":")) + "\n" for event in found]
+    path.write_text("".join(lines))
+
+
+# Strings that are words of the format, and not a target's.
+WORDS = ("v", "type", "time", "kind", "category", "severity", "stack_status", "advice")
+
+
+def hostile(value, name):
+    """A record as if the target had chosen all its names: each is this one."""
+    if isinstance(value, dict):
+        return {k: v if k in WORDS else hostile(v, name) for k, v in value.items()}
+    if isinstance(value, list):
+        return [hostile(inner, name) for inner in value]
+    return name if isinstance(value, str) and not value.startswith("fp1:") else value

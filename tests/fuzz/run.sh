@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fuzzes what reads bytes of others: tests/fuzz/run.sh BUILD_DIR SECONDS [inspect|binding|suppressions|records|log...]
+# Fuzzes what reads bytes of others: tests/fuzz/run.sh BUILD_DIR SECONDS [inspect|binding|suppressions|records|log|report...]
 # Each for so many seconds; without names all of them. Seeds of the ELF reader (inspect): small
 # libraries compiled here, and the real ones of GRADWATCH_TEST_LIBS (colon-separated).
 # Fails when there is a finding; it is kept in BUILD_DIR, which also keeps the corpora.
@@ -15,7 +15,7 @@ compile() { # name sources and libraries...
 	name=$1
 	shift
 	clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fno-sanitize=vptr \
-		-D_GNU_SOURCE -I"$root/include" -I"$root/user" \
+		-D_GNU_SOURCE -I"$root/include" -I"$root/user" -I"$build" \
 		"$here/fuzz_$name.c" "$@" -o "$build/fuzz_$name"
 }
 
@@ -175,6 +175,54 @@ fuzz_log() {
 	run log "$corpus" -max_len=20000 -timeout=10
 }
 
+# What a report is made of: the golden logs' records of each type, with short stacks, and the words
+# of records for the mutator.
+report_seeds() {
+	python3 - "$1" "$2" <<'END'
+import json
+import pathlib
+import sys
+
+words = set()
+for path in sorted(pathlib.Path("tests/logs").glob("*.jsonl")):
+    lines, seen = [], {}
+    for line in path.read_text().splitlines():
+        record = json.loads(line)
+        del record["seq"], record["crc"]
+        words.update(f'"{key}":' for key in record)
+        words.update(f'"{value}"' for value in record.values() if isinstance(value, str))
+        seen[record["type"]] = seen.get(record["type"], 0) + 1
+        if seen[record["type"]] > 3:
+            continue
+        record["stack"] = record.get("stack", [])[:2]
+        record["ns_pid"] = 3
+        lines.append(json.dumps(record, separators=(",", ":"), ensure_ascii=False))
+    parts = {"whole": lines, "findings": [text for text in lines if '"finding"' in text]}
+    for name, part in parts.items():
+        for options in (0, 1, 7, 8, 16):
+            with open(f"{sys.argv[1]}/{path.stem}-{name}-{options}", "w") as file:
+                file.write(chr(options) + "\n".join(part if options & 1 else part[1:]) + "\n")
+words = sorted(word for word in words if len(word) < 40 and word.isascii() and "\\" not in word)
+words += ["\\u0000", "\\u001b", "\\u202e", "\\ud800", "</script>", "null", "-1", "1e99"]
+words += ["18446744073709551615", "9223372036854775808", "[]", "{}", "true", "fp1:", "\n{"]
+with open(sys.argv[2], "w") as file:
+    for word in words:
+        text = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\x0a")
+        file.write(f'"{text}"\n')
+END
+}
+
+fuzz_report() {
+	corpus=$build/corpus-report
+	"$root/tools/page.sh" "$root/user/report/page" "$build/page_text.h"
+	compile report "$root"/user/report/*.c "$root"/user/log/*.c "$root/user/log/parse.cc" \
+		"$root"/user/model/*.c "$root"/user/output/*.c "$root"/user/base/*.c \
+		-ljansson -lzstd -lz -lsimdjson -lxxhash -lstdc++
+	mkdir -p "$corpus"
+	report_seeds "$corpus" "$build/report.dict"
+	run report "$corpus" -max_len=20000 -timeout=10 -dict="$build/report.dict"
+}
+
 "$root/tools/deps.sh" build test fuzz
 mkdir -p "$build/findings"
 for target in "${@:-}"; do
@@ -185,12 +233,14 @@ for target in "${@:-}"; do
 		fuzz_suppressions
 		fuzz_records
 		fuzz_log
+		fuzz_report
 		;;
 	inspect) fuzz_inspect ;;
 	binding) fuzz_binding ;;
 	suppressions) fuzz_suppressions ;;
 	records) fuzz_records ;;
 	log) fuzz_log ;;
+	report) fuzz_report ;;
 	*)
 		echo "run.sh: no fuzz target '$target'" >&2
 		exit 2

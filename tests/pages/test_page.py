@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The page in Chromium."""
 
-import json
 import os
 import pathlib
 
+import logs
 import pytest
 from conftest import LOG, gradwatch, wait_for
 from enlarge import enlarge
@@ -153,20 +153,8 @@ def test_search(browser, open_page, page):
 
 
 def test_hostile_names_are_text(browser, open_page, records, tmp_path):
-    def hurt(value):
-        if isinstance(value, dict):
-            keep_ = ("v", "type", "time", "kind", "category", "severity", "stack_status", "advice")
-            return {k: v if k in keep_ else hurt(v) for k, v in value.items()}
-        if isinstance(value, list):
-            return list(map(hurt, value))
-        return HOSTILE if isinstance(value, str) and not value.startswith("fp1:") else value
-
-    lines = []
-    for record in records:
-        if record["type"] not in ("header", "close", "totals"):
-            plain = {k: v for k, v in record.items() if k not in ("seq", "crc")}
-            lines.append(json.dumps(hurt(plain), separators=(",", ":")))
-    (tmp_path / "events").write_text("\n".join(lines) + "\n")
+    events = [logs.hostile(record, HOSTILE) for record in logs.events_of(records)]
+    logs.write_events(tmp_path / "events", events)
     gradwatch("report", "--html", tmp_path / "page.html", tmp_path / "events")
     open_page(tmp_path / "page.html")
     assert HOSTILE in texts(browser, ".card .place")[0]
@@ -186,13 +174,7 @@ def test_nothing_was_seen(browser, open_page, tmp_path, records):
     few = [r for r in records if r["type"] in ("start", "attached")]
     findings = few + [r for r in records if r["type"] == "finding"]
     for kept, title in ((few, "No finding is shown"), (findings, "Violations at 2 places, 1 note")):
-        lines = [
-            json.dumps(
-                {k: v for k, v in r.items() if k not in ("seq", "crc")}, separators=(",", ":")
-            )
-            for r in kept
-        ]
-        (tmp_path / "events").write_text("\n".join(lines) + "\n")
+        logs.write_events(tmp_path / "events", logs.events_of(kept))
         gradwatch("report", "--html", tmp_path / "page.html", tmp_path / "events")
         open_page(tmp_path / "page.html")
         assert texts(browser, ".large") == [title]

@@ -771,6 +771,29 @@ static void test_heads(void **state)
 	reader_free(reader);
 }
 
+/* A run's name is printed as it is: digits, or it is none. */
+static void test_hostile_run(void **state)
+{
+	static const char *const bodies[] = {
+		"{\"v\":2,\"type\":\"header\",\"run_id\":\"\\u001b[2J0123456789\"",
+		"{\"v\":2,\"type\":\"close\",\"run_id\":\"\\u202e0123456789ab\"",
+	};
+	struct logs *logs = logs_new();
+	char path[32];
+	int fd = segment_file(bodies, sizeof(bodies) / sizeof(bodies[0]));
+
+	(void)state;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	assert_int_equal(logs_add(logs, path), 0);
+	while (logs_next(logs) != LOGS_END)
+		;
+	assert_int_equal(logs_runs(logs), 1);
+	assert_string_equal(logs_run_at(logs, 0)->id, "");
+	assert_int_equal(logs_state(logs)->records, 2);
+	logs_free(logs);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -780,7 +803,7 @@ int main(void)
 		cmocka_unit_test(test_bad_lines),  cmocka_unit_test(test_too_many_keys),
 		cmocka_unit_test(test_live),       cmocka_unit_test(test_killed_writer),
 		cmocka_unit_test(test_many_files), cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_heads),
+		cmocka_unit_test(test_heads),      cmocka_unit_test(test_hostile_run),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -608,6 +608,24 @@ static void test_no_memory(void **state)
 	assert_true(with_failures(write_all, &report) > 10);
 }
 
+/* What is printed as it is must be what gradwatch makes: else the record is not understood. */
+static void test_hostile_fingerprint(void **state)
+{
+	static const char *const bad[] = {"fp1:\\u001b[2J", "fp1:\\u009b2J", "\\u202efp1:0",
+					  "fp1:<b>"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		add("finding", 20,
+		    PROCESS(8) "\"finding\":1,\"count\":1,\"fingerprint\":\"%s\","
+			       "\"category\":\"scope\",\"severity\":\"violation\"," STACK("a.py"),
+		    bad[i]);
+		assert_int_equal(summary_facts(summary)->undecoded, i + 1);
+	}
+	assert_int_equal(summary_finish(summary, logs), 0);
+	assert_int_equal(summary_findings(summary), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -626,6 +644,7 @@ int main(void)
 		TEST(test_large_page),
 		TEST(test_perfetto),
 		TEST(test_torch_trace),
+		TEST(test_hostile_fingerprint),
 		TEST(test_no_memory),
 	};
 

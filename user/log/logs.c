@@ -228,7 +228,7 @@ static void note_run(struct logs *logs, const struct record *record)
 	struct run *run;
 
 	value_copy(&record->field[FIELD_RUN_ID], id, sizeof(id));
-	if (strlen(id) < KEY_ID)
+	if (strlen(id) < KEY_ID || id[strspn(id, "0123456789abcdef")])
 		return;
 	str_format(key, sizeof(key), "%.*s", KEY_ID, id);
 	run = run_of_key(logs, key);

@@ -205,6 +205,14 @@ void decode_event(const struct record *record, struct decoded *decoded)
 	decode_stack(record, decoded);
 }
 
+/* "" for what no version of gradwatch makes: it is printed as it is. */
+static void decode_fingerprint(const struct value *value, char fingerprint[FINGERPRINT_SIZE])
+{
+	value_copy(value, fingerprint, FINGERPRINT_SIZE);
+	if (fingerprint[strspn(fingerprint, "0123456789:abcdefghijklmnopqrstuvwxyz")])
+		*fingerprint = '\0';
+}
+
 bool decode_finding(const struct record *record, struct decoded *decoded)
 {
 	struct event_finding *finding = &decoded->event.finding;
@@ -227,8 +235,7 @@ bool decode_finding(const struct record *record, struct decoded *decoded)
 	finding->decorator = decode_number(record, FIELD_DECORATOR);
 	finding->advice = decode_advice(&record->field[FIELD_ADVICE]);
 	value_copy(&record->field[FIELD_MANAGER], finding->manager, sizeof(finding->manager));
-	value_copy(&record->field[FIELD_FINGERPRINT], finding->fingerprint,
-		   sizeof(finding->fingerprint));
+	decode_fingerprint(&record->field[FIELD_FINGERPRINT], finding->fingerprint);
 	if (decode_frame(&record->field[FIELD_DECORATED], &decoded->decorated))
 		finding->decorated = &decoded->decorated;
 	if (decode_frame(&record->field[FIELD_CALLER], &decoded->caller))

@@ -173,7 +173,10 @@ static void print_runs(FILE *stream, const struct report *report)
 		const struct run *run = logs_run_at(report->logs, i);
 
 		fputs("run ", stream);
-		fprintf(stream, "%.12s on ", *run->id ? run->id : "(without a name)");
+		if (*run->id)
+			fprintf(stream, "%.12s on ", run->id);
+		else
+			fputs("without a name on ", stream);
 		output_escaped(stream, *run->host ? run->host : "?", sizeof(run->host));
 		fputs(": ", stream);
 		print_time(stream, run->first);
