@@ -10,6 +10,9 @@
 #ifndef GRADWATCH_LOG_FORMAT_H
 #define GRADWATCH_LOG_FORMAT_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 /* Adding a key does not change it; removing one or changing its meaning does. */
 #define LOG_SCHEMA 2
 
@@ -186,6 +189,10 @@ extern "C" {
 
 extern const char *const log_types[LOG_TYPE_MAX];
 extern const char *const log_fields[FIELD_MAX];
+
+/* Whether a line, without its newline, ends in the checksum of what is before, as LOG_TAIL writes
+ * it. */
+bool log_has_checksum(const char *line, size_t length);
 
 #ifdef __cplusplus
 }

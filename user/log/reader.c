@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "log/crc32c.h"
 #include "log/folder.h"
 #include "log/head.h"
 #include "log/input.h"
@@ -176,23 +175,6 @@ static void read_more(struct reader *reader)
 	};
 }
 
-/* Whether the line ends in the checksum of what is before, as LOG_TAIL writes it. */
-static bool has_checksum(const char *line, size_t length)
-{
-	static const char before[] = LOG_TAIL_BEFORE, after[] = LOG_TAIL_AFTER;
-	const char *tail = line + length - TAIL;
-	char digit[8];
-	uint32_t crc;
-
-	if (length <= TAIL || memcmp(tail, before, sizeof(before) - 1) != 0 ||
-	    memcmp(line + length - (sizeof(after) - 1), after, sizeof(after) - 1) != 0)
-		return false;
-	crc = crc32c(line, length - TAIL);
-	for (int i = 0; i < 8; i++)
-		digit[i] = "0123456789abcdef"[crc >> (28 - 4 * i) & 15];
-	return !memcmp(tail + sizeof(before) - 1, digit, sizeof(digit));
-}
-
 /*
  * The first line decides. One that has no checksum is of a file without them, if it is a record,
  * and no header: a single damage cannot make one of the other.
@@ -209,7 +191,7 @@ static void decide_kind(struct reader *reader, bool is_record, bool checked)
 
 static enum reader_item take_line(struct reader *reader, char *line, size_t length, uint64_t offset)
 {
-	bool checked = has_checksum(line, length);
+	bool checked = log_has_checksum(line, length);
 	const char *wrong;
 
 	/* In a segment the checksum comes first: most of what is damaged is found by it. */
@@ -309,7 +291,7 @@ static enum reader_item take_tail(struct reader *reader)
 {
 	size_t held = reader->end - reader->start;
 	char *line = reader->buffer + reader->start;
-	bool whole = has_checksum(line, held);
+	bool whole = log_has_checksum(line, held);
 	uint64_t offset = reader->offset;
 
 	use(reader, held);
