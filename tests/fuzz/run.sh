@@ -220,7 +220,7 @@ fuzz_report() {
 		-ljansson -lzstd -lz -lsimdjson -lxxhash -lstdc++
 	mkdir -p "$corpus"
 	report_seeds "$corpus" "$build/report.dict"
-	run report "$corpus" -max_len=20000 -timeout=10 -dict="$build/report.dict"
+	run report "$corpus" -max_len=12000 -timeout=10 -dict="$build/report.dict"
 }
 
 "$root/tools/deps.sh" build test fuzz

@@ -118,12 +118,15 @@ struct keys {
 	}
 };
 
-void fill(struct value *value, const element &from)
+/* Returns its type. */
+__attribute__((always_inline)) inline simdjson::dom::element_type fill(struct value *value,
+								       const element &from)
 {
+	simdjson::dom::element_type type = from.type();
 	std::string_view text;
 	int64_t number;
 
-	switch (from.type()) {
+	switch (type) {
 	case simdjson::dom::element_type::ARRAY:
 		value->kind = VALUE_ARRAY;
 		memcpy(value->inside, &from, sizeof(from));
@@ -158,6 +161,7 @@ void fill(struct value *value, const element &from)
 		value->kind = VALUE_NULL;
 		break;
 	}
+	return type;
 }
 
 element inside_of(const struct value *value)
