@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -273,6 +274,49 @@ static void test_log(void **state)
 	log_set_level(LOG_INFO);
 }
 
+static void test_copy(void **state)
+{
+	char out[4];
+
+	(void)state;
+	str_copy(out, sizeof(out), "abc");
+	assert_string_equal(out, "abc");
+	str_copy(out, sizeof(out), "");
+	assert_string_equal(out, "");
+	str_copy(out, sizeof(out), "abcd");
+	assert_string_equal(out, "abc");
+}
+
+static void check_base64(const char *bytes_in, size_t size, const char *text)
+{
+	char out[16];
+	uint8_t back[16];
+
+	assert_int_equal(base64_size(size), strlen(text));
+	base64_encode(out, bytes_in, size);
+	assert_memory_equal(out, text, strlen(text));
+	assert_int_equal(base64_decode(back, text, strlen(text)), size);
+	assert_memory_equal(back, bytes_in, size);
+}
+
+static void test_base64(void **state)
+{
+	static const char *const wrong[] = {
+		"Z",    "Zg",   "Zg=",  "Zh==",     "Zm9=",  "====", "Zg=!",
+		"=AAA", "Z===", "A=AA", "Zg==Zg==", "Zm9\n", "Zm 9"};
+	uint8_t back[16];
+
+	(void)state;
+	check_base64("", 0, "");
+	check_base64("f", 1, "Zg==");
+	check_base64("fo", 2, "Zm8=");
+	check_base64("foo", 3, "Zm9v");
+	check_base64("foob", 4, "Zm9vYg==");
+	check_base64("\xff\xef\xbe\0\x01\xfa", 6, "/+++AAH6");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		assert_int_equal(base64_decode(back, wrong[i], strlen(wrong[i])), -EBADMSG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_format), cmocka_unit_test(test_err),
 		cmocka_unit_test(test_to_u64), cmocka_unit_test(test_rfc3339),
 		cmocka_unit_test(test_clocks), cmocka_unit_test(test_log),
+		cmocka_unit_test(test_base64), cmocka_unit_test(test_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

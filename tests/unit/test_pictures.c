@@ -142,27 +142,6 @@ static char *taken(struct buffer *buffer)
 	return text;
 }
 
-static void test_base64(void **state)
-{
-	static const char *const vector[][2] = {{"f", "Zg=="},         {"fo", "Zm8="},
-						{"foo", "Zm9v"},       {"foob", "Zm9vYg=="},
-						{"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(vector) / sizeof(vector[0]); i++) {
-		struct buffer buffer = {0};
-		FILE *stream = buffer_stream(&buffer);
-		char *text;
-
-		encode_base64(stream, (const unsigned char *)vector[i][0], strlen(vector[i][0]));
-		fclose(stream);
-		text = taken(&buffer);
-		assert_string_equal(text, vector[i][1]);
-		assert_int_equal(strlen(text), encode_base64_size(strlen(vector[i][0])));
-		free(text);
-	}
-}
-
 static void test_md5(void **state)
 {
 	static const char *const vector[][2] = {
@@ -631,7 +610,6 @@ static void test_hostile_fingerprint(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_base64),
 		cmocka_unit_test(test_md5),
 		cmocka_unit_test(test_strings),
 		cmocka_unit_test(test_intern),

@@ -3,6 +3,12 @@
 
 #include <errno.h>
 #include <utlist.h>
+#include <xxhash.h>
+
+unsigned int table_hash(const void *key, size_t size)
+{
+	return (unsigned int)XXH3_64bits(key, size);
+}
 
 size_t table_count(const struct table *table)
 {

@@ -50,21 +50,3 @@ int encode_gzip(const char *bytes, size_t size, unsigned char **packed, size_t *
 	}
 	return code;
 }
-
-void encode_base64(FILE *stream, const unsigned char *bytes, size_t size)
-{
-	static const char digit[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	for (size_t i = 0; i < size; i += 3) {
-		size_t rest = size - i;
-		uint32_t three = (uint32_t)bytes[i] << 16 |
-				 (rest > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
-				 (rest > 2 ? bytes[i + 2] : 0);
-
-		fputc(digit[three >> 18], stream);
-		fputc(digit[three >> 12 & 63], stream);
-		fputc(rest > 1 ? digit[three >> 6 & 63] : '=', stream);
-		fputc(rest > 2 ? digit[three & 63] : '=', stream);
-	}
-}

@@ -13,12 +13,4 @@ int encode_string(FILE *stream, const char *text);
 /* Compresses bytes with gzip; *packed is malloc'ed. -ENOMEM. */
 int encode_gzip(const char *bytes, size_t size, unsigned char **packed, size_t *packed_size);
 
-/* How many characters base64 makes of so many bytes. */
-static inline size_t encode_base64_size(size_t size)
-{
-	return (size + 2) / 3 * 4;
-}
-
-void encode_base64(FILE *stream, const unsigned char *bytes, size_t size);
-
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/base64.h"
 #include "output/buffer.h"
 #include "page_text.h" /* made of the files in page/ by tools/page.sh */
 #include "report/encode.h"
@@ -52,6 +53,20 @@ static bool is_empty(const struct page_limits *limits)
 	return !limits->changes && !limits->traces && !limits->marks && !limits->findings;
 }
 
+static int write_data(FILE *stream, const unsigned char *packed, size_t size)
+{
+	char *text = malloc(base64_size(size) + 1);
+
+	if (!text)
+		return -ENOMEM;
+	base64_encode(text, packed, size);
+	fputs(head, stream);
+	fwrite(text, 1, base64_size(size), stream);
+	fputs(tail, stream);
+	free(text);
+	return 0;
+}
+
 int page_write(FILE *stream, const struct report *report, struct history *history)
 {
 	struct page_limits limits = {PAGE_FINDINGS_MAX, history->traces, history->changes,
@@ -60,17 +75,14 @@ int page_write(FILE *stream, const struct report *report, struct history *histor
 	size_t size;
 	int code = pack(report, history, &limits, &packed, &size);
 
-	while (!code && encode_base64_size(size) > DATA_MAX && !is_empty(&limits)) {
+	while (!code && base64_size(size) > DATA_MAX && !is_empty(&limits)) {
 		free(packed);
 		packed = NULL;
 		halve(&limits);
 		code = pack(report, history, &limits, &packed, &size);
 	}
-	if (!code) {
-		fputs(head, stream);
-		encode_base64(stream, packed, size);
-		fputs(tail, stream);
-	}
+	if (!code)
+		code = write_data(stream, packed, size);
 	free(packed);
 	return code;
 }
