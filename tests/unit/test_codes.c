@@ -349,15 +349,53 @@ static void test_ended_process(void **state)
 	codes_free(codes);
 }
 
+/* A stack that was looked up before is not taken for what it was when its code comes or goes. */
+static void test_stack_again(void **state)
+{
+	struct {
+		struct gw_event_record record;
+		struct gw_frame frame[2];
+	} event = {.record = {.frames = 2}, .frame = {{.code = 1}, {.code = 2}}};
+	struct gw_code_record first = record_of(1, "first"), second = record_of(2, "second");
+	struct codes *codes = codes_new();
+	struct codes_frames frames;
+	struct event_stack stack;
+
+	(void)state;
+	second.pid = 7;
+	for (int i = 0; i < 3; i++)
+		codes_stack(codes, "", &event, sizeof(event), &frames, &stack);
+	assert_string_equal(stack.frame[1].function, "?");
+	assert_int_equal(add(codes, &first, sizeof(first)), 0);
+	assert_int_equal(add(codes, &second, sizeof(second)), 0);
+	for (int i = 0; i < 3; i++) {
+		codes_stack(codes, "", &event, sizeof(event), &frames, &stack);
+		assert_int_equal(stack.count, 2);
+		assert_string_equal(stack.frame[0].function, "first");
+		assert_string_equal(stack.frame[1].function, "second");
+		assert_int_equal(stack.user, 0);
+	}
+	/* Whose a frame is depends on where torch is. */
+	codes_stack(codes, "/x/torch/lib/libc10.so", &event, sizeof(event), &frames, &stack);
+	event.record.stack = GW_STACK_CUT;
+	codes_stack(codes, "/x/torch/lib/libc10.so", &event, sizeof(event), &frames, &stack);
+	assert_int_equal(stack.status, GW_STACK_CUT);
+	codes_forget_process(codes, 7, 0);
+	codes_stack(codes, "", &event, sizeof(event), &frames, &stack);
+	assert_string_equal(stack.frame[0].function, "first");
+	assert_string_equal(stack.frame[1].function, "?");
+	codes_free(codes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_characters),    cmocka_unit_test(test_lying_records),
-		cmocka_unit_test(test_lying_names),   cmocka_unit_test(test_lying_stacks),
-		cmocka_unit_test(test_hot_frame),     cmocka_unit_test(test_many_processes),
-		cmocka_unit_test(test_kept),          cmocka_unit_test(test_all_kept),
-		cmocka_unit_test(test_ended_process), cmocka_unit_test(test_eviction),
-		cmocka_unit_test(test_cut_names),
+		cmocka_unit_test(test_characters),     cmocka_unit_test(test_stack_again),
+		cmocka_unit_test(test_lying_records),  cmocka_unit_test(test_lying_names),
+		cmocka_unit_test(test_lying_stacks),   cmocka_unit_test(test_hot_frame),
+		cmocka_unit_test(test_many_processes), cmocka_unit_test(test_kept),
+		cmocka_unit_test(test_all_kept),       cmocka_unit_test(test_ended_process),
+		cmocka_unit_test(test_eviction),       cmocka_unit_test(test_cut_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

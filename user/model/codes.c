@@ -12,6 +12,7 @@
 #include "model/frames.h"
 #include "model/lines.h"
 #include "model/origins.h"
+#include "model/stack_cache.h"
 
 /* How many kept ones are passed over in search of one to evict. */
 #define MAX_PASSED 64
@@ -48,14 +49,19 @@ struct code_owner {
 struct codes {
 	struct table by_id;
 	struct table owners; /* by process */
+	struct stack_cache *stacks;
 };
 
 struct codes *codes_new(void)
 {
 	struct codes *codes = calloc(1, sizeof(*codes));
 
-	if (!codes)
+	if (codes)
+		codes->stacks = stack_cache_new();
+	if (!codes || !codes->stacks) {
+		free(codes);
 		return NULL;
+	}
 	codes->by_id.capacity = CODES_MAX;
 	codes->owners.capacity = CODES_MAX;
 	return codes;
@@ -88,6 +94,7 @@ static void forget(struct codes *codes, struct code *code)
 	disown(codes, code);
 	table_remove(&codes->by_id, &code->item);
 	free_code(code);
+	stack_cache_clear(codes->stacks);
 }
 
 void codes_free(struct codes *codes)
@@ -96,6 +103,7 @@ void codes_free(struct codes *codes)
 		return;
 	while (codes->by_id.oldest)
 		forget(codes, (struct code *)codes->by_id.oldest);
+	stack_cache_free(codes->stacks);
 	free(codes);
 }
 
@@ -305,6 +313,7 @@ static int put(struct codes *codes, struct code *code, const struct gw_code_reco
 	}
 	code->owner = owner;
 	DL_APPEND(owner->first, code);
+	stack_cache_clear(codes->stacks);
 	return 0;
 }
 
@@ -366,17 +375,12 @@ static bool find_frame(const struct codes *codes, const struct gw_frame *raw,
 	return true;
 }
 
-void codes_stack(const struct codes *codes, const char *torch_file, const void *data, size_t size,
-		 struct codes_frames *frames, struct event_stack *stack)
+/* What the frames of a record are, and whose. */
+static void find_stack(const struct codes *codes, const char *torch_file, const void *data,
+		       size_t size, struct codes_frames *frames, struct event_stack *stack)
 {
 	struct origins_hint hint = {torch_file, 0};
-	struct gw_event_record record;
 
-	*stack = (struct event_stack){.status = GW_STACK_UNREADABLE, .user = -1};
-	if (size < sizeof(record))
-		return;
-	memcpy(&record, data, sizeof(record));
-	stack->status = record.stack;
 	stack->frame = frames->frame;
 	stack->origin = frames->origin;
 	for (size_t i = 0; i < count_frames(data, size); i++) {
@@ -387,4 +391,22 @@ void codes_stack(const struct codes *codes, const char *torch_file, const void *
 	}
 	origins_find(frames->frame, stack->count, &hint, frames->origin);
 	stack->user = frames_find_user(stack);
+}
+
+void codes_stack(const struct codes *codes, const char *torch_file, const void *data, size_t size,
+		 struct codes_frames *frames, struct event_stack *stack)
+{
+	const uint8_t *raw = (const uint8_t *)data + sizeof(struct gw_event_record);
+	size_t count = count_frames(data, size);
+	struct gw_event_record record;
+
+	*stack = (struct event_stack){.status = GW_STACK_UNREADABLE, .user = -1};
+	if (size < sizeof(record))
+		return;
+	memcpy(&record, data, sizeof(record));
+	stack->status = record.stack;
+	if (stack_cache_get(codes->stacks, torch_file, raw, count, frames, stack))
+		return;
+	find_stack(codes, torch_file, data, size, frames, stack);
+	stack_cache_put(codes->stacks, torch_file, raw, count, stack);
 }

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "model/findings.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/table.h"
+#include "model/fingerprint.h"
 
 /* A finding that was reported. */
 struct known {
 	struct table_item item;
-	char *identity; /* owned */
+	void *identity; /* owned */
 	uint64_t number, count, reported;
 	uint64_t next;      /* count at which to report again */
 	uint64_t trace;     /* of its last occurrence */
@@ -26,6 +25,8 @@ struct findings {
 	bool each;
 	uint64_t last_number;
 	uint64_t forgotten;
+	char *key; /* the identity that is looked for; owned */
+	size_t key_room;
 };
 
 struct findings *findings_new(bool each, event_handler handler, void *context)
@@ -55,46 +56,94 @@ void findings_free(struct findings *findings)
 		return;
 	while ((item = table_pop(&findings->known)))
 		free_known((struct known *)item);
+	free(findings->key);
 	free(findings);
 }
 
-/* A place as a part of an identity, malloc'ed; NULL when out of memory. */
-static char *place_text(const struct event_frame *frame)
-{
-	char *text;
+/* A place as a part of an identity. With lengths, as the target chooses the names. */
+struct place {
+	uint32_t file_size, function_size; /* 0: there is no place */
+	int32_t line;
+};
 
-	if (!frame)
-		return strdup("?");
-	/* With their lengths, as the target chooses the names. */
-	return asprintf(&text, "%zu %zu %s:%d %s", strlen(frame->file), strlen(frame->function),
-			frame->file, frame->line, frame->function) < 0
-		       ? NULL
-		       : text;
+/* What makes two findings the same for a person, before the names of their places. */
+struct identity {
+	uint64_t start_time;
+	uint32_t pid;
+	uint8_t kind, category, severity, owner, from, to, began, restored;
+	uint8_t before_attach, certain, empty, pad;
+	struct place place[3]; /* the user's, decorated, caller */
+	uint32_t pads;
+};
+_Static_assert(sizeof(struct identity) == 24 + 3 * sizeof(struct place) + 4, "it has no holes");
+
+static const struct event_frame *place_at(const struct event *event, int index)
+{
+	return index == 0   ? event_user_frame(&event->stack)
+	       : index == 1 ? event->finding.decorated
+			    : event->finding.caller;
 }
 
-/*
- * What makes two findings the same for a person: process, kind of trace and its begin, what changed
- * and whose change it was, what became of it, how bad that is, and the places. malloc'ed.
- */
-static char *identity(const struct event *event)
+static struct identity identity_of(const struct event *event)
 {
 	const struct event_finding *finding = &event->finding;
-	char *user = place_text(event_user_frame(&event->stack));
-	char *decorated = place_text(finding->decorated);
-	char *caller = place_text(finding->caller);
-	char *text = NULL;
+	struct identity identity = {
+		.start_time = event->process.start_time,
+		.pid = event->process.pid,
+		.kind = (uint8_t)finding->kind,
+		.category = (uint8_t)finding->category,
+		.severity = (uint8_t)finding->severity,
+		.owner = (uint8_t)finding->owner,
+		.from = finding->from,
+		.to = finding->to,
+		.began = finding->began,
+		.restored = (uint8_t)finding->restored,
+		.before_attach = finding->before_attach,
+		.certain = finding->certain,
+		.empty = event_scope_is_empty(finding),
+	};
 
-	if (user && decorated && caller &&
-	    asprintf(&text, "%" PRIu32 " %" PRIu64 " %d %d %d %d %d %d %d %d %d %d %d %s\n%s\n%s",
-		     event->process.pid, event->process.start_time, finding->kind,
-		     finding->category, finding->severity, finding->owner, finding->from,
-		     finding->to, finding->began, finding->restored, finding->before_attach,
-		     finding->certain, event_scope_is_empty(finding), user, decorated, caller) < 0)
-		text = NULL;
-	free(user);
-	free(decorated);
-	free(caller);
-	return text;
+	for (int i = 0; i < 3; i++) {
+		const struct event_frame *frame = place_at(event, i);
+
+		if (frame)
+			identity.place[i] = (struct place){(uint32_t)strlen(frame->file) + 1,
+							   (uint32_t)strlen(frame->function) + 1,
+							   frame->line};
+	}
+	return identity;
+}
+
+/* An identity with its names, in findings->key. Its size; 0 when out of memory. */
+static size_t make_key(struct findings *findings, const struct event *event)
+{
+	const struct identity identity = identity_of(event);
+	size_t size = sizeof(identity);
+	char *at;
+
+	for (int i = 0; i < 3; i++)
+		size += identity.place[i].file_size + identity.place[i].function_size;
+	if (size > findings->key_room) {
+		char *more = realloc(findings->key, 2 * size);
+
+		if (!more)
+			return 0;
+		findings->key = more;
+		findings->key_room = 2 * size;
+	}
+	memcpy(findings->key, &identity, sizeof(identity));
+	at = findings->key + sizeof(identity);
+	for (int i = 0; i < 3; i++) {
+		const struct event_frame *frame = place_at(event, i);
+
+		if (!frame)
+			continue;
+		memcpy(at, frame->file, identity.place[i].file_size);
+		at += identity.place[i].file_size;
+		memcpy(at, frame->function, identity.place[i].function_size);
+		at += identity.place[i].function_size;
+	}
+	return size;
 }
 
 static void report_repeats(struct findings *findings, struct event *event, struct known *known)
@@ -136,30 +185,29 @@ static void make_room(struct findings *findings, uint64_t time)
 static void remember(struct findings *findings, const struct event *event)
 {
 	struct known *known = calloc(1, sizeof(*known));
+	size_t size;
 
 	if (!known)
 		return;
 	make_room(findings, event->time);
-	known->identity = identity(event);
+	size = make_key(findings, event);
+	known->identity = size ? malloc(size) : NULL;
+	if (known->identity)
+		memcpy(known->identity, findings->key, size);
 	known->number = event->finding.number;
 	known->count = known->reported = 1;
 	known->next = 10;
 	known->trace = event->finding.trace;
 	known->severity = event->finding.severity;
-	if (!known->identity ||
-	    table_add(&findings->known, &known->item, known->identity, strlen(known->identity)))
+	if (!known->identity || table_add(&findings->known, &known->item, known->identity, size))
 		free_known(known);
 }
 
 static struct known *find(struct findings *findings, const struct event *event)
 {
-	char *key = identity(event);
-	struct known *known = NULL;
+	size_t size = make_key(findings, event);
 
-	if (key)
-		known = (struct known *)table_find(&findings->known, key, strlen(key));
-	free(key);
-	return known;
+	return size ? (struct known *)table_find(&findings->known, findings->key, size) : NULL;
 }
 
 /*
@@ -232,6 +280,7 @@ bool findings_take(struct findings *findings, struct event *event)
 	if (!known) {
 		event->finding.number = ++findings->last_number;
 		event->finding.count = 1;
+		fingerprint(event, event->finding.fingerprint);
 		remember(findings, event);
 		findings->handler(findings->context, event);
 		return true;

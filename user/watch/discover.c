@@ -79,15 +79,15 @@ void discover_describe_process(struct event_process *event, const struct process
 	event->uid = process->uid;
 	event->start_time = process->start_time;
 	memcpy(event->comm, process->comm, sizeof(event->comm));
-	str_format(event->exe, sizeof(event->exe), "%s", process->exe ? process->exe : "");
+	str_copy(event->exe, sizeof(event->exe), process->exe ? process->exe : "");
 }
 
 void discover_describe_torch(struct event_torch *event, const struct library *library)
 {
 	if (!library)
 		return;
-	str_format(event->file, sizeof(event->file), "%s", library->path);
-	str_format(event->version, sizeof(event->version), "%s", library->version);
+	str_copy(event->file, sizeof(event->file), library->path);
+	str_copy(event->version, sizeof(event->version), library->version);
 }
 
 static void describe_library(struct event *event, const struct library *library)
