@@ -164,7 +164,14 @@ static void takes_a_log(void **state)
 	assert_int_equal(parse("--log-rotate", "size=2G", "--all", NULL), 0);
 	assert_int_equal(log->max_bytes, 2ull << 30);
 	assert_int_equal(parse("--log-level", "more", "--all", NULL), -EINVAL);
-	refuses("findings or changes");
+	refuses("findings, changes or all");
+	assert_int_equal(parse("--log-level", "all", "--all", NULL), 0);
+	assert_int_equal(options.log.level, LOG_DETAIL_ALL);
+	assert_int_equal(parse("--replay", "--all", NULL), -EINVAL);
+	refuses("--replay");
+	assert_int_equal(parse("report", "--replay", "dir", NULL), 0);
+	assert_true(options.report.replay);
+	assert_int_equal(parse("verify", "--replay", "dir", NULL), -EINVAL);
 	assert_int_equal(parse("--log-sync", "", "--all", NULL), -EINVAL);
 	refuses("none, interval or each");
 	for (size_t i = 0; i < 10; i++) {

@@ -22,7 +22,7 @@ int log_options_level(struct log_options *options, const char *text, struct err 
 			options->level = (enum log_detail)level;
 			return 0;
 		}
-	return err_set(err, -EINVAL, "--log-level knows no '%s': findings or changes", text);
+	return err_set(err, -EINVAL, "--log-level knows no '%s': findings, changes or all", text);
 }
 
 int log_options_sync(struct log_options *options, const char *text, struct err *err)

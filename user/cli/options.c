@@ -30,6 +30,7 @@ enum {
 	OPT_PERFETTO,
 	OPT_TORCH_TRACE,
 	OPT_FAST,
+	OPT_REPLAY,
 	OPT_FAIL,
 	OPT_FAIL_ON,
 	OPT_BEGAN,
@@ -67,7 +68,8 @@ static const struct row {
 	{"log", "DIR", OPT_LOG,
 	 "keep a log in folder DIR too, for 'gradwatch report DIR'; SIGHUP begins a new segment"},
 	{"log-level", "LEVEL", OPT_LOG_LEVEL,
-	 "what it keeps: findings, or changes (default): each change and trace too"},
+	 "what it keeps: findings; changes (default): each change and trace too; all: what report "
+	 "--replay comes to the same again from"},
 	{"log-sync", "WHEN", OPT_LOG_SYNC,
 	 "when it is forced to the disk: none, interval (default: each second), each (record)"},
 	{"log-rotate", "LIST", OPT_LOG_ROTATE,
@@ -88,6 +90,8 @@ static const struct row {
 	 "tlparse"},
 	{"fast", NULL, OPT_FAST,
 	 "report: trust the checksums of records: of stacks only what is shown is parsed"},
+	{"replay", NULL, OPT_REPLAY,
+	 "report: give the model its inputs again (of --log-level all), and compare"},
 	{"fail", NULL, OPT_FAIL, "the same as --fail-on violation,drift,unknown"},
 	{"fail-on", "LIST", OPT_FAIL_ON,
 	 "exit with 3 if there was one of these that is not suppressed: violation, note, drift; or "
@@ -350,6 +354,9 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 	case OPT_FAST:
 		options->report.fast = true;
 		return 0;
+	case OPT_REPLAY:
+		options->report.replay = true;
+		return 0;
 	case OPT_BASELINE:
 		options->report.baseline = optarg;
 		return 0;
@@ -489,10 +496,11 @@ static int check_outputs(const struct options *options, struct err *err)
 	if (options->command != COMMAND_REPORT &&
 	    (options->report.since || options->report.until || options->report.host ||
 	     options->report.trace || options->report.baseline || options->report.html ||
-	     options->report.perfetto || options->report.torch_trace || options->report.fast))
+	     options->report.perfetto || options->report.torch_trace || options->report.fast ||
+	     options->report.replay))
 		return err_set(err, -EINVAL,
 			       "--since, --until, --host, --trace, --baseline, --html, "
-			       "--perfetto, --torch-trace and --fast are for report");
+			       "--perfetto, --torch-trace, --replay and --fast are for report");
 	if (options->report.fast && (options->report.trace || options->report.html ||
 				     options->report.perfetto || options->report.torch_trace))
 		return err_set(err, -EINVAL,
@@ -510,11 +518,12 @@ static int check_outputs(const struct options *options, struct err *err)
 		if (options->all || options->print_suppressions || options->output_path ||
 		    options->log.segments.path || options->pid_count > report ||
 		    (!report && (options->json || options->fail_on || options->suppress_path)))
-			return err_set(err, -EINVAL,
-				       "report takes --json, --fail, --fail-on, --suppress, "
-				       "--kinds, one --pid, --since, --until, --host, --trace, "
-				       "--baseline, --html, --perfetto, --torch-trace and --fast; "
-				       "verify takes none");
+			return err_set(
+				err, -EINVAL,
+				"report takes --json, --fail, --fail-on, --suppress, "
+				"--kinds, one --pid, --since, --until, --host, --trace, "
+				"--baseline, --html, --perfetto, --torch-trace, --replay and "
+				"--fast; verify takes none");
 		return 0;
 	}
 	if (options->json || options->print_suppressions || options->output_path ||

@@ -18,6 +18,7 @@
 
 #define DRAIN_NS    5000000000ull /* for readers, at the end */
 #define PATIENCE_NS 5000000000ull /* for readers, in a storm of events */
+#define FLUSH_NS    10000000ull   /* between records of inputs, while they come fast */
 
 static void put_message(void *context, const char *line, size_t length)
 {
@@ -107,6 +108,8 @@ static int start_log(struct outputs *outputs, struct err *err)
 		return err->code;
 	outputs->log = NULL;
 	outputs->count++;
+	if (outputs->options->log.level == LOG_DETAIL_ALL)
+		outputs->inputs = sink->sink;
 	return 0;
 }
 
@@ -240,7 +243,8 @@ void outputs_event(void *context, const struct event *event)
 	struct outputs *outputs = context;
 	struct event end;
 
-	clock_follow_utc(&outputs->context.utc_offset);
+	if (!outputs->inputs)
+		clock_follow_utc(&outputs->context.utc_offset);
 	report_not_enforced(outputs, event);
 	outputs->skipped += event->type == EVENT_SKIPPED;
 	outputs->too_late += event->type == EVENT_ATTACHED && event->attached.too_late;
@@ -256,6 +260,28 @@ void outputs_event(void *context, const struct event *event)
 		writer_begin_lines(outputs->errors, true);
 		writer_begin_lines(outputs->events, outputs->shared);
 	}
+}
+
+/* The clock is followed between two inputs only: the events of one have one place in UTC. */
+void outputs_input(void *context, const struct model_input *input)
+{
+	struct outputs *outputs = context;
+
+	sink_log_input(outputs->inputs, input);
+	if (input->type == MODEL_INPUT_COUNTERS)
+		clock_follow_utc(&outputs->context.utc_offset);
+}
+
+uint64_t outputs_flush(void *context)
+{
+	struct outputs *outputs = context;
+	uint64_t now = clock_monotonic();
+
+	if (now < outputs->flushed + FLUSH_NS)
+		return outputs->flushed + FLUSH_NS;
+	if (sink_log_flush(outputs->inputs, now))
+		outputs->flushed = now;
+	return 0;
 }
 
 bool outputs_need_override(const struct outputs *outputs)
@@ -297,6 +323,8 @@ void outputs_finish(struct outputs *outputs, bool ran)
 {
 	uint64_t deadline = clock_monotonic() + DRAIN_NS;
 
+	sink_log_flush(outputs->inputs, clock_monotonic());
+	outputs->inputs = NULL;
 	if (!ran && outputs->errors)
 		writer_begin_lines(outputs->errors, false);
 	for (size_t i = 0; i < outputs->count; i++) {

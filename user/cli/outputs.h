@@ -25,6 +25,8 @@ struct outputs {
 	size_t count;
 	int events_fd;         /* until a writer has it; negative: none */
 	struct segments *log;  /* until its sink has it; NULL: none */
+	struct sink *inputs;   /* of these, the log that has the model's inputs; NULL: none */
+	uint64_t flushed;      /* ns, when its inputs were written last */
 	struct writer *errors; /* standard error: messages, and events with `-- CMD` */
 	struct writer *events; /* the same as errors, or another */
 	bool not_enforced;     /* it was said that some violations are not acted on */
@@ -45,6 +47,10 @@ int outputs_start(struct outputs *outputs, struct err *err);
 
 /* An event_handler, with the outputs as context. */
 void outputs_event(void *context, const struct event *event);
+
+/* A model_input_handler, and watch_config.flush: for a log with inputs. */
+void outputs_input(void *context, const struct model_input *input);
+uint64_t outputs_flush(void *context);
 
 /* Whether a reader is so slow that events had better wait (watch_config.is_full). */
 bool outputs_are_full(void *context);

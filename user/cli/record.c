@@ -18,7 +18,8 @@ int command_record(const struct options *options)
 	folder = open(options->output_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (folder < 0)
 		return status; /* it was not begun: that was logged */
-	if (reports_write(folder, options->output_path) && !status)
+	if (reports_write(folder, options->output_path, options->log.level == LOG_DETAIL_ALL) &&
+	    !status)
 		status = EXIT_BAD_USE;
 	close(folder);
 	return status;

@@ -20,6 +20,7 @@
 #include "report/history.h"
 #include "report/page.h"
 #include "report/perfetto.h"
+#include "report/replay.h"
 #include "report/timeline.h"
 
 #define REASON_SIZE 1024
@@ -30,6 +31,7 @@ struct source {
 	struct summary *summary;
 	struct history *history;   /* NULL: no picture is asked for */
 	struct timeline *timeline; /* NULL: nor this one */
+	struct replay *replay;     /* NULL: what was logged counts */
 	uint64_t damages;
 	bool fast; /* its stacks are not read */
 	bool no_memory;
@@ -51,6 +53,7 @@ static int open_source(struct source *source, char *const *files,
 
 static void close_source(struct source *source)
 {
+	replay_free(source->replay);
 	timeline_free(source->timeline);
 	history_free(source->history);
 	summary_free(source->summary);
@@ -78,11 +81,17 @@ static void find_unknown(struct source *source, const struct summary_filter *fil
 		.lost_output = facts->totals.lost_output,
 	};
 	char *text = source->unknown, reason[REASON_SIZE / 2];
-	uint64_t gaps = 0, running = 0;
+	uint64_t gaps = 0, running = 0, different = 0, incomparable = 0;
 
 	for (size_t i = 0; i < logs_runs(source->logs); i++) {
+		const struct replay_result *result = NULL;
+
 		gaps += logs_run_at(source->logs, i)->gap_records;
 		running += logs_run_at(source->logs, i)->live;
+		if (source->replay)
+			result = replay_result(source->replay, i);
+		different += result ? result->differences : 0;
+		incomparable += result && *result->why;
 	}
 	add_reason(text, "damaged or missing in the log", source->damages);
 	add_reason(text, "records that could not be written", gaps);
@@ -91,6 +100,8 @@ static void find_unknown(struct source *source, const struct summary_filter *fil
 	add_reason(text, "records that could not be understood", facts->undecoded);
 	add_reason(text, "findings whose record is missing", facts->orphans);
 	add_reason(text, "runs whose totals differ from their records", facts->contradictions);
+	add_reason(text, "events that differ in the replay", different);
+	add_reason(text, "runs whose replay cannot be compared", incomparable);
 	add_reason(text, "runs that go on", running);
 	add_reason(text, "runs without an end", facts->runs_without_end - running);
 	add_reason(text, "out of memory", source->no_memory || state->no_memory);
@@ -127,6 +138,26 @@ static enum logs_item next_item(const struct source *source)
 	return item;
 }
 
+/* What the model makes of a record's inputs comes behind the record. */
+static int take_record(struct source *source, const struct summary_filter *filter,
+		       const struct run *run, const struct record *record)
+{
+	const struct record *made;
+	const char *line;
+	size_t length;
+	int code;
+
+	if (!source->replay || !run)
+		return add_record(source, filter, run, record);
+	line = logs_line(source->logs, &length);
+	code = replay_take(source->replay, run, record, line, length);
+	if (!code)
+		code = add_record(source, filter, run, record);
+	while (code >= 0 && (made = replay_next(source->replay)))
+		code = add_record(source, filter, run, made);
+	return code < 0 ? code : 0;
+}
+
 /* Damages go to standard error as they are met: the report has their number. */
 static void read_source(struct source *source, const struct summary_filter *filter)
 {
@@ -145,12 +176,14 @@ static void read_source(struct source *source, const struct summary_filter *filt
 		}
 		if (item != LOGS_RECORD)
 			continue;
-		if (add_record(source, filter, logs_run(source->logs), logs_record(source->logs)))
+		if (take_record(source, filter, logs_run(source->logs), logs_record(source->logs)))
 			source->no_memory = true;
 	}
 	progress_end(&progress);
 	damages_print_rest(stderr, &printed);
 	source->damages += damages_print_missing(stderr, source->logs);
+	if (source->replay)
+		replay_finish(source->replay, source->logs);
 	if (summary_finish(source->summary, source->logs) ||
 	    (source->history && history_finish(source->history)))
 		source->no_memory = true;
@@ -250,22 +283,25 @@ static void make_report(struct report *report, const struct source *source)
 {
 	report->summary = source->summary;
 	report->logs = source->logs;
+	report->replay = source->replay;
 	report->damages = source->damages;
 	report->unknown = source->unknown;
 }
 
-int reports_write(int folder, const char *path)
+int reports_write(int folder, const char *path, bool replay)
 {
 	const mode_t mode = 0600; /* as the log */
 	const struct summary_filter filter = {0};
 	char *const files[] = {(char *)path, NULL};
-	struct source source = {.history = history_new(&filter)};
+	struct source source = {.history = history_new(&filter),
+				.replay = replay ? replay_new() : NULL};
 	struct report report = {.filtered = false};
+	bool failed = !source.history || (replay && !source.replay);
 	int code = 0;
 
-	if (!source.history)
+	if (failed)
 		log_error("out of memory");
-	if (!source.history || open_source(&source, files, &filter)) {
+	if (failed || open_source(&source, files, &filter)) {
 		code = -EIO;
 	} else {
 		read_source(&source, &filter);
@@ -326,7 +362,10 @@ static int prepare(struct source *source, const struct report_options *options,
 		source->history = history_new(filter);
 	if (options->trace)
 		source->timeline = timeline_new(options->trace);
-	if ((!history || source->history) && (!options->trace || source->timeline))
+	if (options->replay)
+		source->replay = replay_new();
+	if ((!history || source->history) && (!options->trace || source->timeline) &&
+	    (!options->replay || source->replay))
 		return EXIT_OK;
 	log_error("out of memory");
 	return EXIT_BAD_USE;

@@ -15,6 +15,7 @@ struct report_options {
 	char *baseline;              /* NULL: none */
 	const char *html, *perfetto; /* files that are written; NULL: none */
 	const char *torch_trace;     /* folder of PyTorch's logs; NULL: none */
+	bool replay;                 /* the model is given its inputs again */
 	bool fast; /* of records with a right checksum only what is asked is parsed */
 };
 

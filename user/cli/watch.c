@@ -162,6 +162,13 @@ static int status_of_result(const struct options *options, const struct watch_re
 	return !result->totals.coverage.probed && options->pid_count ? EXIT_BAD_USE : EXIT_OK;
 }
 
+/* Single changes take time to describe: is there an output that has them? */
+static bool wants_changes(const struct options *options)
+{
+	return options->json || options->verbosity > 1 ||
+	       (options->log.segments.path && options->log.level == LOG_DETAIL_CHANGES);
+}
+
 static int drop_rights(const struct watch_config *config, const struct outputs *outputs,
 		       struct err *err)
 {
@@ -188,11 +195,16 @@ int command_watch(const struct options *options)
 		.model = {.idle_ns = options->idle_ns,
 			  .kinds = options->kinds,
 			  .began_on = options->began_on,
-			  .for_log = options->log.segments.path != NULL},
+			  .for_log = options->log.segments.path != NULL,
+			  .no_changes = !wants_changes(options)},
 		.rate = options->rate,
 		.handler = outputs_event,
 		.reopen = options->log.segments.path ? outputs_renew : NULL,
 		.is_full = outputs_are_full,
+		.input = options->log.segments.path && options->log.level == LOG_DETAIL_ALL
+				 ? outputs_input
+				 : NULL,
+		.flush = outputs_flush,
 		.context = &outputs,
 	};
 	struct spawn command = {0};

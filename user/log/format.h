@@ -50,6 +50,7 @@
 	X(ACTION, "action")                                                                        \
 	X(LOST, "lost")                                                                            \
 	X(LOST_OUTPUT, "lost_output")                                                              \
+	X(INPUT, "input") /* what the model was given, of --log-level all */                       \
 	X(END, "end")
 
 #define LOG_FIELDS(X)                                                                              \
@@ -167,7 +168,11 @@
 	X(REFUSED, "refused")                                                                      \
 	X(FILES_REFUSED, "files_refused")                                                          \
 	X(UNARMED, "unarmed")                                                                      \
-	X(BAD_RECORDS, "bad_records")
+	X(BAD_RECORDS, "bad_records")                                                              \
+	X(ABI, "abi")                                                                              \
+	X(FORMAT, "format")                                                                        \
+	X(FIRST, "first")                                                                          \
+	X(DATA, "data")
 
 enum log_type {
 #define X(name, text) LOG_TYPE_##name,

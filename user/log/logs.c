@@ -409,6 +409,11 @@ const struct record *logs_record(const struct logs *logs)
 	return reader_record(logs->reader);
 }
 
+const char *logs_line(const struct logs *logs, size_t *length)
+{
+	return reader_line(logs->reader, length);
+}
+
 const struct reader_damage *logs_damage(const struct logs *logs)
 {
 	return &logs->damage;

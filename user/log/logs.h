@@ -68,6 +68,7 @@ enum logs_item logs_next(struct logs *logs);
 bool logs_complete(struct logs *logs);
 
 const struct record *logs_record(const struct logs *logs);
+const char *logs_line(const struct logs *logs, size_t *length); /* of the record */
 const struct reader_damage *logs_damage(const struct logs *logs);
 const char *logs_file(const struct logs *logs);
 struct run *logs_run(const struct logs *logs);

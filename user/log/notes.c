@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "gradwatch/abi.h"
 #include "gradwatch/version.h"
 
 #define STRING_MAX 256
@@ -115,6 +116,7 @@ char *notes_header(const struct notes_run *run, uint64_t segment, uint64_t now)
 	put_number(&note, FIELD_REMOVED, run->removed);
 	put_string(&note, FIELD_LEVEL, run->level);
 	put_string(&note, FIELD_GRADWATCH, GRADWATCH_VERSION);
+	put_number(&note, FIELD_ABI, GW_ABI_VERSION);
 	if (!uname(&name)) {
 		put_string(&note, FIELD_KERNEL, name.release);
 		put_string(&note, FIELD_MACHINE, name.machine);

@@ -373,6 +373,12 @@ const struct record *reader_record(const struct reader *reader)
 	return &reader->record;
 }
 
+const char *reader_line(const struct reader *reader, size_t *length)
+{
+	*length = reader->line_length;
+	return reader->line;
+}
+
 const struct reader_damage *reader_damage(const struct reader *reader)
 {
 	return &reader->damage;

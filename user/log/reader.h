@@ -10,6 +10,7 @@
 #define GRADWATCH_LOG_READER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "log/parse.h"
@@ -69,6 +70,7 @@ bool reader_complete(struct reader *reader);
 
 /* The last item's; good until the next call of reader_next(). */
 const struct record *reader_record(const struct reader *reader);
+const char *reader_line(const struct reader *reader, size_t *length); /* of the record */
 const struct reader_damage *reader_damage(const struct reader *reader);
 
 const struct reader_state *reader_state(const struct reader *reader);

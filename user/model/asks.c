@@ -24,9 +24,9 @@ static bool is_accepted(const struct model *model, enum trace_kind kind,
  * is known to be no end of these. Of bare calls it is not known which are pairs: where the first
  * one that was seen is the second of its pair, so is each other one that seems to be a first.
  */
-static enum model_verdict verdict_of(const struct model *model,
-				     const struct gw_event_record *record, enum trace_kind kind,
-				     const struct event_stack *stack, bool from_start)
+static enum model_verdict verdict_of(struct model *model, const struct gw_event_record *record,
+				     enum trace_kind kind, const struct event_stack *stack,
+				     bool from_start)
 {
 	struct change_role role;
 
@@ -68,13 +68,19 @@ void model_ask(struct model *model, const struct gw_event_record *record,
 	action->by_bpf = record->ask == GW_ASK_RAISED || record->ask == GW_ASK_SIGNALLED;
 }
 
-void model_action(struct model *model, const struct event *event)
+static void take_action(struct model *model, const struct event *event)
 {
-	if (model->finished)
-		return;
 	model->totals.actions[event->action.outcome]++;
 	if (event->action.outcome == ACTION_PERFORMED && !event->action.after_change &&
 	    (event->action.action == GW_ACTION_SIGNAL || event->action.action == GW_ACTION_KILL))
 		scopes_prevented(model->scopes, event->action.trace);
 	model->handler(model->context, event);
+}
+
+void model_action(struct model *model, const struct event *event)
+{
+	if (model->finished)
+		return;
+	take_action(model, event);
+	inputs_hand_out(model, &(struct model_input){.type = MODEL_INPUT_ACTION, .action = event});
 }

@@ -11,7 +11,6 @@
 #include "model/begins.h"
 #include "model/codes.h"
 #include "model/findings.h"
-#include "model/fingerprint.h"
 #include "model/private.h"
 #include "model/recent.h"
 #include "model/scopes.h"
@@ -55,7 +54,6 @@ static void report_finding(struct model *model, struct event *event, const struc
 	};
 
 	findings_suppress(model->options.suppressions, event);
-	fingerprint(event, finding->fingerprint);
 	finding->severity = severity_of(model, finding, at.region);
 	finding->advice = advice_for(finding, &at);
 	if (findings_take(model->findings, event))
@@ -79,21 +77,13 @@ static void note_nested(struct model *model, const struct event_finding *finding
 		model_note_mixed(model, finding->trace);
 }
 
-/* What is known of a libtorch file; empty fields where nothing is. */
-static void resolve_torch(const struct model *model, uint32_t file_id, struct event_torch *torch)
-{
-	memset(torch, 0, sizeof(*torch));
-	if (model->resolver.torch)
-		model->resolver.torch(model->resolver.context, file_id, torch);
-}
-
 /* The stack of a record of a process with this libtorch file. */
-void model_stack(const struct model *model, uint32_t file_id, const void *data, size_t size,
+void model_stack(struct model *model, uint32_t file_id, const void *data, size_t size,
 		 struct codes_frames *frames, struct event_stack *stack)
 {
 	struct event_torch torch;
 
-	resolve_torch(model, file_id, &torch);
+	model_resolve_torch(model, file_id, &torch);
 	codes_stack(model->codes, torch.file, data, size, frames, stack);
 }
 
@@ -111,14 +101,14 @@ static enum trace_kind kind_with_mode(const struct model *model, const struct ev
 	return model_kind(model, record->trace, record->mode);
 }
 
-void model_role(const struct model *model, const struct gw_event_record *record,
+void model_role(struct model *model, const struct gw_event_record *record,
 		const struct event_stack *stack, struct change_role *role)
 {
 	struct frames_call call = {.caller = record->caller,
 				   .stack_pointer = record->stack_pointer};
 	struct event_torch torch;
 
-	resolve_torch(model, record->file_id, &torch);
+	model_resolve_torch(model, record->file_id, &torch);
 	call.kind = kind_with_mode(model, &torch, record);
 	frames_role(stack, &call, role);
 	if (role->owner == OWNER_CPP && scopes_in_apply(model->scopes, record, role))

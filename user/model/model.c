@@ -18,6 +18,7 @@
 #include "model/codes.h"
 #include "model/findings.h"
 #include "model/frames.h"
+#include "model/inputs.h"
 #include "model/recent.h"
 #include "model/private.h"
 #include "model/scopes.h"
@@ -29,24 +30,9 @@
 #define MAX_OPEN (2 * GW_MAX_TRACES)
 
 /* Ended traces that are remembered, for the records that were still under way. */
-#define MAX_ENDED 1024
+#define MAX_ENDED       1024
 
-/* How many processes are remembered. One that returns after so many others is counted again. */
-#define MAX_SEEN 65536
-
-/*
- * What is known of a process that has ended is forgotten after so long: its last records have been
- * taken by then, and its traces are over.
- */
-#define LEAVE_NS        2000000000ull
 #define TOTALS_EVERY_NS 10000000000ull /* of EVENT_TOTALS */
-
-/* A process that has ended. */
-struct leaving {
-	struct table_item item;
-	struct recent_key key; /* pid and start time, in ticks */
-	uint64_t ended;
-};
 
 struct model *model_new(const struct model_options *options, const struct model_resolver *resolver,
 			event_handler handler, void *context)
@@ -63,12 +49,12 @@ struct model *model_new(const struct model_options *options, const struct model_
 	model->open = recent_new(MAX_OPEN);
 	model->ended = recent_new(MAX_ENDED);
 	model->mixed = recent_new(MAX_OPEN);
-	model->processes = recent_new(MAX_SEEN);
-	model->leaving.capacity = MAX_SEEN;
+	model->processes = recent_new(MODEL_MAX_SEEN);
+	model->leaving.capacity = MODEL_MAX_SEEN;
 	model->codes = codes_new();
 	model->begins = begins_new(MAX_OPEN, model->codes);
 	model->scopes = scopes_new(model->codes, model_on_scope, model);
-	model->findings = findings_new(options->for_log, handler, context);
+	model->findings = findings_new(options->for_log && !options->no_changes, handler, context);
 	if (!model->open || !model->ended || !model->mixed || !model->processes || !model->begins ||
 	    !model->codes || !model->scopes || !model->findings) {
 		model_free(model);
@@ -79,12 +65,9 @@ struct model *model_new(const struct model_options *options, const struct model_
 
 void model_free(struct model *model)
 {
-	struct table_item *item;
-
 	if (!model)
 		return;
-	while ((item = table_pop(&model->leaving)))
-		free(item);
+	model_forget_all_ended(model);
 	recent_free(model->open);
 	recent_free(model->ended);
 	recent_free(model->mixed);
@@ -93,19 +76,36 @@ void model_free(struct model *model)
 	scopes_free(model->scopes);
 	codes_free(model->codes); /* after those that keep some of them */
 	findings_free(model->findings);
+	inputs_close(&model->inputs);
 	free(model);
+}
+
+static void resolve_process(struct model *model, struct event_process *process)
+{
+	const struct model_resolver *resolver = &model->resolver;
+
+	if (!resolver->process)
+		return;
+	resolver->process(resolver->context, process->pid, process->start_time, process);
+	inputs_note_exe(model, process);
+}
+
+void model_resolve_torch(struct model *model, uint32_t file_id, struct event_torch *torch)
+{
+	const struct model_resolver *resolver = &model->resolver;
+
+	memset(torch, 0, sizeof(*torch));
+	if (!resolver->torch)
+		return;
+	resolver->torch(resolver->context, file_id, torch);
+	inputs_note_torch(model, file_id, torch);
 }
 
 void model_complete(struct model *model, struct event *event, uint32_t file_id)
 {
-	const struct model_resolver *resolver = &model->resolver;
-
-	model_process(model, event->process.pid, event->process.start_time);
-	if (resolver->process)
-		resolver->process(resolver->context, event->process.pid, event->process.start_time,
-				  &event->process);
-	if (resolver->torch)
-		resolver->torch(resolver->context, file_id, &event->torch);
+	model_count_process(model, event->process.pid, event->process.start_time);
+	resolve_process(model, &event->process);
+	model_resolve_torch(model, file_id, &event->torch);
 }
 
 static void emit_of_process(struct model *model, struct event *event, uint32_t file_id)
@@ -212,19 +212,21 @@ static void note_begin(struct model *model, const struct gw_event_record *record
 	decision->info = model_is_info(model, kind, record->began);
 }
 
-static void begin_from_trace(struct model *model, const struct gw_trace *trace,
+/* False: it has begun before. */
+static bool begin_from_trace(struct model *model, const struct gw_trace *trace,
 			     const struct event_stack *stack)
 {
 	struct event event = {.type = EVENT_TRACE_BEGIN, .time = trace->first_push};
 
 	if (!begin_trace(model, trace->id))
-		return;
+		return false;
 	model_process_of_trace(&event.process, trace);
 	trace_of(&event.trace, trace);
 	event.trace.kind = model_kind(model, trace->id, trace->mode);
 	if (stack)
 		event.stack = *stack;
 	emit_of_process(model, &event, trace->file_id);
+	return true;
 }
 
 /* The trace is not in the map any more, or never was: this record is the first sight of it. */
@@ -254,21 +256,27 @@ static void count_changes(struct model *model, bool info, uint64_t count)
 		model->totals.violations += count;
 }
 
+/* A change is counted, and its process, whether it is handed out or not. */
 static void emit_change(struct model *model, const struct gw_event_record *record,
 			const struct event_stack *stack)
 {
-	struct event event = {.type = EVENT_CHANGE, .time = record->header.time};
+	enum trace_kind kind = model_kind(model, record->trace, record->mode);
+	bool info = model_is_info(model, kind, record->began);
+	struct event event;
 
+	count_changes(model, info, 1);
+	model_count_process(model, record->pid, record->start_time);
+	if (model->options.no_changes)
+		return;
+	event = (struct event){.type = EVENT_CHANGE, .time = record->header.time, .stack = *stack};
 	model_process_of_record(&event.process, record);
-	event.stack = *stack;
 	event.change.trace = record->trace;
-	event.change.kind = model_kind(model, record->trace, record->mode);
+	event.change.kind = kind;
 	event.change.from = record->from;
 	event.change.to = record->to;
 	event.change.certain = record->certain;
 	event.change.began = record->began;
-	event.change.info = model_is_info(model, event.change.kind, record->began);
-	count_changes(model, event.change.info, 1);
+	event.change.info = info;
 	emit_of_process(model, &event, record->file_id);
 }
 
@@ -372,8 +380,8 @@ static void take_event(struct model *model, struct gw_event_record *record, cons
 	}
 }
 
-int model_record(struct model *model, const void *data, size_t size, const struct gw_trace *trace,
-		 struct model_decision *decision)
+static int take_record(struct model *model, const void *data, size_t size,
+		       const struct gw_trace *trace, struct model_decision *decision)
 {
 	struct gw_event_record record;
 
@@ -390,6 +398,21 @@ int model_record(struct model *model, const void *data, size_t size, const struc
 	report_lost(model, record.header.lost, record.header.time);
 	take_event(model, &record, data, size, trace, decision);
 	return 0;
+}
+
+int model_record(struct model *model, const void *data, size_t size, const struct gw_trace *trace,
+		 struct model_decision *decision)
+{
+	int code = take_record(model, data, size, trace, decision);
+
+	inputs_hand_out(model, &(struct model_input){
+				       .type = MODEL_INPUT_RECORD,
+				       .data = data,
+				       .size = size,
+				       .trace = trace,
+				       .decides = decision != NULL,
+			       });
+	return code;
 }
 
 /* Why a trace is over, GW_END_NONE when it is not, and when that was. */
@@ -464,82 +487,53 @@ bool model_trace_is_over(const struct model *model, const struct gw_trace *trace
 	       (is_ended(model, trace->id) || end_of_trace(model, trace, mode, now, &end));
 }
 
-bool model_trace(struct model *model, const struct gw_trace *trace, enum model_mode_state mode,
-		 uint64_t now)
+/* Returns whether the trace is over. *changed: whether the model knows more than before. */
+static bool take_trace(struct model *model, const struct gw_trace *trace,
+		       enum model_mode_state mode, uint64_t now, bool *changed)
 {
 	enum gw_end_reason reason;
 	uint64_t end;
 
+	*changed = false;
 	if (model->finished)
 		return false;
 	if (is_ended(model, trace->id))
 		return true;
-	begin_from_trace(model, trace, NULL);
+	*changed = begin_from_trace(model, trace, NULL);
 	reason = end_of_trace(model, trace, mode, now, &end);
 	if (reason == GW_END_NONE)
 		return false;
 	end_trace(model, trace, reason, end);
+	*changed = true;
 	return true;
+}
+
+bool model_trace(struct model *model, const struct gw_trace *trace, enum model_mode_state mode,
+		 uint64_t now)
+{
+	bool changed, over = take_trace(model, trace, mode, now, &changed);
+
+	if (changed)
+		inputs_hand_out(model, &(struct model_input){
+					       .type = MODEL_INPUT_TRACE,
+					       .trace = trace,
+					       .mode = mode,
+					       .time = now,
+				       });
+	return over;
 }
 
 void model_trace_detach(struct model *model, const struct gw_trace *trace, uint64_t now)
 {
+	bool changed;
+
+	if (model->finished)
+		return;
 	/* A trace that ended by itself, but was not collected yet, keeps its own reason. */
-	if (model_trace(model, trace, MODEL_MODE_UNKNOWN, now) || model->finished)
-		return;
-	end_trace(model, trace, GW_END_DETACHED, now);
-}
-
-static struct recent_key key_of_process(uint32_t pid, uint64_t start_time)
-{
-	return (struct recent_key){pid, start_time / CLOCK_TICK_NS};
-}
-
-void model_process(struct model *model, uint32_t pid, uint64_t start_time)
-{
-	if (!model->finished && recent_add(model->processes, key_of_process(pid, start_time)))
-		model->totals.processes++;
-}
-
-static void forget_oldest(struct model *model)
-{
-	struct leaving *leaving = (struct leaving *)table_pop(&model->leaving);
-
-	codes_forget_process(model->codes, (uint32_t)leaving->key.first,
-			     leaving->key.second * CLOCK_TICK_NS);
-	recent_remove(model->processes, leaving->key);
-	free(leaving);
-}
-
-/* Forgets the processes that ended long enough ago. */
-static void forget_ended(struct model *model, uint64_t now)
-{
-	while (model->leaving.oldest) {
-		const struct leaving *oldest = (struct leaving *)model->leaving.oldest;
-
-		if (now < oldest->ended + LEAVE_NS)
-			return;
-		forget_oldest(model);
-	}
-}
-
-void model_process_ended(struct model *model, uint32_t pid, uint64_t start_time, uint64_t now)
-{
-	struct recent_key key = key_of_process(pid, start_time);
-	struct leaving *leaving;
-
-	forget_ended(model, now);
-	if (model->finished || table_find(&model->leaving, &key, sizeof(key)))
-		return;
-	if (table_surplus(&model->leaving))
-		forget_oldest(model);
-	leaving = calloc(1, sizeof(*leaving));
-	if (!leaving) /* its code objects are evicted later */
-		return;
-	leaving->key = key;
-	leaving->ended = now;
-	if (table_add(&model->leaving, &leaving->item, &leaving->key, sizeof(leaving->key)))
-		free(leaving);
+	if (!take_trace(model, trace, MODEL_MODE_UNKNOWN, now, &changed))
+		end_trace(model, trace, GW_END_DETACHED, now);
+	inputs_hand_out(model, &(struct model_input){
+				       .type = MODEL_INPUT_DETACH, .trace = trace, .time = now});
 }
 
 /* What is known if gradwatch does not come to its end. */
@@ -562,15 +556,22 @@ void model_counters(struct model *model, const uint64_t counter[GW_COUNTER_MAX],
 {
 	if (model->finished)
 		return;
-	forget_ended(model, now);
+	model_forget_ended(model, now);
 	memcpy(model->totals.counter, counter, sizeof(model->totals.counter));
 	report_lost(model, counter[GW_LOST], now);
 	report_totals(model, now);
+	inputs_hand_out(model, &(struct model_input){
+				       .type = MODEL_INPUT_COUNTERS,
+				       .counter = counter,
+				       .time = now,
+			       });
 }
 
 void model_coverage(struct model *model, const struct event_coverage *coverage)
 {
 	model->totals.coverage = *coverage;
+	inputs_hand_out(model,
+			&(struct model_input){.type = MODEL_INPUT_COVERAGE, .coverage = coverage});
 }
 
 void model_finish(struct model *model, uint64_t now)
@@ -587,6 +588,7 @@ void model_finish(struct model *model, uint64_t now)
 	model->finished = true;
 	model_totals(model, &event.totals);
 	model->handler(model->context, &event);
+	inputs_hand_out(model, &(struct model_input){.type = MODEL_INPUT_FINISH, .time = now});
 }
 
 void model_totals(const struct model *model, struct event_totals *totals)

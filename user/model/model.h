@@ -28,6 +28,7 @@ struct model_options {
 	unsigned int kinds; /* set of model/kinds.h: others are only informed of */
 	bool began_on;      /* changes in traces that began with grad off are no violations */
 	bool for_log;       /* EVENT_AGAIN and EVENT_TOTALS are handed out */
+	bool no_changes;    /* EVENT_CHANGE and EVENT_AGAIN are not: nobody wants them */
 	struct suppressions *suppressions; /* the caller's; NULL: none */
 };
 

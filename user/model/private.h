@@ -6,8 +6,18 @@
 #include "base/table.h"
 #include "model/codes.h"
 #include "model/frames.h"
+#include "model/inputs.h"
 #include "model/model.h"
+#include "model/recent.h"
 #include "model/scopes.h"
+
+/* Who is handed the inputs (inputs.c). */
+struct inputs {
+	model_input_handler handler; /* NULL: nobody */
+	void *context;
+	struct table answers;           /* of the resolver that were handed out */
+	struct model_decision decision; /* that nobody takes: of model_feed() */
+};
 
 struct model {
 	struct model_options options;
@@ -31,7 +41,29 @@ struct model {
 	struct event_totals told; /* for logs: by the last EVENT_TOTALS */
 	uint64_t told_at;         /* ns, 0: none yet */
 	bool finished;
+	struct inputs inputs;
 };
+
+/* How many processes are remembered. One that returns after so many others is counted again. */
+#define MODEL_MAX_SEEN 65536
+
+/* Counts a process (seen.c). False: it is known. */
+bool model_count_process(struct model *model, uint32_t pid, uint64_t start_time);
+
+/* Forgets the processes that ended long enough ago. */
+void model_forget_ended(struct model *model, uint64_t now);
+
+/* Frees what is known of those that have ended. */
+void model_forget_all_ended(struct model *model);
+
+/* Hands out an input, if somebody wants it. */
+void inputs_hand_out(struct model *model, const struct model_input *input);
+
+/* Hand out an answer of the resolver that is not what it was; of a process its exe. */
+void inputs_note_exe(struct model *model, const struct event_process *process);
+void inputs_note_torch(struct model *model, uint32_t file_id, const struct event_torch *torch);
+
+void inputs_close(struct inputs *inputs);
 
 /* Fills in what BPF does not know. */
 void model_complete(struct model *model, struct event *event, uint32_t file_id);
@@ -40,8 +72,11 @@ void model_process_of_record(struct event_process *process, const struct gw_even
 
 void model_process_of_trace(struct event_process *process, const struct gw_trace *trace);
 
+/* What is known of a libtorch file; empty fields where nothing is. */
+void model_resolve_torch(struct model *model, uint32_t file_id, struct event_torch *torch);
+
 /* The stack of a record of a process with this libtorch file. */
-void model_stack(const struct model *model, uint32_t file_id, const void *data, size_t size,
+void model_stack(struct model *model, uint32_t file_id, const void *data, size_t size,
 		 struct codes_frames *frames, struct event_stack *stack);
 
 /* A scope_handler: reports a scope that is over as a finding (describe.c). */
@@ -57,7 +92,7 @@ void model_note_mixed(struct model *model, uint64_t trace);
 enum trace_kind model_kind(const struct model *model, uint64_t id, uint64_t mode);
 
 /* What the change of a record is, by its stack. */
-void model_role(const struct model *model, const struct gw_event_record *record,
+void model_role(struct model *model, const struct gw_event_record *record,
 		const struct event_stack *stack, struct change_role *role);
 
 /*

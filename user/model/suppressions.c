@@ -27,6 +27,8 @@ struct suppression_name {
 };
 
 struct suppressions {
+	char *text; /* all of it, owned */
+	size_t size;
 	size_t count, names;
 	struct suppression list[SUPPRESSIONS_MAX_LINES]; /* in the order of the file */
 	struct suppression_name name[SUPPRESSIONS_MAX_LINES];
@@ -338,11 +340,25 @@ struct suppressions *suppressions_parse(const char *text, size_t size, struct er
 		err_set(err, -ENOMEM, "out of memory");
 		return NULL;
 	}
+	suppressions->text = malloc(size + 1);
+	if (!suppressions->text) {
+		err_set(err, -ENOMEM, "out of memory");
+		suppressions_free(suppressions);
+		return NULL;
+	}
+	memcpy(suppressions->text, text, size);
+	suppressions->size = size;
 	if (parse_lines(suppressions, text, size, err)) {
 		suppressions_free(suppressions);
 		return NULL;
 	}
 	return suppressions;
+}
+
+const char *suppressions_text(const struct suppressions *suppressions, size_t *size)
+{
+	*size = suppressions->size;
+	return suppressions->text;
 }
 
 /* Reads at most one byte more than a file may have, so that a bigger one shows. */
@@ -399,6 +415,7 @@ void suppressions_free(struct suppressions *suppressions)
 	}
 	for (size_t i = 0; i < suppressions->names; i++)
 		free(suppressions->name[i].text);
+	free(suppressions->text);
 	free(suppressions);
 }
 

@@ -35,6 +35,8 @@ struct suppressions;
 struct suppressions *suppressions_parse(const char *text, size_t size, struct err *err);
 /* The same of a file or pipe, whose name comes first in the error's text; or its -errno. */
 struct suppressions *suppressions_load(const char *path, struct err *err);
+/* The text that they were made of. */
+const char *suppressions_text(const struct suppressions *suppressions, size_t *size);
 /* NULL-safe. */
 void suppressions_free(struct suppressions *suppressions);
 

@@ -12,7 +12,7 @@
 
 #include "base/err.h"
 #include "log/segments.h"
-#include "model/event.h"
+#include "model/inputs.h"
 #include "output/writer.h"
 
 struct sink;
@@ -52,10 +52,11 @@ struct sink *sink_suppression_lines(struct writer *writer);
 enum log_detail {
 	LOG_DETAIL_FINDINGS, /* findings, losses, what is watched, totals */
 	LOG_DETAIL_CHANGES,  /* each change, trace, and occurrence of a finding too */
+	LOG_DETAIL_ALL,      /* traces, and the model's inputs, which make the rest again */
 	LOG_DETAIL_MAX,
 };
 
-/* "findings", "changes". */
+/* "findings", "changes", "all". */
 extern const char *const log_detail_name[LOG_DETAIL_MAX];
 
 /*
@@ -64,6 +65,16 @@ extern const char *const log_detail_name[LOG_DETAIL_MAX];
  */
 struct sink *sink_log(const struct sink_context *context, enum log_detail level,
 		      struct segments *segments, struct err *err);
+
+/*
+ * An input of the model, for a log of LOG_DETAIL_ALL. Inputs are gathered, and many of them written
+ * as one record, when there are enough or sink_log_flush() says so. The events of an input may come
+ * before or behind it; of each kind the order is kept. NULL-safe.
+ */
+void sink_log_input(struct sink *sink, const struct model_input *input);
+
+/* Writes what is gathered. Returns whether anything was. */
+bool sink_log_flush(struct sink *sink, uint64_t now);
 
 /*
  * The event as one line of JSON (docs: README, "JSON schema"), with a final newline. The text is

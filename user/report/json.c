@@ -157,6 +157,46 @@ static void put_read(struct object *report_object, const struct report *report)
 	put(report_object, "read", object.json);
 }
 
+static json_t *make_differences(const struct replay_result *result, bool *failed)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < result->shown_count; i++) {
+		const struct replay_difference *one = &result->shown[i];
+		struct object object = {.json = json_object()};
+
+		put_number(&object, "seq", one->seq);
+		put_string(&object, "logged", one->logged);
+		put_string(&object, "replayed", one->made);
+		*failed |= object.failed;
+		*failed |= json_array_append_new(list, object.json) != 0;
+	}
+	return list;
+}
+
+static void put_replays(struct object *report_object, const struct report *report)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < logs_runs(report->logs); i++) {
+		const struct replay_result *result = replay_result(report->replay, i);
+		struct object object;
+
+		if (!result)
+			continue;
+		object = (struct object){.json = json_object()};
+		put_string(&object, "run_id", logs_run_at(report->logs, i)->id);
+		put_number(&object, "inputs", result->inputs);
+		put_number(&object, "compared", result->compared);
+		put_number(&object, "different", result->differences);
+		put_string(&object, "not_comparable", result->why);
+		put(&object, "differences", make_differences(result, &object.failed));
+		report_object->failed |= object.failed;
+		report_object->failed |= json_array_append_new(list, object.json) != 0;
+	}
+	put(report_object, "replay", list);
+}
+
 int report_json(FILE *stream, const struct report *report)
 {
 	struct object object = {.json = json_object()};
@@ -168,6 +208,8 @@ int report_json(FILE *stream, const struct report *report)
 	put_gone(&object, report);
 	put_totals(&object, &summary_facts(report->summary)->totals);
 	put_read(&object, report);
+	if (report->replay)
+		put_replays(&object, report);
 	put_string(&object, "unknown", report->unknown);
 	put_string(&object, "unknown_baseline",
 		   report->unknown_baseline ? report->unknown_baseline : "");

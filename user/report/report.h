@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "log/logs.h"
+#include "report/replay.h"
 #include "report/summary.h"
 
 /* How a fingerprint's count differs from a baseline. */
@@ -23,6 +24,7 @@ struct report {
 	const struct summary *summary;
 	const struct logs *logs;
 	const struct summary *baseline; /* NULL: none */
+	const struct replay *replay;    /* NULL: nothing was replayed */
 	bool filtered;
 	uint64_t damages;    /* of the logs, with what is missing */
 	const char *unknown; /* why not all is known; "": all is */
@@ -43,6 +45,7 @@ void report_text(FILE *stream, const struct report *report);
 /* Parts of the text: what was read, and what to think of it. */
 void report_basis(FILE *stream, const struct report *report);
 void report_verdict(FILE *stream, const struct report *report);
+void report_replays(FILE *stream, const struct report *report);
 
 /* One object. -ENOMEM. */
 int report_json(FILE *stream, const struct report *report);

@@ -239,6 +239,48 @@ void report_basis(FILE *stream, const struct report *report)
 		report->damages, state->unknown, state->newer, state->duplicates);
 }
 
+static void print_replay(FILE *stream, const struct run *run, const struct replay_result *result)
+{
+	fprintf(stream, "replay of run %.12s: ", *run->id ? run->id : "(without a name)");
+	print_count(stream, result->inputs, "input", "inputs");
+	fputs(", ", stream);
+	print_count(stream, result->compared, "event", "events");
+	fprintf(stream, " compared, different: %" PRIu64, result->differences);
+	if (*result->why)
+		fprintf(stream, "; not all is comparable: %s", result->why);
+	fputc('\n', stream);
+	for (size_t i = 0; i < result->shown_count; i++) {
+		const struct replay_difference *one = &result->shown[i];
+
+		fprintf(stream, "  record %" PRIu64 ": logged ", one->seq);
+		output_escaped(stream, *one->logged ? one->logged : "nothing", sizeof(one->logged));
+		fputs("\n    replayed ", stream);
+		output_escaped(stream, *one->made ? one->made : "nothing", sizeof(one->made));
+		fputc('\n', stream);
+	}
+}
+
+void report_replays(FILE *stream, const struct report *report)
+{
+	for (size_t i = 0; report->replay && i < logs_runs(report->logs); i++) {
+		const struct replay_result *result = replay_result(report->replay, i);
+
+		if (result)
+			print_replay(stream, logs_run_at(report->logs, i), result);
+	}
+}
+
+/* A log with inputs has its changes in them. */
+static void print_hint(FILE *stream, const struct report *report)
+{
+	bool inputs = false;
+
+	for (size_t i = 0; i < logs_runs(report->logs); i++)
+		inputs |= !strcmp(logs_run_at(report->logs, i)->level, "all");
+	if (inputs && !report->replay)
+		fputs("single changes are in the log's inputs: --replay shows them\n", stream);
+}
+
 void report_text(FILE *stream, const struct report *report)
 {
 	const struct summary_facts *facts = summary_facts(report->summary);
@@ -251,5 +293,7 @@ void report_text(FILE *stream, const struct report *report)
 	print_coverage(stream, report);
 	print_runs(stream, report);
 	report_basis(stream, report);
+	report_replays(stream, report);
+	print_hint(stream, report);
 	report_verdict(stream, report);
 }

@@ -275,6 +275,11 @@ int collect_fd(const struct collect *collect)
 	return ring_buffer__epoll_fd(collect->ring);
 }
 
+unsigned long collect_position(const struct collect *collect)
+{
+	return consumed(collect);
+}
+
 bool collect_records(struct collect *collect, bool all)
 {
 	unsigned long before = consumed(collect);

@@ -41,6 +41,9 @@ int collect_fd(const struct collect *collect);
  */
 bool collect_records(struct collect *collect, bool all);
 
+/* Moves with each record that is taken. */
+unsigned long collect_position(const struct collect *collect);
+
 enum sweep {
 	SWEEP_EMPTY,   /* there was no trace: the first record of the next one is a sign of it */
 	SWEEP_DONE,    /* all traces were looked at */

@@ -22,11 +22,12 @@ struct watch {
 	struct relay relay;
 	struct loop *loop;
 	/* Sources that are woken by others than their descriptor. */
-	struct loop_source *relaying, *records, *ticking, *sweeping, *looking, *failing;
+	struct loop_source *relaying, *records, *flushing, *ticking, *sweeping, *looking, *failing;
 	int signal_fd;
 	uint64_t gaps;    /* records of new mappings that were lost */
 	bool acting;      /* the actor was started */
 	bool resting;     /* nothing is traced: it wakes up once a second */
+	uint64_t taken;   /* ns, when a turn has taken records last */
 	uint64_t opened;  /* ns, when the sources were */
 	uint64_t looked;  /* ns, when what was mapped before that had been looked at; 0: not yet */
 	bool armed;       /* what was mapped before that is probed: START was reported */

@@ -29,6 +29,7 @@ enum order {
 	ORDER_REWRITES,
 	ORDER_MAPPINGS,
 	ORDER_RECORDS,
+	ORDER_FLUSH,
 	ORDER_TICK,
 	ORDER_SWEEP,
 	ORDER_ARMED,
@@ -44,6 +45,7 @@ enum order {
 #define ARMED_NS  10000000ull /* for what became of files, per turn */
 #define LOOK_NS   30000000ull /* to look at processes, per turn */
 #define FULL_NS   10000000ull /* until it is checked again whether an output takes lines */
+#define STORM_NS  1000000ull  /* between turns with records, while they come fast */
 
 void watch_arrive(struct watch *watch, uint32_t pid, uint64_t time)
 {
@@ -262,17 +264,59 @@ static void rest(struct watch *watch, bool resting)
 		loop_wake_at(watch->ticking, clock_monotonic() + TICK_NS);
 }
 
+static void flush_inputs(struct watch *watch)
+{
+	const struct watch_config *config = watch->config;
+
+	if (config->input)
+		loop_wake_at(watch->flushing, config->flush(config->context));
+}
+
+/*
+ * Whether records come fast. To be woken by each costs more than to take it: then they wait in the
+ * ring for a millisecond, unless there are processes that wait for answers, or so many that the
+ * ring could be full by then.
+ */
+static bool is_storm(struct watch *watch, unsigned long before)
+{
+	uint64_t now = clock_monotonic(), last = watch->taken;
+	unsigned long bytes = collect_position(watch->collect) - before;
+
+	if (watch->acting || !bytes)
+		return false;
+	watch->taken = now;
+	return clock_between(last, now) < 2 * STORM_NS && bytes < GW_RING_BYTES / 16;
+}
+
+/* Nobody is woken by records for so long (ns); 0: by the next one. */
+static void pause_records(struct watch *watch, uint64_t time)
+{
+	loop_pause(watch->loop, watch->records, time != 0);
+	if (time)
+		loop_wake_at(watch->records, clock_monotonic() + time);
+}
+
 /* Records wait in the ring for readers that are slow, where no process waits for an answer. */
 static bool serve_records(void *context)
 {
 	struct watch *watch = context;
-	bool full = outputs_are_full(watch);
+	unsigned long before = collect_position(watch->collect);
+	bool more = false;
 
 	rest(watch, false);
-	loop_pause(watch->loop, watch->records, full);
-	if (!full)
-		return take_records(watch);
-	loop_wake_at(watch->records, clock_monotonic() + FULL_NS);
+	if (outputs_are_full(watch)) {
+		pause_records(watch, FULL_NS);
+		return false;
+	}
+	more = take_records(watch);
+	flush_inputs(watch);
+	pause_records(watch, is_storm(watch, before) ? STORM_NS : 0);
+	return more;
+}
+
+static bool serve_flush(void *context)
+{
+	flush_inputs(context);
 	return false;
 }
 
@@ -353,6 +397,7 @@ static bool serve_sweep(void *context)
 	/* The records of a process come before its end. */
 	if (swept != SWEEP_STOPPED && targets_gone(watch))
 		loop_end(watch->loop);
+	flush_inputs(watch);
 	rest(watch, swept == SWEEP_EMPTY && !watch->acting);
 	return swept == SWEEP_STOPPED;
 }
@@ -415,6 +460,7 @@ static int add_sources(struct watch *watch)
 		{ORDER_REWRITES, files_rewrites_fd(discover->files), serve_rewrites, NULL},
 		{ORDER_MAPPINGS, mappings_fd(watch->mappings), serve_mappings, NULL},
 		{ORDER_RECORDS, collect_fd(watch->collect), serve_records, &watch->records},
+		{ORDER_FLUSH, -1, serve_flush, &watch->flushing},
 		{ORDER_TICK, -1, serve_tick, &watch->ticking},
 		{ORDER_SWEEP, -1, serve_sweep, &watch->sweeping},
 		{ORDER_ARMED, libraries_fd(discover->libraries), serve_armed, NULL},

@@ -32,7 +32,7 @@ static void resolve_process(void *context, uint32_t pid, uint64_t start_time,
 	const struct process *known = processes_find(watch->discover.processes, pid, start_time);
 
 	if (known && known->exe)
-		str_format(process->exe, sizeof(process->exe), "%s", known->exe);
+		str_copy(process->exe, sizeof(process->exe), known->exe);
 }
 
 static void resolve_torch(void *context, uint32_t file_id, struct event_torch *torch)
@@ -82,6 +82,8 @@ static int open_rooms(struct watch *watch, struct err *err)
 	discover->model = model_new(&config->model, &resolver, config->handler, config->context);
 	if (!discover->model)
 		return err_set(err, -ENOMEM, "out of memory");
+	if (config->input)
+		model_on_input(discover->model, config->input, config->context);
 	if (config->actor)
 		code = start_actor(watch, config->actor, err);
 	if (!code)

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "model/model.h"
+#include "model/inputs.h"
 #include "watch/actor.h"
 #include "watch/spawn.h"
 
@@ -33,7 +33,11 @@ struct watch_config {
 	void (*reopen)(void *context); /* SIGHUP; NULL: ends it, as SIGTERM does */
 	/* Whether records are to wait for a reader that is slow; NULL: never. */
 	bool (*is_full)(void *context);
-	void *context; /* of all three */
+	model_input_handler input; /* NULL: nobody wants the model's inputs */
+	/* Inputs have come in. Returns when this wants to be called again (ns), 0: with the next.
+	 */
+	uint64_t (*flush)(void *context);
+	void *context; /* of all five */
 };
 
 struct watch_result {
