@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fuzzes what reads bytes of others: tests/fuzz/run.sh BUILD_DIR SECONDS [inspect|binding|suppressions|records|log|report...]
+# Fuzzes what reads bytes of others: tests/fuzz/run.sh BUILD_DIR SECONDS [inspect|binding|suppressions|records|inputs|log|report...]
 # Each for so many seconds; without names all of them. Seeds of the ELF reader (inspect): small
 # libraries compiled here, and the real ones of GRADWATCH_TEST_LIBS (colon-separated).
 # Fails when there is a finding; it is kept in BUILD_DIR, which also keeps the corpora.
@@ -140,6 +140,18 @@ fuzz_records() {
 	run records "$corpus" -max_len=20000 -timeout=5
 }
 
+fuzz_inputs() {
+	corpus=$build/corpus-inputs
+	set -- "$root"/user/model/*.c "$root"/user/base/*.c "$root"/user/output/*.c \
+		"$root"/user/log/[!ilpr]*.c -ljansson -lzstd -lxxhash
+	compile inputs "$@"
+	gcc -O1 -D_GNU_SOURCE -I"$root/include" -I"$root/user" "$here/input_seeds.c" "$@" \
+		-o "$build/input_seeds"
+	mkdir -p "$corpus"
+	"$build/input_seeds" "$corpus"
+	run inputs "$corpus" -max_len=60000 -timeout=10
+}
+
 # Segments of two records, a file of --json, and all of these compressed.
 log_seeds() {
 	python3 - "$1" <<'END'
@@ -232,6 +244,7 @@ for target in "${@:-}"; do
 		fuzz_binding
 		fuzz_suppressions
 		fuzz_records
+		fuzz_inputs
 		fuzz_log
 		fuzz_report
 		;;
@@ -239,6 +252,7 @@ for target in "${@:-}"; do
 	binding) fuzz_binding ;;
 	suppressions) fuzz_suppressions ;;
 	records) fuzz_records ;;
+	inputs) fuzz_inputs ;;
 	log) fuzz_log ;;
 	report) fuzz_report ;;
 	*)
