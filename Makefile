@@ -36,7 +36,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check check-unit check-sanitize check-pages check-e2e check-log-peers check-torch check-kernels kernels arm64 check-arm64 coverage bench bench-log fuzz fmt lint \
+.PHONY: all help demo check check-unit check-sanitize check-pages check-e2e check-log-peers check-torch check-kernels kernels arm64 check-arm64 coverage bench bench-log bench-log-write fuzz fmt lint \
 	compile_commands install clean deps
 
 all: $(BUILD)/gradwatch ## build gradwatch
@@ -207,7 +207,10 @@ bench-log: all ## a log of 1 GiB read by gradwatch, jq, Python and DuckDB, side 
 	-$(Q)$(MAKE) --no-print-directory $(BUILD)/venv-peers/.complete
 	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) log
 
-fuzz: ## fuzz the readers of ELF files, suppressions, records and logs, and reports, each for FUZZ_SECONDS (60)
+bench-log-write: all $(BUILD)/standin/.complete ## what it costs to log 50,000 changes a second, by level
+	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) log-write
+
+fuzz: ## fuzz the readers of ELF files, suppressions, records, inputs and logs, and reports, each for FUZZ_SECONDS (60)
 	$(Q)tests/fuzz/run.sh $(BUILD)/fuzz $(or $(FUZZ_SECONDS),60)
 
 # --- upkeep --------------------------------------------------------------------------------------

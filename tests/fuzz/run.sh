@@ -181,7 +181,7 @@ END
 fuzz_log() {
 	corpus=$build/corpus-log
 	compile log "$root"/user/log/*.c "$root"/user/log/parse.cc "$root"/user/base/*.c \
-		-ljansson -lzstd -lz -lsimdjson -lstdc++
+		-ljansson -lzstd -lz -lsimdjson -lxxhash -lstdc++
 	mkdir -p "$corpus"
 	log_seeds "$corpus"
 	run log "$corpus" -max_len=20000 -timeout=10
