@@ -134,7 +134,7 @@ END
 fuzz_records() {
 	corpus=$build/corpus-records
 	compile records "$root"/user/model/*.c "$root"/user/base/*.c "$root"/user/output/*.c \
-		"$root"/user/log/[!ilpr]*.c -ljansson -lzstd -lxxhash
+		"$root"/user/log/[!hilpr]*.c -ljansson -lzstd -lxxhash
 	mkdir -p "$corpus"
 	record_seeds "$corpus"
 	run records "$corpus" -max_len=20000 -timeout=5
@@ -143,7 +143,7 @@ fuzz_records() {
 fuzz_inputs() {
 	corpus=$build/corpus-inputs
 	set -- "$root"/user/model/*.c "$root"/user/base/*.c "$root"/user/output/*.c \
-		"$root"/user/log/[!ilpr]*.c -ljansson -lzstd -lxxhash
+		"$root"/user/log/[!hilpr]*.c -ljansson -lzstd -lxxhash
 	compile inputs "$@"
 	gcc -O1 -D_GNU_SOURCE -I"$root/include" -I"$root/user" "$here/input_seeds.c" "$@" \
 		-o "$build/input_seeds"
