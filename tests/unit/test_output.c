@@ -27,6 +27,7 @@ static const struct sink_context context = {
 #define PROCESS                                                                                    \
 	",\"pid\":4711,\"tid\":4712,\"ns_pid\":7,\"ns_tid\":8,\"start_ns\":9223372036850000000,"   \
 	"\"comm\":\"python3\",\"uid\":1000,\"exe\":\"/usr/bin/python3\","                          \
+	"\"cgroup\":null,\"unit\":null,\"container\":null,"                                        \
 	"\"torch\":{\"file\":\"/opt/torch/lib/libc10.so\",\"version\":\"2.13.0\"}"
 
 static const char *printed(const struct event *event, bool colour, int verbosity);
@@ -242,9 +243,46 @@ static void test_json_violation(void **state)
 		   COMMON("change", "05.000000000",
 			  "0") ",\"pid\":0,\"tid\":0,\"ns_pid\":0,\"ns_tid\":0,\"start_ns\":0,"
 			       "\"comm\":\"\",\"uid\":0,\"exe\":null,"
+			       "\"cgroup\":null,\"unit\":null,\"container\":null,"
 			       "\"torch\":{\"file\":null,\"version\":null},"
 			       "\"trace\":null,\"kind\":\"unknown\",\"from\":false,\"to\":true,"
 			       "\"certain\":false,\"info\":false,\"began\":null" NO_STACK "}\n");
+}
+
+/* Of a process in a container, and of one in a group without. */
+static void test_cgroup(void **state)
+{
+	struct event event = make_event(EVENT_SKIPPED);
+	size_t length;
+	char *line;
+
+	(void)state;
+	event.process.tid = event.process.pid;
+	event.process.cgroup = (struct event_cgroup){
+		.path = "/kubepods/pod1/0123456789abcdef",
+		.container = "0123456789abcdef",
+		.runtime = "cri-o",
+		.pod = "1",
+		.unit = "",
+	};
+	line = event_to_json(&context, &event, &length);
+	assert_non_null(strstr(line,
+			       ",\"cgroup\":\"/kubepods/pod1/0123456789abcdef\",\"unit\":null,"
+			       "\"container\":{\"id\":\"0123456789abcdef\",\"runtime\":\"cri-o\","
+			       "\"pod_uid\":\"1\"},\"torch\":"));
+	free(line);
+	assert_non_null(strstr(printed(&event, false, 0),
+			       "python3[4711] in container cri-o 0123456789ab (pid 7 there)"));
+	event.process.cgroup.runtime = "lxc";
+	event.process.ns_pid = event.process.pid;
+	assert_non_null(strstr(printed(&event, false, 0),
+			       "python3[4711] in container lxc 0123456789abcdef\n"));
+	event.process.cgroup = (struct event_cgroup){.path = "/a.service", .unit = "a.service"};
+	line = event_to_json(&context, &event, &length);
+	assert_non_null(strstr(line, ",\"cgroup\":\"/a.service\",\"unit\":\"a.service\","
+				     "\"container\":null,\"torch\":"));
+	free(line);
+	assert_null(strstr(printed(&event, false, 0), "container"));
 }
 
 /* Whatever is in the strings: one line, which a parser reads back. */
@@ -325,7 +363,7 @@ static void test_text_violation(void **state)
 	assert_string_equal(printed(&event, false, 1), "");
 	assert_string_equal(printed(&event, false, 2),
 			    "03:04:06.118  change  grad mode on -> off inside a trace  "
-			    "python3[4711] thread 4712 (pid 7 in its container)  torch 2.13.0  "
+			    "python3[4711] thread 4712 (pid 7 in its namespace)  torch 2.13.0  "
 			    "trace 7\n");
 	event.change = (struct event_change){.to = true};
 	event.process.tid = event.process.ns_pid = 0;
@@ -783,15 +821,25 @@ static void test_totals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_json_plain),     cmocka_unit_test(test_json_attached),
-		cmocka_unit_test(test_json_trace),     cmocka_unit_test(test_json_violation),
-		cmocka_unit_test(test_json_cut),       cmocka_unit_test(test_json_hostile),
-		cmocka_unit_test(test_text_violation), cmocka_unit_test(test_text_hostile),
-		cmocka_unit_test(test_text_attached),  cmocka_unit_test(test_text_traces),
-		cmocka_unit_test(test_text_others),    cmocka_unit_test(test_totals),
-		cmocka_unit_test(test_text_finding),   cmocka_unit_test(test_json_finding),
-		cmocka_unit_test(test_text_compiled),  cmocka_unit_test(test_text_finding_kinds),
-		cmocka_unit_test(test_text_uncounted), cmocka_unit_test(test_text_places),
+		cmocka_unit_test(test_json_plain),
+		cmocka_unit_test(test_json_attached),
+		cmocka_unit_test(test_json_trace),
+		cmocka_unit_test(test_json_violation),
+		cmocka_unit_test(test_json_cut),
+		cmocka_unit_test(test_cgroup),
+		cmocka_unit_test(test_json_hostile),
+		cmocka_unit_test(test_text_violation),
+		cmocka_unit_test(test_text_hostile),
+		cmocka_unit_test(test_text_attached),
+		cmocka_unit_test(test_text_traces),
+		cmocka_unit_test(test_text_others),
+		cmocka_unit_test(test_totals),
+		cmocka_unit_test(test_text_finding),
+		cmocka_unit_test(test_json_finding),
+		cmocka_unit_test(test_text_compiled),
+		cmocka_unit_test(test_text_finding_kinds),
+		cmocka_unit_test(test_text_uncounted),
+		cmocka_unit_test(test_text_places),
 		cmocka_unit_test(test_text_note),
 	};
 

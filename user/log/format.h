@@ -72,6 +72,12 @@
 	X(COMM, "comm")                                                                            \
 	X(UID, "uid")                                                                              \
 	X(EXE, "exe")                                                                              \
+	X(CGROUP, "cgroup")                                                                        \
+	X(UNIT, "unit")                                                                            \
+	X(CONTAINER, "container")                                                                  \
+	X(ID, "id")                                                                                \
+	X(RUNTIME, "runtime")                                                                      \
+	X(POD_UID, "pod_uid")                                                                      \
 	X(SITES, "sites")                                                                          \
 	X(CERTAIN, "certain")                                                                      \
 	X(DOUBT, "doubt")                                                                          \

@@ -32,6 +32,15 @@ enum event_type {
 	EVENT_END,         /* totals and ledger */
 };
 
+/* What the control groups of a process say. NULL or "": not known. */
+struct event_cgroup {
+	const char *path;
+	const char *container; /* the container's id */
+	const char *runtime;   /* "docker", "containerd", ... */
+	const char *pod;       /* its uid in Kubernetes */
+	const char *unit;      /* of systemd */
+};
+
 /* Who. Fields that could not be read are 0 or "". */
 struct event_process {
 	uint32_t pid, tid;
@@ -40,6 +49,7 @@ struct event_process {
 	uint64_t start_time; /* ns since boot */
 	char comm[GW_COMM_LEN + 1];
 	char exe[4096];
+	struct event_cgroup cgroup;
 };
 
 /* In which library. */

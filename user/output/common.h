@@ -43,6 +43,9 @@ const char *output_the_trace(enum trace_kind kind);
 #define OUTPUT_PATH_PARTS 3
 void output_place(FILE *stream, const struct event_frame *frame);
 
+/* "docker 0123456789ab": the runtime, if it is known, and what its own tools show of an id. */
+void output_container(FILE *stream, const struct event_cgroup *cgroup);
+
 /* "1 trace", "2 traces": the word for a count. */
 const char *output_plural(uint64_t count, const char *one, const char *many);
 

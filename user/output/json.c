@@ -103,6 +103,32 @@ static void put_torch(struct line *line, const struct event_torch *torch)
 	line->failed = inner.failed;
 }
 
+/* The same for one that may be NULL. */
+static void put_known_pointer(struct line *line, const char *key, const char *value)
+{
+	put_known(line, key, value ? value : "", STRING_MAX);
+}
+
+/* A process that is in no container has null. */
+static void put_cgroup(struct line *line, const struct event_cgroup *cgroup)
+{
+	struct line inner;
+
+	put_known_pointer(line, KEY(CGROUP), cgroup->path);
+	put_known_pointer(line, KEY(UNIT), cgroup->unit);
+	if (!cgroup->container || !cgroup->container[0]) {
+		put_null(line, KEY(CONTAINER));
+		return;
+	}
+	inner = put_object(line, KEY(CONTAINER));
+	if (inner.failed)
+		return;
+	put_string(&inner, KEY(ID), cgroup->container, STRING_MAX);
+	put_known_pointer(&inner, KEY(RUNTIME), cgroup->runtime);
+	put_known_pointer(&inner, KEY(POD_UID), cgroup->pod);
+	line->failed = inner.failed;
+}
+
 static void put_process(struct line *line, const struct event *event)
 {
 	const struct event_process *process = &event->process;
@@ -115,6 +141,7 @@ static void put_process(struct line *line, const struct event *event)
 	put_string(line, KEY(COMM), process->comm, sizeof(process->comm));
 	put_number(line, KEY(UID), process->uid);
 	put_known(line, KEY(EXE), process->exe, sizeof(process->exe));
+	put_cgroup(line, &process->cgroup);
 	put_torch(line, &event->torch);
 }
 

@@ -187,6 +187,20 @@ void output_place(FILE *stream, const struct event_frame *frame)
 	output_escaped(stream, frame->function, OUTPUT_NAME_BYTES);
 }
 
+#define CONTAINER_ID_SHOWN 12
+
+void output_container(FILE *stream, const struct event_cgroup *cgroup)
+{
+	bool is_name = cgroup->runtime && (!strcmp(cgroup->runtime, "systemd-nspawn") ||
+					   !strcmp(cgroup->runtime, "lxc"));
+
+	if (cgroup->runtime && *cgroup->runtime) {
+		output_escaped(stream, cgroup->runtime, OUTPUT_NAME_BYTES);
+		fputc(' ', stream);
+	}
+	output_escaped(stream, cgroup->container, is_name ? OUTPUT_NAME_BYTES : CONTAINER_ID_SHOWN);
+}
+
 const char *output_plural(uint64_t count, const char *one, const char *many)
 {
 	return count == 1 ? one : many;

@@ -70,8 +70,14 @@ static void print_process(const struct text_sink *text, const struct event_proce
 	fprintf(stream, "[%" PRIu32 "]", process->pid);
 	if (process->tid && process->tid != process->pid)
 		fprintf(stream, " thread %" PRIu32, process->tid);
-	if (process->ns_pid && process->ns_pid != process->pid)
-		fprintf(stream, " (pid %" PRIu32 " in its container)", process->ns_pid);
+	if (process->cgroup.container && *process->cgroup.container) {
+		fputs(" in container ", stream);
+		output_container(stream, &process->cgroup);
+		if (process->ns_pid && process->ns_pid != process->pid)
+			fprintf(stream, " (pid %" PRIu32 " there)", process->ns_pid);
+	} else if (process->ns_pid && process->ns_pid != process->pid) {
+		fprintf(stream, " (pid %" PRIu32 " in its namespace)", process->ns_pid);
+	}
 }
 
 static void print_torch(const struct text_sink *text, const struct event_torch *torch)

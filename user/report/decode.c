@@ -51,6 +51,31 @@ enum trace_kind decode_kind(const struct record *record)
 	return kind < 0 ? TRACE_KIND_UNKNOWN : (enum trace_kind)kind;
 }
 
+/* A string; NULL: there is none. */
+static const char *known_of(const struct value *value)
+{
+	return value->kind == VALUE_STRING ? value->text : NULL;
+}
+
+static const char *known_in(const struct value *object, enum log_field field)
+{
+	struct value value;
+
+	return value_get(object, name_of(field), &value) ? known_of(&value) : NULL;
+}
+
+/* The strings are the record's. */
+static void decode_cgroup(const struct record *record, struct event_cgroup *cgroup)
+{
+	const struct value *container = &record->field[FIELD_CONTAINER];
+
+	cgroup->path = known_of(&record->field[FIELD_CGROUP]);
+	cgroup->unit = known_of(&record->field[FIELD_UNIT]);
+	cgroup->container = known_in(container, FIELD_ID);
+	cgroup->runtime = known_in(container, FIELD_RUNTIME);
+	cgroup->pod = known_in(container, FIELD_POD_UID);
+}
+
 void decode_process(const struct record *record, struct event *event)
 {
 	struct event_process *process = &event->process;
@@ -64,6 +89,7 @@ void decode_process(const struct record *record, struct event *event)
 	process->start_time = decode_number(record, FIELD_START_NS);
 	value_copy(&record->field[FIELD_COMM], process->comm, sizeof(process->comm));
 	value_copy(&record->field[FIELD_EXE], process->exe, sizeof(process->exe));
+	decode_cgroup(record, &process->cgroup);
 	value_get(&record->field[FIELD_TORCH], name_of(FIELD_FILE), &value);
 	value_copy(&value, event->torch.file, sizeof(event->torch.file));
 	value_get(&record->field[FIELD_TORCH], name_of(FIELD_VERSION), &value);

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "log/counters.h"
+#include "log/format.h"
 #include "model/advice.h"
 #include "output/common.h"
 #include "report/report.h"
@@ -52,6 +53,33 @@ static void put_place(struct object *object, const char *key, const struct event
 	put(object, key, place.json);
 }
 
+static void put_known(struct object *object, const char *key, const char *text)
+{
+	if (text && *text)
+		put_string(object, key, text);
+	else
+		put(object, key, json_null());
+}
+
+/* As in a log's records. */
+static void put_cgroup(struct object *object, const struct event_cgroup *cgroup)
+{
+	struct object container = {.json = NULL};
+
+	put_known(object, log_fields[FIELD_CGROUP], cgroup->path);
+	put_known(object, log_fields[FIELD_UNIT], cgroup->unit);
+	if (!cgroup->container || !*cgroup->container) {
+		put(object, log_fields[FIELD_CONTAINER], json_null());
+		return;
+	}
+	container.json = json_object();
+	put_known(&container, log_fields[FIELD_ID], cgroup->container);
+	put_known(&container, log_fields[FIELD_RUNTIME], cgroup->runtime);
+	put_known(&container, log_fields[FIELD_POD_UID], cgroup->pod);
+	put(object, log_fields[FIELD_CONTAINER], container.json);
+	object->failed |= container.failed;
+}
+
 static json_t *make_finding(const struct report *report, const struct summary_finding *finding,
 			    bool *failed)
 {
@@ -77,6 +105,7 @@ static json_t *make_finding(const struct report *report, const struct summary_fi
 	put_number(&object, "pid", event->process.pid);
 	put_string(&object, "comm", event->process.comm);
 	put_string(&object, "exe", event->process.exe);
+	put_cgroup(&object, &event->process.cgroup);
 	put_string(&object, "torch", event->torch.version);
 	put_string(&object, "advice",
 		   advice_key(event->finding.advice) ? advice_key(event->finding.advice) : "");

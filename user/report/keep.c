@@ -27,6 +27,40 @@ static void copy_frame(char **at, struct event_frame *to, const struct event_fra
 	to->function = copy_text(at, from->function);
 }
 
+/* Those of struct event_cgroup; NULL stays NULL. */
+#define CGROUP_NAMES 5
+
+static void cgroup_names(struct event_cgroup *cgroup, const char ***name)
+{
+	name[0] = &cgroup->path;
+	name[1] = &cgroup->container;
+	name[2] = &cgroup->runtime;
+	name[3] = &cgroup->pod;
+	name[4] = &cgroup->unit;
+}
+
+static size_t cgroup_size(const struct event_cgroup *cgroup)
+{
+	struct event_cgroup copy = *cgroup;
+	const char **name[CGROUP_NAMES];
+	size_t size = 0;
+
+	cgroup_names(&copy, name);
+	for (int i = 0; i < CGROUP_NAMES; i++)
+		size += *name[i] ? strlen(*name[i]) + 1 : 0;
+	return size;
+}
+
+static void copy_cgroup(char **at, struct event_cgroup *cgroup)
+{
+	const char **name[CGROUP_NAMES];
+
+	cgroup_names(cgroup, name);
+	for (int i = 0; i < CGROUP_NAMES; i++)
+		if (*name[i])
+			*name[i] = copy_text(at, *name[i]);
+}
+
 struct kept *keep(const struct decoded *decoded, const char *host)
 {
 	const struct event_finding *finding = &decoded->event.finding;
@@ -34,7 +68,7 @@ struct kept *keep(const struct decoded *decoded, const char *host)
 	const char *name = finding->suppression ? finding->suppression : "";
 	const struct origins_hint hint = {.torch_file = decoded->event.torch.file,
 					  .python = decode_python(&decoded->event)};
-	size_t size = strlen(host) + strlen(name) + 2;
+	size_t size = strlen(host) + strlen(name) + 2 + cgroup_size(&decoded->event.process.cgroup);
 	struct kept *kept;
 	char *at;
 
@@ -48,6 +82,7 @@ struct kept *keep(const struct decoded *decoded, const char *host)
 	at = kept->strings;
 	kept->event = decoded->event;
 	kept->host = copy_text(&at, host);
+	copy_cgroup(&at, &kept->event.process.cgroup);
 	if (finding->suppression)
 		kept->event.finding.suppression = copy_text(&at, name);
 	for (size_t i = 0; i < stack->count; i++)

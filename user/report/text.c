@@ -50,6 +50,18 @@ static void print_place(FILE *stream, const struct event *event)
 	fputc('\n', stream);
 }
 
+static void print_container(FILE *stream, const struct event_cgroup *cgroup)
+{
+	if (!cgroup->container || !*cgroup->container)
+		return;
+	fputs(" in container ", stream);
+	output_container(stream, cgroup);
+	if (!cgroup->pod || !*cgroup->pod)
+		return;
+	fputs(" of pod ", stream);
+	output_escaped(stream, cgroup->pod, OUTPUT_NAME_BYTES);
+}
+
 static void print_finding(FILE *stream, const struct report *report, size_t number,
 			  const struct summary_finding *finding)
 {
@@ -70,6 +82,7 @@ static void print_finding(FILE *stream, const struct report *report, size_t numb
 	output_escaped(stream, process->comm, sizeof(process->comm));
 	fprintf(stream, "[%u] on ", process->pid);
 	output_escaped(stream, finding->host, OUTPUT_NAME_BYTES);
+	print_container(stream, &process->cgroup);
 	fputs(", torch ", stream);
 	output_escaped(stream, *event->torch.version ? event->torch.version : "of unknown version",
 		       sizeof(event->torch.version));

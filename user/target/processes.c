@@ -49,12 +49,19 @@ static void release_files(struct processes *processes, struct process *process, 
 		release(processes->files, &process->file[i], now);
 }
 
+/* Of one that is, or is not, in the registry. */
+static void forget_names(struct process *process)
+{
+	free(process->exe);
+	cgroup_names_release(process->cgroup);
+}
+
 static void drop(struct processes *processes, struct process *process, uint64_t now)
 {
 	if (!process->ended)
 		release_files(processes, process, now);
 	table_remove(&processes->by_pid, &process->item);
-	free(process->exe);
+	forget_names(process);
 	free(process);
 }
 
@@ -111,11 +118,17 @@ static int add(struct processes *processes, const struct process *process, uint6
 	return 0;
 }
 
-/* exec may have changed what it is called. */
+static void read_names(struct process *process)
+{
+	process->exe = read_exe(process->pid);
+	process->cgroup = cgroup_names_read((pid_t)process->pid);
+}
+
+/* exec may have changed what it is called, and it may have been moved to another group. */
 static void refresh(struct process *known, const struct process *process)
 {
-	free(known->exe);
-	known->exe = read_exe(known->pid);
+	forget_names(known);
+	read_names(known);
 	memcpy(known->comm, process->comm, sizeof(known->comm));
 	known->uid = process->uid;
 	if (known->ended) { /* and is another program now */
@@ -161,10 +174,10 @@ struct process *processes_note(struct processes *processes, uint32_t pid, uint64
 	*is_new = true;
 	if (known)
 		replace(processes, known, true, now);
-	process.exe = read_exe(pid);
+	read_names(&process);
 	if (!add(processes, &process, now, &known))
 		return known;
-	free(process.exe);
+	forget_names(&process);
 	return NULL;
 }
 
@@ -213,12 +226,13 @@ int processes_fork(struct processes *processes, const struct gw_fork_record *rec
 	copy.ns_pid = record->ns_pid;
 	copy.start_time = record->start_time - record->start_time % CLOCK_TICK_NS;
 	copy.exe = parent->exe ? strdup(parent->exe) : NULL;
+	copy.cgroup = cgroup_names_hold(parent->cgroup);
 	copy.stackless = record->interpreter == GW_INHERITED_FULL;
 	code = add(processes, &copy, record->header.time, &known);
 	if (!code)
 		hold_files(processes, known);
 	else
-		free(copy.exe);
+		forget_names(&copy);
 	*child = known;
 	return code;
 }

@@ -16,6 +16,7 @@
 
 #include "base/table.h"
 #include "gradwatch/abi.h"
+#include "target/cgroup.h"
 #include "target/files.h"
 
 #define PROCESSES_MAX       16384
@@ -46,6 +47,7 @@ struct process {
 	uint32_t ns_pid; /* in the innermost pid namespace */
 	char comm[GW_COMM_LEN + 1];
 	char *exe;                   /* path of its program, NULL: could not be read */
+	struct cgroup_names *cgroup; /* NULL: could not be read */
 	char libc[PROCESS_LIBC_MAX]; /* a C library that is not glibc, "": glibc only */
 
 	struct process_file file[PROCESS_FILES_MAX];

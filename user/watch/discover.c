@@ -70,6 +70,18 @@ void discover_close(struct discover *discover)
 /* --- events ------------------------------------------------------------------------------------
  */
 
+void discover_describe_cgroup(struct event_cgroup *event, const struct process *process)
+{
+	const struct cgroup_names *names = process->cgroup;
+
+	if (names)
+		*event = (struct event_cgroup){.path = names->path,
+					       .container = names->container,
+					       .runtime = names->runtime,
+					       .pod = names->pod,
+					       .unit = names->unit};
+}
+
 void discover_describe_process(struct event_process *event, const struct process *process)
 {
 	if (!process)
@@ -80,6 +92,7 @@ void discover_describe_process(struct event_process *event, const struct process
 	event->start_time = process->start_time;
 	memcpy(event->comm, process->comm, sizeof(event->comm));
 	str_copy(event->exe, sizeof(event->exe), process->exe ? process->exe : "");
+	discover_describe_cgroup(&event->cgroup, process);
 }
 
 void discover_describe_torch(struct event_torch *event, const struct library *library)

@@ -85,4 +85,7 @@ bool discover_armed(struct discover *discover,
 void discover_describe_process(struct event_process *event, const struct process *process);
 void discover_describe_torch(struct event_torch *event, const struct library *library);
 
+/* The groups that a process is in. The strings are the registry's: for one event. */
+void discover_describe_cgroup(struct event_cgroup *event, const struct process *process);
+
 #endif

@@ -31,8 +31,10 @@ static void resolve_process(void *context, uint32_t pid, uint64_t start_time,
 	const struct watch *watch = context;
 	const struct process *known = processes_find(watch->discover.processes, pid, start_time);
 
-	if (known && known->exe)
-		str_copy(process->exe, sizeof(process->exe), known->exe);
+	if (!known)
+		return;
+	str_copy(process->exe, sizeof(process->exe), known->exe ? known->exe : "");
+	discover_describe_cgroup(&process->cgroup, known);
 }
 
 static void resolve_torch(void *context, uint32_t file_id, struct event_torch *torch)
