@@ -276,7 +276,7 @@ static void test_cgroup(void **state)
 	event.process.cgroup.runtime = "lxc";
 	event.process.ns_pid = event.process.pid;
 	assert_non_null(strstr(printed(&event, false, 0),
-			       "python3[4711] in container lxc 0123456789abcdef\n"));
+			       "python3[4711] in container lxc 0123456789abcdef"));
 	event.process.cgroup = (struct event_cgroup){.path = "/a.service", .unit = "a.service"};
 	line = event_to_json(&context, &event, &length);
 	assert_non_null(strstr(line, ",\"cgroup\":\"/a.service\",\"unit\":\"a.service\","
