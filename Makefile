@@ -9,7 +9,7 @@ PYTHON ?=
 
 ARCH     := $(shell uname -m)
 BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(ARCH)))
-PACKAGES := libbpf libelf capstone jansson libxxhash libcap-ng libzstd zlib simdjson
+PACKAGES := libbpf libelf capstone jansson libxxhash libcap-ng libzstd zlib simdjson libmicrohttpd libsystemd
 
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 CFLAGS   ?= -O2 -g

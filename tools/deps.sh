@@ -5,7 +5,7 @@ set -eu
 
 packages() {
 	case $1 in
-	build) echo clang llvm gcc make pkg-config libbpf-dev libelf-dev libcapstone-dev libjansson-dev libxxhash-dev libcap-ng-dev uthash-dev libzstd-dev zlib1g-dev libsimdjson-dev g++ bpftool linux-libc-dev ;;
+	build) echo clang llvm gcc make pkg-config libbpf-dev libelf-dev libcapstone-dev libjansson-dev libxxhash-dev libcap-ng-dev uthash-dev libzstd-dev zlib1g-dev libsimdjson-dev libmicrohttpd-dev libsystemd-dev g++ bpftool linux-libc-dev ;;
 	python) echo python3 python3-venv util-linux ;;
 	test) echo libcmocka-dev runc python3 python3-venv debootstrap util-linux binutils g++ strace sudo zstd musl-tools gcc-aarch64-linux-gnu ;;
 	lint) echo clang-format clang-tidy clang-tools cppcheck shellcheck ;;

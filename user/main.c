@@ -45,7 +45,7 @@ int main(int argc, char **argv)
 	}
 	switch (options.command) {
 	case COMMAND_HELP:
-		options_help(stdout);
+		options_help(stdout, options.about);
 		return EXIT_OK;
 	case COMMAND_VERSION:
 		printf("gradwatch %s\n", GRADWATCH_VERSION);
@@ -60,6 +60,8 @@ int main(int argc, char **argv)
 		return command_report(&options);
 	case COMMAND_VERIFY:
 		return command_verify(&options);
+	case COMMAND_STATUS:
+		return command_status(&options);
 	case COMMAND_WATCH:
 		break;
 	}

@@ -34,7 +34,7 @@ static void on_event(void *context, const struct event *event)
 static int set_up(void **state)
 {
 	const struct model_options options = {
-		.idle_ns = 1000000, .kinds = KINDS_ALL, .for_log = true};
+		.idle_ns = 1000000, .kinds = KINDS_ALL, .for_log = true, .each = true};
 	struct scenario scenario = {.dice = 1, .now = 1000};
 	const struct model_resolver resolver = {scenario_process, scenario_torch, &scenario};
 	struct input_writer *writer = input_writer_new();
@@ -73,7 +73,7 @@ static int tear_down(void **state)
 static int read_all(const uint8_t *from, size_t size, unsigned int types[MODEL_INPUT_MAX])
 {
 	struct input_reader *reader = input_reader_new();
-	const struct model_options options = {.idle_ns = 1, .kinds = KINDS_ALL, .for_log = true};
+	const struct model_options options = {.idle_ns = 1, .kinds = KINDS_ALL, .for_log = true, .each = true};
 	uint8_t *copy = malloc(size ? size : 1);
 	uint64_t events = 0;
 	struct model *model = model_new(&options, NULL, on_event, &events);

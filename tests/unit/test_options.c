@@ -219,13 +219,13 @@ static void takes_what_is_to_be_read(void **state)
 	assert_int_equal(parse("report", "--trace", "x", "a", NULL), -EINVAL);
 	refuses("number of a trace");
 	assert_int_equal(parse("--trace", "1", "--all", NULL), -EINVAL);
-	refuses("are for report");
+	refuses("--trace is not for watching: it is for report");
 	assert_int_equal(parse("record", "-o", "d", "--", "true", NULL), 0);
 	assert_int_equal(options.command, COMMAND_RECORD);
 	assert_int_equal(parse("record", "--", "true", NULL), -EINVAL);
 	refuses("-o DIR -- CMD");
 	assert_int_equal(parse("record", "-o", "d", "--json", "--", "true", NULL), -EINVAL);
-	refuses("a log of its own");
+	refuses("--json is not for record: it is for watching, report and status");
 }
 
 static void takes_times(void **state)
@@ -273,7 +273,7 @@ static void help_fits(void **state)
 
 	(void)state;
 	assert_non_null(stream);
-	options_help(stream);
+	options_help(stream, COMMAND_WATCH);
 	fclose(stream);
 	for (at = text; *at; at = strchr(at, '\n') + 1)
 		assert_true(strchr(at, '\n') - at <= 80);

@@ -65,6 +65,7 @@ static void make_log(struct live *live, uint64_t seed, bool no_changes)
 					      .began_on = seed % 2,
 					      .for_log = true,
 					      .no_changes = no_changes,
+					      .each = !no_changes,
 					      .suppressions = seed % 3 ? suppressions : NULL};
 	const struct segments_config config = {.path = "log",
 					       .owner = geteuid(),

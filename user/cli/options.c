@@ -7,189 +7,10 @@
 
 #include "base/str.h"
 #include "cli/enforcement.h"
+#include "cli/option_table.h"
 
 /* torch.compile deals with grad mode by itself, and a pre-dispatch trace records it. */
 #define KINDS_DEFAULT (KINDS_ALL & ~(1u << TRACE_KIND_COMPILE) & ~(1u << TRACE_KIND_PRE_DISPATCH))
-
-enum {
-	OPT_ALL = 256,
-	OPT_FOLLOW,
-	OPT_NO_FOLLOW,
-	OPT_JSON,
-	OPT_LOG,
-	OPT_LOG_LEVEL,
-	OPT_LOG_SYNC,
-	OPT_LOG_ROTATE,
-	OPT_LOG_PLAIN,
-	OPT_SINCE,
-	OPT_UNTIL,
-	OPT_HOST,
-	OPT_TRACE,
-	OPT_BASELINE,
-	OPT_HTML,
-	OPT_PERFETTO,
-	OPT_TORCH_TRACE,
-	OPT_FAST,
-	OPT_REPLAY,
-	OPT_FAIL,
-	OPT_FAIL_ON,
-	OPT_BEGAN,
-	OPT_IDLE,
-	OPT_RATE,
-	OPT_KINDS,
-	OPT_SUPPRESS,
-	OPT_PRINT_SUPPRESSIONS,
-	OPT_ON_VIOLATION,
-	OPT_ENFORCE_KINDS,
-	OPT_FALLBACK,
-	OPT_HOLD_TIMEOUT,
-	OPT_BTF,
-	OPT_ESCALATE,
-	OPT_DRY_RUN,
-	OPT_ENFORCE_USER,
-	OPT_ENFORCE_COMMAND,
-	OPT_ENFORCE_CGROUP,
-};
-
-static const struct row {
-	const char *name;
-	const char *value; /* NULL: a switch */
-	int id;            /* a character is the short form */
-	const char *help;
-} rows[] = {
-	{"pid", "N", 'p', "watch process N, all its threads (may be given several times)"},
-	{"all", NULL, OPT_ALL, "watch every process of the host, now and later"},
-	{"follow", NULL, OPT_FOLLOW, "watch forked children too (default with -- CMD)"},
-	{"no-follow", NULL, OPT_NO_FOLLOW, "do not (default with --pid)"},
-	{"output", "FILE", 'o',
-	 "write events to FILE, '-' for standard output (default: standard error with -- CMD, "
-	 "else standard output)"},
-	{"json", NULL, OPT_JSON, "events as JSON Lines (schema: README)"},
-	{"log", "DIR", OPT_LOG,
-	 "keep a log in folder DIR too, for 'gradwatch report DIR'; SIGHUP begins a new segment"},
-	{"log-level", "LEVEL", OPT_LOG_LEVEL,
-	 "what it keeps: findings; changes (default): each change and trace too; all: what report "
-	 "--replay comes to the same again from"},
-	{"log-sync", "WHEN", OPT_LOG_SYNC,
-	 "when it is forced to the disk: none, interval (default: each second), each (record)"},
-	{"log-rotate", "LIST", OPT_LOG_ROTATE,
-	 "when a segment is closed, and how many are kept: size=64M (default), time=1h, records=N, "
-	 "keep=N"},
-	{"log-plain", NULL, OPT_LOG_PLAIN, "do not compress closed segments"},
-	{"since", "TIME", OPT_SINCE, "report: only from this time in UTC on, 2026-01-02T03:04"},
-	{"until", "TIME", OPT_UNTIL, "report: only before this time"},
-	{"host", "NAME", OPT_HOST, "report: only of this machine"},
-	{"trace", "N", OPT_TRACE, "report: trace N as a time line"},
-	{"baseline", "FILE", OPT_BASELINE,
-	 "report: compare with this log or folder; --fail is about what is new"},
-	{"html", "FILE", OPT_HTML, "report: write a page with findings and time line to FILE too"},
-	{"perfetto", "FILE", OPT_PERFETTO,
-	 "report: write a trace for ui.perfetto.dev to FILE too (Chrome's JSON)"},
-	{"torch-trace", "DIR", OPT_TORCH_TRACE,
-	 "report: put findings into copies of the logs that TORCH_TRACE has written to DIR, for "
-	 "tlparse"},
-	{"fast", NULL, OPT_FAST,
-	 "report: trust the checksums of records: of stacks only what is shown is parsed"},
-	{"replay", NULL, OPT_REPLAY,
-	 "report: give the model its inputs again (of --log-level all), and compare"},
-	{"fail", NULL, OPT_FAIL, "the same as --fail-on violation,drift,unknown"},
-	{"fail-on", "LIST", OPT_FAIL_ON,
-	 "exit with 3 if there was one of these that is not suppressed: violation, note, drift; or "
-	 "unknown: if something could not be checked"},
-	{"began", "MODE", OPT_BEGAN,
-	 "any (default), or on: violations are only in traces that began with grad on"},
-	{"idle", "SECONDS", OPT_IDLE,
-	 "a trace has ended after so long without an operator (default 30)"},
-	{"kinds", "LIST", OPT_KINDS,
-	 "kinds of trace whose changes are violations, joined by commas (default "
-	 "export,decompose,make_fx,other,unknown)"},
-	{"suppress", "FILE", OPT_SUPPRESS, "accept the known findings in FILE (format: README)"},
-	{"print-suppressions", NULL, OPT_PRINT_SUPPRESSIONS,
-	 "instead of events, write lines for such a file"},
-	{"rate", "N", OPT_RATE,
-	 "report at most N changes per second and thread, count the rest (default 1000; 0: no "
-	 "limit)"},
-	{"on-violation", "ACTION", OPT_ON_VIOLATION,
-	 "report (default), hold, raise, signal:NAME or kill: before the change"},
-	{"enforce-kinds", "LIST", OPT_ENFORCE_KINDS,
-	 "kinds of trace in which to act (default export,decompose)"},
-	{"fallback", "ACTION", OPT_FALLBACK, "for what cannot be raised (default report)"},
-	{"hold-timeout", "SECONDS", OPT_HOLD_TIMEOUT,
-	 "a held process goes on after so long (default 60)"},
-	{"escalate", NULL, OPT_ESCALATE, "kill what a signal has not stopped"},
-	{"dry-run", NULL, OPT_DRY_RUN, "do not enforce; report what would have been done"},
-	{"enforce-user", "NAME", OPT_ENFORCE_USER, "act only in processes of this user"},
-	{"enforce-command", "NAME", OPT_ENFORCE_COMMAND,
-	 "act only in processes of this name (a pattern)"},
-	{"enforce-cgroup", "PATH", OPT_ENFORCE_CGROUP,
-	 "act only in processes of this cgroup (a pattern)"},
-	{"btf", "FILE", OPT_BTF, "types of this kernel, where it has none of its own (BTF)"},
-	{"verbose", NULL, 'v',
-	 "full stacks, begin and end of traces, informational findings; twice: each change; three "
-	 "times: libbpf's messages"},
-	{"help", NULL, 'h', "this text"},
-	{"version", NULL, 'V', "the version"},
-};
-
-#define ROWS        (sizeof(rows) / sizeof(rows[0]))
-
-#define HELP_COLUMN 27 /* where the second column begins */
-#define HELP_WIDTH  80
-
-/* The second column, broken at blanks. */
-static void print_wrapped(FILE *stream, const char *text)
-{
-	size_t width = HELP_WIDTH - HELP_COLUMN;
-
-	while (strlen(text) > width) {
-		const char *blank = memrchr(text, ' ', width + 1);
-		int length = (int)(blank ? blank - text : (long)width);
-
-		fprintf(stream, "%.*s\n%*s", length, text, HELP_COLUMN, "");
-		text += length + (blank != NULL);
-	}
-	fprintf(stream, "%s\n", text);
-}
-
-static void print_row(FILE *stream, const struct row *row)
-{
-	char left[64];
-	int code, length;
-
-	if (row->id < 256)
-		code = str_format(left, sizeof(left), "  -%c, --%s", row->id, row->name);
-	else
-		code = str_format(left, sizeof(left), "      --%s", row->name);
-	if (code)
-		return;
-	length = fprintf(stream, "%s%s%s", left, row->value ? " " : "",
-			 row->value ? row->value : "");
-	if (length >= HELP_COLUMN)
-		fprintf(stream, "\n%*s", HELP_COLUMN, "");
-	else
-		fprintf(stream, "%*s", HELP_COLUMN - length, "");
-	print_wrapped(stream, row->help);
-}
-
-void options_help(FILE *stream)
-{
-	fputs("gradwatch: reports code that changes PyTorch's grad mode while a graph is traced\n\n"
-	      "  gradwatch [OPTIONS] --pid N          a running process\n"
-	      "  gradwatch [OPTIONS] -- CMD ARGS      a command, from its start\n"
-	      "  gradwatch [OPTIONS] --all            every process of the host\n"
-	      "  gradwatch release PID ...            resume what --on-violation hold stopped\n"
-	      "  gradwatch doctor                     can this machine do it?\n"
-	      "  gradwatch doctor --pid N | FILE      what can be seen in this libtorch?\n"
-	      "  gradwatch record -o DIR -- CMD ARGS  a command, with a log and a report in DIR\n"
-	      "  gradwatch report FILE|DIR ...        what logs say\n"
-	      "  gradwatch verify FILE|DIR ...        are these logs whole?\n\n",
-	      stream);
-	for (size_t i = 0; i < ROWS; i++)
-		print_row(stream, &rows[i]);
-	fputs("\nexit status: the command's with -- CMD; 0; 2 bad use or nothing could be\n"
-	      "watched; 3 with --fail-on; 126, 127 the command could not be run or found\n",
-	      stream);
-}
 
 static int add_pid(struct options *options, const char *text, struct err *err)
 {
@@ -377,10 +198,20 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 		return set_fail_on(options, optarg, err);
 	case OPT_BEGAN:
 		return set_began(options, optarg, err);
+	case OPT_SOCKET:
+		options->serve.socket = optarg;
+		return 0;
+	case OPT_METRICS:
+		options->serve.metrics = optarg;
+		return 0;
+	case OPT_METRICS_TEXTFILE:
+		options->serve.textfile = optarg;
+		return 0;
 	case 'v':
 		options->verbosity++;
 		return 0;
 	case 'h':
+		options->about = options->command;
 		options->command = COMMAND_HELP;
 		return 0;
 	case 'V':
@@ -393,13 +224,14 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 
 static void build_getopt(struct option *longs, char *shorts)
 {
-	for (size_t i = 0; i < ROWS; i++) {
-		longs[i] = (struct option){rows[i].name,
-					   rows[i].value ? required_argument : no_argument, NULL,
-					   rows[i].id};
-		if (rows[i].id < 256) {
-			*shorts++ = (char)rows[i].id;
-			if (rows[i].value)
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option_row *row = &option_rows[i];
+
+		longs[i] = (struct option){row->name, row->value ? required_argument : no_argument,
+					   NULL, row->id};
+		if (row->id < 256) {
+			*shorts++ = (char)row->id;
+			if (row->value)
 				*shorts++ = ':';
 		}
 	}
@@ -477,88 +309,77 @@ static int bad_option(const char *word, struct err *err)
 {
 	size_t length = strcspn(word, "=");
 
-	for (size_t i = 0; i < ROWS && word[length]; i++)
-		if (!rows[i].value && strlen(rows[i].name) + 2 == length &&
-		    !strncmp(word + 2, rows[i].name, length - 2))
+	for (size_t i = 0; i < option_count && word[length]; i++)
+		if (!option_rows[i].value && strlen(option_rows[i].name) + 2 == length &&
+		    !strncmp(word + 2, option_rows[i].name, length - 2))
 			return err_set(err, -EINVAL, "--%s takes no value: give it without '%s'",
-				       rows[i].name, word + length);
+				       option_rows[i].name, word + length);
 	return err_set(err, -EINVAL, "unknown option '%s' (see --help)", word);
 }
 
-/* With doctor and release nothing is watched: an option that is about that would do nothing. */
-static int check_outputs(const struct options *options, struct err *err)
+/* "watching, record and report": who takes an option. */
+static void list_commands(unsigned int commands, char *out, size_t size)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (unsigned int i = 0; i < COMMAND_HELP; i++) {
+		const char *word = i == COMMAND_WATCH ? "watching" : command_word(i);
+		const char *before = !used ? "" : commands >> i >> 1 ? ", " : " and ";
+
+		if (commands >> i & 1 && !str_format(out + used, size - used, "%s%s", before, word))
+			used += strlen(out + used);
+	}
+}
+
+/* An option that a command does not take would do nothing. */
+static int check_commands(const struct options *options, const bool *given, struct err *err)
+{
+	char takers[128];
+
+	for (size_t i = 0; i < option_count; i++) {
+		if (!given[i] || option_rows[i].commands >> options->command & 1)
+			continue;
+		list_commands(option_rows[i].commands, takers, sizeof(takers));
+		return err_set(err, -EINVAL, "--%s is not for %s: it is for %s",
+			       option_rows[i].name,
+			       options->command == COMMAND_WATCH ? "watching"
+								 : command_word(options->command),
+			       takers);
+	}
+	return 0;
+}
+
+/* Those that exclude each other. */
+static int check_together(const struct options *options, struct err *err)
 {
 	if (options->json && options->print_suppressions)
 		return err_set(
 			err, -EINVAL,
 			"--json and --print-suppressions both say what the events look like: "
 			"use --log DIR for the first");
-	if (options->command != COMMAND_REPORT &&
-	    (options->report.since || options->report.until || options->report.host ||
-	     options->report.trace || options->report.baseline || options->report.html ||
-	     options->report.perfetto || options->report.torch_trace || options->report.fast ||
-	     options->report.replay))
-		return err_set(err, -EINVAL,
-			       "--since, --until, --host, --trace, --baseline, --html, "
-			       "--perfetto, --torch-trace, --replay and --fast are for report");
 	if (options->report.fast && (options->report.trace || options->report.html ||
 				     options->report.perfetto || options->report.torch_trace))
 		return err_set(err, -EINVAL,
 			       "--trace, --html, --perfetto and --torch-trace show stacks, and "
 			       "--fast does not read them: leave one out");
-	if (options->command == COMMAND_RECORD && (options->json || options->log.segments.path))
-		return err_set(err, -EINVAL,
-			       "record has a log of its own, in the folder of --output; --json and "
-			       "--log are for watching without it");
-	if (options->command == COMMAND_WATCH || options->command == COMMAND_RECORD)
-		return 0;
-	if (options->command == COMMAND_REPORT || options->command == COMMAND_VERIFY) {
-		bool report = options->command == COMMAND_REPORT;
-
-		if (options->all || options->print_suppressions || options->output_path ||
-		    options->log.segments.path || options->pid_count > report ||
-		    (!report && (options->json || options->fail_on || options->suppress_path)))
-			return err_set(
-				err, -EINVAL,
-				"report takes --json, --fail, --fail-on, --suppress, "
-				"--kinds, one --pid, --since, --until, --host, --trace, "
-				"--baseline, --html, --perfetto, --torch-trace, --replay and "
-				"--fast; verify takes none");
-		return 0;
-	}
-	if (options->json || options->print_suppressions || options->output_path ||
-	    options->log.segments.path || options->fail_on)
-		return err_set(
-			err, -EINVAL,
-			"doctor and release print text to standard output: --json, --output, "
-			"--log, --print-suppressions and --fail-on are for watching");
+	if (options->command == COMMAND_REPORT && options->pid_count > 1)
+		return err_set(err, -EINVAL, "report takes one --pid");
 	return 0;
 }
 
-/* The first word, if it is a command. */
-static bool take_command(struct options *options, const char *word)
+static void note_given(bool *given, int id)
 {
-	static const struct {
-		const char *name;
-		enum command command;
-	} commands[] = {
-		{"doctor", COMMAND_DOCTOR}, {"release", COMMAND_RELEASE},
-		{"record", COMMAND_RECORD}, {"report", COMMAND_REPORT},
-		{"verify", COMMAND_VERIFY},
-	};
-
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (!strcmp(word, commands[i].name)) {
-			options->command = commands[i].command;
-			return true;
-		}
-	return false;
+	for (size_t i = 0; i < option_count; i++)
+		given[i] |= option_rows[i].id == id;
 }
 
 int options_parse(struct options *options, int argc, char **argv, struct err *err)
 {
-	struct option longs[ROWS + 1] = {0};
-	char shorts[2 * ROWS + 3] = "+:"; /* stop at the first word; report a missing value */
+	struct option longs[OPTIONS_MAX] = {0};
+	char shorts[2 * OPTIONS_MAX + 3] =
+		"+:"; /* stop at the first word; report a missing value */
+	bool given[OPTIONS_MAX] = {0};
 	const char *known = shorts;
 	int follow = -1, id, code;
 
@@ -569,7 +390,8 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 	enforcement_defaults(&options->enforcement);
 	log_options_defaults(&options->log);
 	build_getopt(longs, shorts + 2);
-	if (argc > 1 && take_command(options, argv[1])) {
+	options->command = argc > 1 ? command_of_word(argv[1]) : COMMAND_WATCH;
+	if (options->command != COMMAND_WATCH) {
 		argc--;
 		argv++;
 	}
@@ -583,13 +405,16 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 				       argv[optind - 1]);
 		if (id == '?')
 			return bad_option(argv[optind - 1], err);
+		note_given(given, id);
 		code = apply(options, id, &follow, err);
 		if (code)
 			return code;
 	}
 	if (options->command == COMMAND_HELP || options->command == COMMAND_VERSION)
 		return 0;
-	code = check_outputs(options, err);
+	code = check_commands(options, given, err);
+	if (!code)
+		code = check_together(options, err);
 	if (code)
 		return code;
 	code = take_rest(options, argc, argv, err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The command line. One table of options (options.c) is what is parsed and what help shows.
+ * The command line. One table of options (option_table.c) is what is parsed and what help shows.
  */
 #ifndef GRADWATCH_CLI_OPTIONS_H
 #define GRADWATCH_CLI_OPTIONS_H
@@ -15,6 +15,7 @@
 #include "cli/report_options.h"
 #include "enforce/policy.h"
 #include "model/event.h"
+#include "serve/serve.h"
 
 /* Exit statuses. With `-- CMD` the command's own comes first. */
 enum exit_status {
@@ -41,7 +42,8 @@ enum command {
 	COMMAND_RECORD,
 	COMMAND_REPORT,
 	COMMAND_VERIFY,
-	COMMAND_HELP,
+	COMMAND_STATUS,
+	COMMAND_HELP, /* from here on there are no words */
 	COMMAND_VERSION,
 };
 
@@ -49,6 +51,7 @@ enum command {
 
 struct options {
 	enum command command;
+	enum command about; /* HELP: about this one */
 	uint32_t pids[OPTIONS_MAX_PIDS];
 	size_t pid_count;
 	bool all;
@@ -64,6 +67,7 @@ struct options {
 	const char *output_path; /* of events, "-": standard output; NULL: the default */
 	struct log_options log;
 	struct report_options report;
+	struct serve_options serve;
 	const char *suppress_path; /* NULL: none */
 	bool print_suppressions;
 	const char *btf_path; /* NULL: the kernel's own */
@@ -76,6 +80,7 @@ struct options {
 /* 0, or -EINVAL with a line that says what to do instead. Strings stay argv's. */
 int options_parse(struct options *options, int argc, char **argv, struct err *err);
 
-void options_help(FILE *stream);
+/* Help about a command; of COMMAND_WATCH: about all. */
+void options_help(FILE *stream, enum command command);
 
 #endif

@@ -169,6 +169,12 @@ static bool wants_changes(const struct options *options)
 	       (options->log.segments.path && options->log.level == LOG_DETAIL_CHANGES);
 }
 
+/* The same of each occurrence of a finding. */
+static bool wants_each(const struct options *options)
+{
+	return wants_changes(options) || serve_is_wanted(&options->serve);
+}
+
 static int drop_rights(const struct watch_config *config, const struct outputs *outputs,
 		       struct err *err)
 {
@@ -187,6 +193,8 @@ int command_watch(const struct options *options)
 	struct outputs outputs = {0};
 	struct enforce_policy policy;
 	struct enforce *enforce = NULL;
+	struct watch_service service;
+	struct serve *serve = NULL;
 	struct watch_config config = {
 		.pids = options->pids,
 		.pid_count = options->pid_count,
@@ -196,6 +204,7 @@ int command_watch(const struct options *options)
 			  .kinds = options->kinds,
 			  .began_on = options->began_on,
 			  .for_log = options->log.segments.path != NULL,
+			  .each = wants_each(options),
 			  .no_changes = !wants_changes(options)},
 		.rate = options->rate,
 		.handler = outputs_event,
@@ -241,6 +250,14 @@ int command_watch(const struct options *options)
 	}
 	if (!code)
 		code = outputs_open(&outputs, options, &err);
+	if (!code && serve_is_wanted(&options->serve)) {
+		serve = serve_new(&options->serve, &outputs.context);
+		if (serve)
+			serve_service(serve, &service);
+		else
+			code = err_set(&err, -ENOMEM, "out of memory");
+		config.service = serve ? &service : NULL;
+	}
 	if (!code)
 		code = drop_rights(&config, &outputs, &err);
 	if (!code)
@@ -258,6 +275,7 @@ int command_watch(const struct options *options)
 	outputs_close(&outputs);
 	spawn_close(&command);
 	enforce_free(enforce);
+	serve_free(serve);
 	suppressions_free(config.model.suppressions);
 	return code;
 }

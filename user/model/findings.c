@@ -252,6 +252,7 @@ static void report_occurrence(struct findings *findings, const struct event *eve
 
 	again.finding.number = known->number;
 	again.finding.count = known->count;
+	again.finding.kind = event->finding.kind;
 	again.finding.severity = known->severity;
 	findings->handler(findings->context, &again);
 }

@@ -313,7 +313,7 @@ static void get_coverage(struct input_reader *reader, struct event_coverage *cov
 /* The reader of the inputs makes the suppressions: here only whether there are some. */
 static void get_options(struct input_reader *reader, struct model_input *input)
 {
-	reader->options = (struct model_options){.for_log = true};
+	reader->options = (struct model_options){.for_log = true, .each = true};
 	reader->options.idle_ns = get_u64(reader);
 	reader->options.kinds = get_u32(reader);
 	reader->options.began_on = get_word(reader, 2);

@@ -54,7 +54,7 @@ struct model *model_new(const struct model_options *options, const struct model_
 	model->codes = codes_new();
 	model->begins = begins_new(MAX_OPEN, model->codes);
 	model->scopes = scopes_new(model->codes, model_on_scope, model);
-	model->findings = findings_new(options->for_log && !options->no_changes, handler, context);
+	model->findings = findings_new(options->each, handler, context);
 	if (!model->open || !model->ended || !model->mixed || !model->processes || !model->begins ||
 	    !model->codes || !model->scopes || !model->findings) {
 		model_free(model);

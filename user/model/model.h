@@ -27,8 +27,9 @@ struct model_options {
 	uint64_t idle_ns;   /* a popped trace without push or pop for so long is over */
 	unsigned int kinds; /* set of model/kinds.h: others are only informed of */
 	bool began_on;      /* changes in traces that began with grad off are no violations */
-	bool for_log;       /* EVENT_AGAIN and EVENT_TOTALS are handed out */
-	bool no_changes;    /* EVENT_CHANGE and EVENT_AGAIN are not: nobody wants them */
+	bool for_log;       /* EVENT_TOTALS is handed out */
+	bool each;          /* EVENT_AGAIN is */
+	bool no_changes;    /* EVENT_CHANGE is not: nobody wants it */
 	struct suppressions *suppressions; /* the caller's; NULL: none */
 };
 

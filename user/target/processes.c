@@ -228,6 +228,7 @@ int processes_fork(struct processes *processes, const struct gw_fork_record *rec
 	copy.exe = parent->exe ? strdup(parent->exe) : NULL;
 	copy.cgroup = cgroup_names_hold(parent->cgroup);
 	copy.stackless = record->interpreter == GW_INHERITED_FULL;
+	copy.traces = copy.changes = copy.findings = copy.last_event = 0;
 	code = add(processes, &copy, record->header.time, &known);
 	if (!code)
 		hold_files(processes, known);
@@ -346,6 +347,15 @@ void processes_with_file(const struct processes *processes, uint32_t file_id,
 				break;
 			}
 	}
+}
+
+void processes_each(const struct processes *processes,
+		    void (*visit)(void *context, const struct process *process), void *context)
+{
+	const struct process *process = (const struct process *)processes->by_pid.oldest;
+
+	for (; process; process = next_of(process))
+		visit(context, process);
 }
 
 unsigned int processes_count(const struct processes *processes)

@@ -57,6 +57,10 @@ struct process {
 	bool cut;           /* it was reported that not all of its files are looked at */
 	bool stackless;     /* counted: it did not fit into BPF's map of interpreters */
 	bool unenforced;    /* counted: the same of enforced ones */
+	int refused;        /* why it could not be looked at, negative errno; 0: it could */
+	/* Since it was noted: traces begun, changes, different findings; and the last of these. */
+	uint64_t traces, changes, findings;
+	uint64_t last_event; /* ns, 0: there was none */
 };
 
 struct processes;
@@ -118,6 +122,11 @@ void process_forget_file(struct files *files, struct process *process, struct pr
 /* Calls visit for each process that maps a file, also for those that have ended just now. */
 void processes_with_file(const struct processes *processes, uint32_t file_id,
 			 void (*visit)(void *context, struct process *process), void *context);
+
+/* Calls visit for each process, in the order of arrival, also for those that have ended just now.
+ */
+void processes_each(const struct processes *processes,
+		    void (*visit)(void *context, const struct process *process), void *context);
 
 unsigned int processes_count(const struct processes *processes);
 

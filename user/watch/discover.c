@@ -10,10 +10,6 @@
 #include "inspect/libc.h"
 #include "target/roles.h"
 
-#define ELSEWHERE                                                                                  \
-	"the process has mapped what its path no longer leads to (a file that an overlay has "     \
-	"copied up); restart it to watch it"
-
 #define TRY_AGAIN_NS 2000000000ull /* what could not be probed for lack of something */
 
 struct visit {
@@ -142,7 +138,7 @@ static void report(struct discover *discover, const struct process *process,
 	if (event.type == EVENT_ATTACHED && process->libc[0])
 		doubt_libc(&event, process);
 	if (file->unplaced)
-		str_format(event.attached.doubt, sizeof(event.attached.doubt), ELSEWHERE);
+		str_format(event.attached.doubt, sizeof(event.attached.doubt), DISCOVER_ELSEWHERE);
 	if (first && process->mapped_at && process->mapped_at < event.time)
 		event.attached.armed_after_ns = event.time - process->mapped_at;
 	if (event.type == EVENT_ATTACHED)
@@ -179,9 +175,14 @@ static void report_skipped(struct discover *discover, uint32_t pid, const char *
 
 void discover_failed(struct discover *discover, uint32_t pid, int code)
 {
+	struct process *process;
 	char path[64];
+	bool is_new;
 
 	str_format(path, sizeof(path), "/proc/%u/maps", pid);
+	process = processes_note(discover->processes, pid, clock_monotonic(), &is_new);
+	if (process)
+		process->refused = code;
 	report_skipped(discover, pid, path, "cannot be watched: %s; it is tried again", code);
 }
 
@@ -436,6 +437,8 @@ int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at
 	if (code < 0)
 		return code == -ESRCH ? 0 : code;
 	process = known_process(discover, pid);
+	if (process)
+		process->refused = 0;
 	if (process)
 		mapped_release_others(mapped, discover->files, process, clock_monotonic());
 	for (unsigned int i = 0; i < mapped->count; i++)

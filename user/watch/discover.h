@@ -25,6 +25,11 @@
 #include "target/processes.h"
 #include "watch/library.h"
 
+/* Why a process that maps a probed library may not have its probes. */
+#define DISCOVER_ELSEWHERE                                                                         \
+	"the process has mapped what its path no longer leads to (a file that an overlay has "     \
+	"copied up); restart it to watch it"
+
 struct discover {
 	struct programs *programs;
 	struct inodes *inodes;

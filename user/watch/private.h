@@ -26,6 +26,7 @@ struct watch {
 	int signal_fd;
 	uint64_t gaps;    /* records of new mappings that were lost */
 	bool acting;      /* the actor was started */
+	bool serving;     /* the service was */
 	bool resting;     /* nothing is traced: it wakes up once a second */
 	uint64_t taken;   /* ns, when a turn has taken records last */
 	uint64_t opened;  /* ns, when the sources were */
@@ -36,6 +37,9 @@ struct watch {
 
 /* A process is to be looked at; time: when it has made a mapping, 0: unknown. */
 void watch_arrive(struct watch *watch, uint32_t pid, uint64_t time);
+
+/* The service's sources come after all others. */
+#define SOURCES_ORDER_SERVICE 100
 
 /* Registers all sources with a new loop. 0, or negative errno with the cause. */
 int sources_open(struct watch *watch, struct err *err);

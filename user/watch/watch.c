@@ -44,6 +44,17 @@ static void resolve_torch(void *context, uint32_t file_id, struct event_torch *t
 	discover_describe_torch(torch, libraries_get(watch->discover.libraries, file_id));
 }
 
+/* Every event, of the model and of what is discovered, comes through here. */
+static void on_event(void *context, const struct event *event)
+{
+	struct watch *watch = context;
+
+	coverage_count(&watch->discover, event);
+	if (watch->serving)
+		watch->config->service->event(watch->config->service->context, event);
+	watch->config->handler(watch->config->context, event);
+}
+
 static int start_actor(struct watch *watch, const struct watch_actor *actor, struct err *err)
 {
 	struct discover *discover = &watch->discover;
@@ -76,12 +87,12 @@ static int open_rooms(struct watch *watch, struct err *err)
 	if (code)
 		return code;
 	discover->programs = watch->programs;
-	discover->handler = config->handler;
-	discover->context = config->context;
+	discover->handler = on_event;
+	discover->context = watch;
 	code = discover_open(discover, err);
 	if (code)
 		return code;
-	discover->model = model_new(&config->model, &resolver, config->handler, config->context);
+	discover->model = model_new(&config->model, &resolver, on_event, watch);
 	if (!discover->model)
 		return err_set(err, -ENOMEM, "out of memory");
 	if (config->input)
@@ -149,6 +160,18 @@ static void allow_descriptors(void)
 			allowed);
 }
 
+static int start_service(struct watch *watch, struct err *err)
+{
+	const struct watch_service *service = watch->config->service;
+	int code;
+
+	if (!service)
+		return 0;
+	code = service->start(service->context, watch, watch->loop, SOURCES_ORDER_SERVICE, err);
+	watch->serving = !code;
+	return code;
+}
+
 static int start(struct watch *watch, struct err *err)
 {
 	int code;
@@ -158,6 +181,8 @@ static int start(struct watch *watch, struct err *err)
 	code = open_rooms(watch, err);
 	if (!code)
 		code = sources_open(watch, err);
+	if (!code)
+		code = start_service(watch, err);
 	if (!code)
 		code = watch_targets(watch, err);
 	if (code)
@@ -175,7 +200,9 @@ static int report_start(struct watch *watch, struct err *err)
 	const struct event event = {.type = EVENT_START, .time = clock_monotonic()};
 
 	watch->armed = true;
-	watch->config->handler(watch->config->context, &event);
+	on_event(watch, &event);
+	if (watch->serving)
+		watch->config->service->ready(watch->config->service->context);
 	return watch->config->command ? spawn_go(watch->config->command, err) : 0;
 }
 
@@ -230,11 +257,32 @@ static void take_records_while_detaching(struct watch *watch)
 		detach(&probes);
 }
 
+static void stop_service(struct watch *watch)
+{
+	if (watch->serving)
+		watch->config->service->stop(watch->config->service->context);
+	watch->serving = false;
+}
+
+static struct event_coverage coverage_so_far(const struct watch *watch)
+{
+	return (struct event_coverage){
+		.probed = watch->discover.probed,
+		.missed = watch->discover.missed,
+		.mappings_lost = watch->gaps,
+		.refused = processes_refused(watch->discover.processes),
+		.files_refused = files_refused(watch->discover.files),
+		.unarmed = !watch->armed,
+		.bad_records = model_bad_records(watch->discover.model),
+	};
+}
+
 static void finish(struct watch *watch, struct watch_result *result)
 {
 	struct model *model = watch->discover.model;
 	struct event_coverage coverage;
 
+	stop_service(watch);
 	inherited_raise_priority(ENDING_NICE);
 	/* To remove the probes takes long: nobody may stand still for it. */
 	if (watch->acting)
@@ -244,14 +292,7 @@ static void finish(struct watch *watch, struct watch_result *result)
 	sources_take_all(watch);
 	stop_actor(watch);
 	collect_sweep(watch->collect, true);
-	coverage = (struct event_coverage){
-		.probed = watch->discover.probed,
-		.missed = watch->discover.missed,
-		.mappings_lost = watch->gaps,
-		.refused = processes_refused(watch->discover.processes),
-		.files_refused = files_refused(watch->discover.files),
-		.unarmed = !watch->armed,
-	};
+	coverage = coverage_so_far(watch);
 	model_coverage(model, &coverage);
 	model_finish(model, clock_monotonic());
 	model_totals(model, &result->totals);
@@ -259,8 +300,41 @@ static void finish(struct watch *watch, struct watch_result *result)
 		result->command_status = spawn_exit_code(watch->config->command);
 }
 
+void watch_totals(const struct watch *watch, struct event_totals *totals)
+{
+	model_totals(watch->discover.model, totals);
+	totals->coverage = coverage_so_far(watch);
+}
+
+void watch_processes(const struct watch *watch,
+		     void (*visit)(void *context, const struct coverage_process *process),
+		     void *context)
+{
+	coverage_each(&watch->discover, visit, context);
+}
+
+static void count_probed(void *context, struct file *file)
+{
+	const struct library *library = file->content;
+	struct watch_load *load = context;
+
+	load->probed += library && library->state == LIBRARY_PROBED;
+}
+
+void watch_load(const struct watch *watch, struct watch_load *load)
+{
+	*load = (struct watch_load){
+		.processes = processes_count(watch->discover.processes),
+		.files = files_count(watch->discover.files),
+		.started = watch->opened,
+		.armed = watch->armed,
+	};
+	files_each(watch->discover.files, FILE_SETTER, count_probed, load);
+}
+
 static void close_all(struct watch *watch)
 {
+	stop_service(watch);
 	stop_actor(watch);
 	discover_close(&watch->discover);
 	mappings_close(watch->mappings);

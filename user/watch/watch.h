@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "model/inputs.h"
 #include "watch/actor.h"
+#include "watch/service.h"
 #include "watch/spawn.h"
 
 struct watch_config {
@@ -27,7 +28,8 @@ struct watch_config {
 	struct spawn *command; /* prepared; NULL: none */
 	uint32_t rate;         /* see struct programs_options */
 	struct gw_policy policy;
-	const struct watch_actor *actor; /* NULL: nobody acts */
+	const struct watch_actor *actor;     /* NULL: nobody acts */
+	const struct watch_service *service; /* NULL: nobody asks */
 	struct model_options model;
 	event_handler handler;
 	void (*reopen)(void *context); /* SIGHUP; NULL: ends it, as SIGTERM does */
