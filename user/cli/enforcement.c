@@ -2,18 +2,17 @@
 #include "cli/enforcement.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "cli/filters.h"
 #include "model/kinds.h"
 #include "output/names.h"
 #include "probe/diagnose.h"
 
 #define HOLD_DEFAULT_NS 60000000000ull
-#define COMM_BYTES      15 /* of the name of a process */
 #define KINDS_ENFORCED  (1u << TRACE_KIND_EXPORT | 1u << TRACE_KIND_DECOMPOSE)
 
 /* BPF does not stop a pre-dispatch trace: it records each change as a node of its graph. */
@@ -204,63 +203,26 @@ static bool has_cgroup_v2(void)
 	return found;
 }
 
-/* How many bytes a name has at least that a pattern of the shell fits. */
-static size_t shortest_match(const char *pattern)
-{
-	size_t length = 0;
-
-	for (const char *at = pattern; *at; at++) {
-		const char *end = *at == '[' && at[1] ? strchr(at + 2, ']') : NULL;
-
-		if (*at == '\\' && at[1])
-			at++;
-		if (end)
-			at = end;
-		length += *at != '*';
-	}
-	return length;
-}
-
-/* The name of a process is cut by the kernel, and the path of a cgroup begins with a slash. */
 static int check_patterns(const struct enforce_policy *policy, struct err *err)
 {
-	if (policy->command &&
-	    (!policy->command[0] || shortest_match(policy->command) > COMM_BYTES))
-		return err_set(err, -EINVAL,
-			       "--enforce-command '%s' fits no process: names have 1 to %d bytes, "
-			       "longer ones are cut (see /proc/PID/comm); use '%.*s*'",
-			       policy->command, COMM_BYTES, COMM_BYTES - 1, policy->command);
-	if (policy->cgroup && !strchr("/*?[", policy->cgroup[0]))
-		return err_set(err, -EINVAL,
-			       "--enforce-cgroup '%s' fits no process: paths begin with a slash "
-			       "(see /proc/PID/cgroup); use '/%s' or '*/%s'",
-			       policy->cgroup, policy->cgroup, policy->cgroup);
-	if (policy->cgroup && !policy->cgroup[0])
-		return err_set(err, -EINVAL, "--enforce-cgroup '' fits no process");
-	return 0;
+	int code = 0;
+
+	if (policy->command)
+		code = filters_check_comm("enforce-command", policy->command, err);
+	if (!code && policy->cgroup)
+		code = filters_check_cgroup("enforce-cgroup", policy->cgroup, err);
+	return code;
 }
 
 int enforcement_environment(struct enforce_policy *policy, struct err *err)
 {
-	uint64_t number;
-
 	/* BPF stops a process without it; nobody could let it go. */
 	if (!policy->bpf.dry_run && !diagnose_can_signal())
 		return err_set(err, -EPERM,
 			       "missing capability CAP_KILL: what --on-violation stops could not "
 			       "be let go; run as root (sudo gradwatch ...)");
-	if (policy->user && !str_to_u64(policy->user, 0, UINT32_MAX - 1, &number)) {
-		policy->uid = (uint32_t)number;
-	} else if (policy->user) {
-		const struct passwd *user = getpwnam(policy->user);
-
-		if (!user)
-			return err_set(err, -EINVAL,
-				       "--enforce-user: this machine knows no user '%s'; use a "
-				       "name that 'getent passwd' shows, or the number of a user",
-				       policy->user);
-		policy->uid = user->pw_uid;
-	}
+	if (policy->user && filters_uid("enforce-user", policy->user, &policy->uid, err))
+		return err->code;
 	if (policy->cgroup && !has_cgroup_v2())
 		return err_set(err, -EINVAL,
 			       "--enforce-cgroup: this machine has no cgroup v2; use "

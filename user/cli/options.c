@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "cli/enforcement.h"
+#include "cli/filters.h"
 #include "cli/option_table.h"
 
 /* torch.compile deals with grad mode by itself, and a pre-dispatch trace records it. */
@@ -198,6 +199,18 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 		return set_fail_on(options, optarg, err);
 	case OPT_BEGAN:
 		return set_began(options, optarg, err);
+	case OPT_USER:
+		return filters_add_user(&options->filter.only, "user", optarg, err);
+	case OPT_COMM:
+		return filters_add_comm(&options->filter.only, "comm", optarg, err);
+	case OPT_CGROUP:
+		return filters_add_cgroup(&options->filter.only, "cgroup", optarg, err);
+	case OPT_EXCLUDE_USER:
+		return filters_add_user(&options->filter.exclude, "exclude-user", optarg, err);
+	case OPT_EXCLUDE_COMM:
+		return filters_add_comm(&options->filter.exclude, "exclude-comm", optarg, err);
+	case OPT_EXCLUDE_CGROUP:
+		return filters_add_cgroup(&options->filter.exclude, "exclude-cgroup", optarg, err);
 	case OPT_SOCKET:
 		options->serve.socket = optarg;
 		return 0;
@@ -363,6 +376,10 @@ static int check_together(const struct options *options, struct err *err)
 		return err_set(err, -EINVAL,
 			       "--trace, --html, --perfetto and --torch-trace show stacks, and "
 			       "--fast does not read them: leave one out");
+	if (!options->all && !filter_is_empty(&options->filter))
+		return err_set(err, -EINVAL,
+			       "--user, --comm, --cgroup and what they exclude choose among the "
+			       "processes of the host: give --all, too");
 	if (options->command == COMMAND_REPORT && options->pid_count > 1)
 		return err_set(err, -EINVAL, "report takes one --pid");
 	return 0;

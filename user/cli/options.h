@@ -16,6 +16,7 @@
 #include "enforce/policy.h"
 #include "model/event.h"
 #include "serve/serve.h"
+#include "watch/filter.h"
 
 /* Exit statuses. With `-- CMD` the command's own comes first. */
 enum exit_status {
@@ -55,6 +56,7 @@ struct options {
 	uint32_t pids[OPTIONS_MAX_PIDS];
 	size_t pid_count;
 	bool all;
+	struct filter filter; /* of all */
 	bool follow;
 	bool json;
 	unsigned int fail_on; /* set of FAIL_: what is found ends with EXIT_VIOLATIONS */

@@ -199,6 +199,7 @@ int command_watch(const struct options *options)
 		.pids = options->pids,
 		.pid_count = options->pid_count,
 		.all = options->all,
+		.filter = filter_is_empty(&options->filter) ? NULL : &options->filter,
 		.follow = options->follow,
 		.model = {.idle_ns = options->idle_ns,
 			  .kinds = options->kinds,

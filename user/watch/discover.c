@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "inspect/libc.h"
 #include "target/roles.h"
+#include "watch/choose.h"
 
 #define TRY_AGAIN_NS 2000000000ull /* what could not be probed for lack of something */
 
@@ -422,6 +423,14 @@ static struct process *known_process(struct discover *discover, uint32_t pid)
 	return process;
 }
 
+static bool has_setter(const struct mapped *mapped)
+{
+	for (unsigned int i = 0; i < mapped->count; i++)
+		if (mapped->role[i] == FILE_SETTER)
+			return true;
+	return false;
+}
+
 int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at)
 {
 	struct visit visit = {.discover = discover, .pid = pid, .mapped_at = mapped_at};
@@ -429,13 +438,20 @@ int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at
 	struct process *process;
 	int code;
 
-	if (!programs_is_watched(discover->programs, pid))
+	if (!discover->filter && !programs_is_watched(discover->programs, pid))
 		return 0;
 	code = mapped_read((pid_t)pid, mapped);
 	if (code == -ESRCH && mapped_at)
 		discover->missed++;
 	if (code < 0)
 		return code == -ESRCH ? 0 : code;
+	if (discover->filter && has_setter(mapped)) {
+		bool chosen;
+
+		code = choose_process(discover->filter, discover->programs, pid, &chosen);
+		if (code || !chosen)
+			return code == -ESRCH ? 0 : code;
+	}
 	process = known_process(discover, pid);
 	if (process)
 		process->refused = 0;

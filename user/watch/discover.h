@@ -23,6 +23,7 @@
 #include "target/files.h"
 #include "target/interpreters.h"
 #include "target/processes.h"
+#include "watch/filter.h"
 #include "watch/library.h"
 
 /* Why a process that maps a probed library may not have its probes. */
@@ -43,6 +44,8 @@ struct discover {
 	unsigned int probed;  /* mappings of probed libraries seen so far */
 	uint64_t missed;      /* processes that had ended before their mappings could be read */
 	struct mapped mapped; /* of the process that is being looked at */
+	/* Which processes of the host are watched; NULL: those in BPF's map, or all. */
+	const struct filter *filter;
 	/* As struct watch_actor's process(); NULL: nobody wants to know. */
 	int (*found)(void *context, struct process *process, struct library *library,
 		     const struct process_file *file, const struct mapped *mapped);

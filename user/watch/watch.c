@@ -74,7 +74,7 @@ static int open_rooms(struct watch *watch, struct err *err)
 	const struct watch_config *config = watch->config;
 	const struct model_resolver resolver = {resolve_process, resolve_torch, watch};
 	const struct programs_options options = {
-		.watch_all = config->all,
+		.watch_all = config->all && !config->filter,
 		.rate = config->rate,
 		.policy = config->policy,
 		.signals = config->command != NULL,
@@ -87,6 +87,7 @@ static int open_rooms(struct watch *watch, struct err *err)
 	if (code)
 		return code;
 	discover->programs = watch->programs;
+	discover->filter = config->filter;
 	discover->handler = on_event;
 	discover->context = watch;
 	code = discover_open(discover, err);

@@ -24,6 +24,7 @@ struct watch_config {
 	const uint32_t *pids;
 	size_t pid_count;
 	bool all;
+	const struct filter *filter; /* of all: only these; NULL: every one */
 	bool follow;
 	struct spawn *command; /* prepared; NULL: none */
 	uint32_t rate;         /* see struct programs_options */
