@@ -37,6 +37,8 @@ int main(int argc, char **argv)
 		log_error("%s", err.text);
 		return EXIT_BAD_USE;
 	}
+	if (options.check_config)
+		return command_check_config(&options);
 	if (options.verbosity > 2)
 		log_set_level(LOG_DEBUG);
 	if (options.btf_path && kernel_btf_use(options.btf_path, &err)) {

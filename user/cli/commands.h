@@ -10,6 +10,7 @@ int command_release(const struct options *options);
 int command_doctor(const struct options *options);
 int command_record(const struct options *options);
 int command_report(const struct options *options);
+int command_check_config(const struct options *options);
 int command_status(const struct options *options);
 int command_verify(const struct options *options);
 

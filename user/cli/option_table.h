@@ -52,6 +52,8 @@ enum {
 	OPT_EXCLUDE_COMM,
 	OPT_EXCLUDE_CGROUP,
 	OPT_SOCKET,
+	OPT_CONFIG,
+	OPT_CHECK_CONFIG,
 	OPT_METRICS,
 	OPT_METRICS_TEXTFILE,
 };
@@ -67,7 +69,12 @@ struct option_row {
 extern const struct option_row option_rows[];
 extern const size_t option_count;
 
-#define OPTIONS_MAX 128 /* rows */
+/* In the set of commands: it may be in the configuration file. */
+#define OPTION_IN_CONFIG (1u << 31)
+/* And a change of it there takes effect at SIGHUP. */
+#define OPTION_RELOADS (1u << 30)
+
+#define OPTIONS_MAX    128 /* rows */
 
 /* "report", ...; NULL: watching, which has no word of its own, and what is no command. */
 const char *command_word(enum command command);

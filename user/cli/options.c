@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "cli/config.h"
 #include "cli/enforcement.h"
 #include "cli/filters.h"
 #include "cli/option_table.h"
@@ -94,34 +95,34 @@ static int set_rate(struct options *options, const char *text, struct err *err)
 }
 
 /* follow: -1 not said, 0 no, 1 yes */
-static int apply(struct options *options, int id, int *follow, struct err *err)
+static int apply(struct options *options, int id, char *value, int *follow, struct err *err)
 {
 	switch (id) {
 	case 'p':
-		return add_pid(options, optarg, err);
+		return add_pid(options, value, err);
 	case OPT_IDLE:
-		return set_idle(options, optarg, err);
+		return set_idle(options, value, err);
 	case OPT_KINDS:
-		return set_kinds(options, optarg, err);
+		return set_kinds(options, value, err);
 	case OPT_SUPPRESS:
-		options->suppress_path = optarg;
+		options->suppress_path = value;
 		return 0;
 	case OPT_PRINT_SUPPRESSIONS:
 		options->print_suppressions = true;
 		return 0;
 	case OPT_BTF:
-		options->btf_path = optarg;
+		options->btf_path = value;
 		return 0;
 	case OPT_RATE:
-		return set_rate(options, optarg, err);
+		return set_rate(options, value, err);
 	case OPT_ON_VIOLATION:
-		return enforcement_action(&options->enforcement, optarg, err);
+		return enforcement_action(&options->enforcement, value, err);
 	case OPT_ENFORCE_KINDS:
-		return enforcement_kinds(&options->enforcement, optarg, err);
+		return enforcement_kinds(&options->enforcement, value, err);
 	case OPT_FALLBACK:
-		return enforcement_fallback(&options->enforcement, optarg, err);
+		return enforcement_fallback(&options->enforcement, value, err);
 	case OPT_HOLD_TIMEOUT:
-		return enforcement_timeout(&options->enforcement, optarg, err);
+		return enforcement_timeout(&options->enforcement, value, err);
 	case OPT_ESCALATE:
 		options->enforcement.escalate = true;
 		return 0;
@@ -129,13 +130,13 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 		options->enforcement.bpf.dry_run = true;
 		return 0;
 	case OPT_ENFORCE_USER:
-		options->enforcement.user = optarg;
+		options->enforcement.user = value;
 		return 0;
 	case OPT_ENFORCE_COMMAND:
-		options->enforcement.command = optarg;
+		options->enforcement.command = value;
 		return 0;
 	case OPT_ENFORCE_CGROUP:
-		options->enforcement.cgroup = optarg;
+		options->enforcement.cgroup = value;
 		return 0;
 	case OPT_ALL:
 		options->all = true;
@@ -148,31 +149,31 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 		options->json = true;
 		return 0;
 	case 'o':
-		options->output_path = optarg;
+		options->output_path = value;
 		return 0;
 	case OPT_LOG:
-		options->log.segments.path = optarg;
+		options->log.segments.path = value;
 		return 0;
 	case OPT_LOG_LEVEL:
-		return log_options_level(&options->log, optarg, err);
+		return log_options_level(&options->log, value, err);
 	case OPT_LOG_SYNC:
-		return log_options_sync(&options->log, optarg, err);
+		return log_options_sync(&options->log, value, err);
 	case OPT_LOG_ROTATE:
-		return log_options_rotate(&options->log, optarg, err);
+		return log_options_rotate(&options->log, value, err);
 	case OPT_LOG_PLAIN:
 		options->log.segments.plain = true;
 		return 0;
 	case OPT_SINCE:
-		options->report.since = optarg;
-		return report_options_time("--since", optarg, err);
+		options->report.since = value;
+		return report_options_time("--since", value, err);
 	case OPT_UNTIL:
-		options->report.until = optarg;
-		return report_options_time("--until", optarg, err);
+		options->report.until = value;
+		return report_options_time("--until", value, err);
 	case OPT_HOST:
-		options->report.host = optarg;
+		options->report.host = value;
 		return 0;
 	case OPT_TRACE:
-		return report_options_trace(&options->report, optarg, err);
+		return report_options_trace(&options->report, value, err);
 	case OPT_FAST:
 		options->report.fast = true;
 		return 0;
@@ -180,45 +181,51 @@ static int apply(struct options *options, int id, int *follow, struct err *err)
 		options->report.replay = true;
 		return 0;
 	case OPT_BASELINE:
-		options->report.baseline = optarg;
+		options->report.baseline = value;
 		return 0;
 	case OPT_HTML:
-		options->report.html = optarg;
+		options->report.html = value;
 		return 0;
 	case OPT_PERFETTO:
-		options->report.perfetto = optarg;
+		options->report.perfetto = value;
 		return 0;
 	case OPT_TORCH_TRACE:
-		options->report.torch_trace = optarg;
+		options->report.torch_trace = value;
 		return 0;
 	case OPT_FAIL:
 		if (!options->fail_on)
 			options->fail_on = FAIL_DEFAULT;
 		return 0;
 	case OPT_FAIL_ON:
-		return set_fail_on(options, optarg, err);
+		return set_fail_on(options, value, err);
 	case OPT_BEGAN:
-		return set_began(options, optarg, err);
+		return set_began(options, value, err);
 	case OPT_USER:
-		return filters_add_user(&options->filter.only, "user", optarg, err);
+		return filters_add_user(&options->filter.only, "user", value, err);
 	case OPT_COMM:
-		return filters_add_comm(&options->filter.only, "comm", optarg, err);
+		return filters_add_comm(&options->filter.only, "comm", value, err);
 	case OPT_CGROUP:
-		return filters_add_cgroup(&options->filter.only, "cgroup", optarg, err);
+		return filters_add_cgroup(&options->filter.only, "cgroup", value, err);
 	case OPT_EXCLUDE_USER:
-		return filters_add_user(&options->filter.exclude, "exclude-user", optarg, err);
+		return filters_add_user(&options->filter.exclude, "exclude-user", value, err);
 	case OPT_EXCLUDE_COMM:
-		return filters_add_comm(&options->filter.exclude, "exclude-comm", optarg, err);
+		return filters_add_comm(&options->filter.exclude, "exclude-comm", value, err);
 	case OPT_EXCLUDE_CGROUP:
-		return filters_add_cgroup(&options->filter.exclude, "exclude-cgroup", optarg, err);
+		return filters_add_cgroup(&options->filter.exclude, "exclude-cgroup", value, err);
+	case OPT_CONFIG:
+		options->config_path = value;
+		return 0;
+	case OPT_CHECK_CONFIG:
+		options->check_config = true;
+		return 0;
 	case OPT_SOCKET:
-		options->serve.socket = optarg;
+		options->serve.socket = value;
 		return 0;
 	case OPT_METRICS:
-		options->serve.metrics = optarg;
+		options->serve.metrics = value;
 		return 0;
 	case OPT_METRICS_TEXTFILE:
-		options->serve.textfile = optarg;
+		options->serve.textfile = value;
 		return 0;
 	case 'v':
 		options->verbosity++;
@@ -391,44 +398,104 @@ static void note_given(bool *given, int id)
 		given[i] |= option_rows[i].id == id;
 }
 
-int options_parse(struct options *options, int argc, char **argv, struct err *err)
+static void set_defaults(struct options *options)
 {
-	struct option longs[OPTIONS_MAX] = {0};
-	char shorts[2 * OPTIONS_MAX + 3] =
-		"+:"; /* stop at the first word; report a missing value */
-	bool given[OPTIONS_MAX] = {0};
-	const char *known = shorts;
-	int follow = -1, id, code;
-
 	memset(options, 0, sizeof(*options));
 	options->idle_ns = 30000000000ull;
 	options->rate = 1000;
 	options->kinds = KINDS_DEFAULT;
 	enforcement_defaults(&options->enforcement);
 	log_options_defaults(&options->log);
+}
+
+/* The words of a command line that are options. From *follow on: see apply(). */
+static int take_words(struct options *options, int argc, char **argv, bool *given, int *follow,
+		      struct err *err)
+{
+	struct option longs[OPTIONS_MAX] = {0};
+	char shorts[2 * OPTIONS_MAX + 3] =
+		"+:"; /* stop at the first word; report a missing value */
+	const char *known = shorts;
+	int id, code = 0;
+
 	build_getopt(longs, shorts + 2);
-	options->command = argc > 1 ? command_of_word(argv[1]) : COMMAND_WATCH;
-	if (options->command != COMMAND_WATCH) {
-		argc--;
-		argv++;
-	}
 	optind = 0; /* of the GNU kind: begins anew, in either order */
 	/* Where there is no command to be run, options may come behind files. */
 	if (options->command == COMMAND_REPORT || options->command == COMMAND_VERIFY)
 		known++;
-	while ((id = getopt_long(argc, argv, known, longs, NULL)) != -1) {
+	while (!code && (id = getopt_long(argc, argv, known, longs, NULL)) != -1) {
 		if (id == ':')
 			return err_set(err, -EINVAL, "%s needs a value (see --help)",
 				       argv[optind - 1]);
 		if (id == '?')
 			return bad_option(argv[optind - 1], err);
 		note_given(given, id);
-		code = apply(options, id, &follow, err);
-		if (code)
-			return code;
+		code = apply(options, id, optarg, follow, err);
 	}
-	if (options->command == COMMAND_HELP || options->command == COMMAND_VERSION)
-		return 0;
+	return code;
+}
+
+/* The lines of the configuration; what is wrong is said with file and line. */
+static int take_config(struct options *options, int *follow, struct err *err)
+{
+	char text[sizeof(err->text)];
+
+	for (size_t i = 0; i < config_lines(options->config); i++) {
+		const struct config_line *line = config_line(options->config, i);
+		int code = apply(options, line->row->id, line->value, follow, err);
+
+		if (!code)
+			continue;
+		memcpy(text, err->text, sizeof(text));
+		return err_set(err, code, "%s:%u: %.900s", line->file, line->line, text);
+	}
+	return 0;
+}
+
+/* What the configuration says first, then the words again, which count more. */
+static int add_config(struct options *options, int argc, char **argv, int *follow, struct err *err)
+{
+	char *path = options->config_path;
+	const struct options words = *options;
+	bool given[OPTIONS_MAX] = {0};
+	int code;
+
+	if (!path)
+		path = CONFIG_FILE;
+	set_defaults(options);
+	options->command = words.command;
+	options->argc = words.argc;
+	options->argv = words.argv;
+	options->config = config_read(path, err);
+	if (!options->config)
+		return err->code;
+	code = take_config(options, follow, err);
+	if (!code)
+		code = take_words(options, argc, argv, given, follow, err);
+	options->config_path = path;
+	options->check_config = words.check_config;
+	return code;
+}
+
+int options_parse(struct options *options, int argc, char **argv, struct err *err)
+{
+	bool given[OPTIONS_MAX] = {0};
+	int follow = -1, code;
+
+	set_defaults(options);
+	options->argc = argc;
+	options->argv = argv;
+	options->command = argc > 1 ? command_of_word(argv[1]) : COMMAND_WATCH;
+	if (options->command != COMMAND_WATCH) {
+		argc--;
+		argv++;
+	}
+	code = take_words(options, argc, argv, given, &follow, err);
+	if (!code && (options->config_path || options->check_config) &&
+	    options->command == COMMAND_WATCH)
+		code = add_config(options, argc, argv, &follow, err);
+	if (code || options->command == COMMAND_HELP || options->command == COMMAND_VERSION)
+		return code;
 	code = check_commands(options, given, err);
 	if (!code)
 		code = check_together(options, err);
@@ -441,4 +508,10 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 		code = enforcement_check(&options->enforcement, options->all, options->kinds, err);
 	options->follow = follow >= 0 ? follow : options->child != NULL;
 	return code;
+}
+
+void options_free(struct options *options)
+{
+	config_free(options->config);
+	options->config = NULL;
 }

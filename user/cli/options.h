@@ -70,6 +70,11 @@ struct options {
 	struct log_options log;
 	struct report_options report;
 	struct serve_options serve;
+	char *config_path;     /* NULL: none */
+	struct config *config; /* what it says: its strings are in use */
+	bool check_config;     /* and do nothing else */
+	int argc;              /* what it was made of */
+	char **argv;
 	const char *suppress_path; /* NULL: none */
 	bool print_suppressions;
 	const char *btf_path; /* NULL: the kernel's own */
@@ -81,6 +86,9 @@ struct options {
 
 /* 0, or -EINVAL with a line that says what to do instead. Strings stay argv's. */
 int options_parse(struct options *options, int argc, char **argv, struct err *err);
+
+/* Frees what the configuration file said. */
+void options_free(struct options *options);
 
 /* Help about a command; of COMMAND_WATCH: about all. */
 void options_help(FILE *stream, enum command command);

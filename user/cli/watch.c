@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/enforcement.h"
 #include "cli/outputs.h"
+#include "cli/reload.h"
 #include "cli/unknown.h"
 #include "enforce/enforce.h"
 #include "model/suppressions.h"
@@ -188,9 +189,29 @@ static int drop_rights(const struct watch_config *config, const struct outputs *
 	return rights_drop(&needs, err);
 }
 
+/* What SIGHUP is for. */
+struct hang_up {
+	struct outputs *outputs;
+	struct reload reload;
+	struct serve *serve; /* NULL: none */
+};
+
+static void on_hung_up(void *context, struct watch_settings *settings)
+{
+	struct hang_up *hang_up = context;
+
+	if (hang_up->serve)
+		serve_reloading(hang_up->serve, true);
+	outputs_renew(hang_up->outputs);
+	reload_settings(&hang_up->reload, settings);
+	if (hang_up->serve)
+		serve_reloading(hang_up->serve, false);
+}
+
 int command_watch(const struct options *options)
 {
 	struct outputs outputs = {0};
+	struct hang_up hang_up = {.outputs = &outputs, .reload = {.first = options}};
 	struct enforce_policy policy;
 	struct enforce *enforce = NULL;
 	struct watch_service service;
@@ -209,7 +230,8 @@ int command_watch(const struct options *options)
 			  .no_changes = !wants_changes(options)},
 		.rate = options->rate,
 		.handler = outputs_event,
-		.reopen = options->log.segments.path ? outputs_renew : NULL,
+		.hung_up = options->log.segments.path || options->config ? on_hung_up : NULL,
+		.hung_up_context = &hang_up,
 		.is_full = outputs_are_full,
 		.input = options->log.segments.path && options->log.level == LOG_DETAIL_ALL
 				 ? outputs_input
@@ -258,6 +280,7 @@ int command_watch(const struct options *options)
 		else
 			code = err_set(&err, -ENOMEM, "out of memory");
 		config.service = serve ? &service : NULL;
+		hang_up.serve = serve;
 	}
 	if (!code)
 		code = drop_rights(&config, &outputs, &err);
@@ -277,6 +300,7 @@ int command_watch(const struct options *options)
 	spawn_close(&command);
 	enforce_free(enforce);
 	serve_free(serve);
+	reload_free(&hang_up.reload);
 	suppressions_free(config.model.suppressions);
 	return code;
 }

@@ -80,6 +80,13 @@ void model_free(struct model *model)
 	free(model);
 }
 
+void model_set(struct model *model, unsigned int kinds, bool began_on, uint64_t idle_ns)
+{
+	model->options.kinds = kinds;
+	model->options.began_on = began_on;
+	model->options.idle_ns = idle_ns;
+}
+
 static void resolve_process(struct model *model, struct event_process *process)
 {
 	const struct model_resolver *resolver = &model->resolver;

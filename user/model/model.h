@@ -66,6 +66,9 @@ struct model *model_new(const struct model_options *options, const struct model_
 			event_handler handler, void *context);
 void model_free(struct model *model);
 
+/* Changes options; what was reported before stays as it is. */
+void model_set(struct model *model, unsigned int kinds, bool began_on, uint64_t idle_ns);
+
 /* Counts the outcome of an action, and emits it. */
 void model_action(struct model *model, const struct event *event);
 

@@ -18,7 +18,7 @@
 
 #define TEXTFILE_NS 15000000000ull
 #define NOTIFY_NS   10000000000ull /* at most, between status texts for systemd */
-#define NS_PER_US   1000ull
+#define NS_PER_US   1000ul
 
 struct serve {
 	const struct serve_options *options;
@@ -195,6 +195,16 @@ static void ready(void *context)
 {
 	(void)context;
 	sd_notify(0, "READY=1");
+}
+
+void serve_reloading(struct serve *serve, bool begins)
+{
+	(void)serve;
+	if (begins)
+		sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+			   clock_monotonic() / NS_PER_US);
+	else
+		sd_notify(0, "READY=1");
 }
 
 static void on_event(void *context, const struct event *event)

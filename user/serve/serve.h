@@ -21,6 +21,9 @@ bool serve_is_wanted(const struct serve_options *options);
 struct serve *serve_new(const struct serve_options *options, const struct sink_context *context);
 void serve_free(struct serve *serve);
 
+/* Says to systemd that the configuration is being read again, and that it was. */
+void serve_reloading(struct serve *serve, bool begins);
+
 /* Fills in what watch_run() calls. */
 void serve_service(struct serve *serve, struct watch_service *service);
 

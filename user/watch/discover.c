@@ -445,14 +445,14 @@ int discover_process(struct discover *discover, uint32_t pid, uint64_t mapped_at
 		discover->missed++;
 	if (code < 0)
 		return code == -ESRCH ? 0 : code;
-	if (discover->filter && has_setter(mapped)) {
+	process = known_process(discover, pid);
+	if (discover->filter && !process && has_setter(mapped)) {
 		bool chosen;
 
 		code = choose_process(discover->filter, discover->programs, pid, &chosen);
 		if (code || !chosen)
 			return code == -ESRCH ? 0 : code;
 	}
-	process = known_process(discover, pid);
 	if (process)
 		process->refused = 0;
 	if (process)

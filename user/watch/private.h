@@ -14,6 +14,7 @@
 
 struct watch {
 	const struct watch_config *config;
+	struct watch_settings settings; /* in force */
 	struct programs *programs;
 	struct collect *collect;
 	struct mappings *mappings;

@@ -180,6 +180,21 @@ static void end_on_signal(struct watch *watch, const struct signalfd_siginfo *in
 	loop_wake_at(watch->relaying, relay_due(&watch->relay));
 }
 
+/* All processes are looked at again: more of them may be watched now. */
+static void hang_up(struct watch *watch)
+{
+	struct watch_settings settings = watch->settings;
+
+	watch->config->hung_up(watch->config->hung_up_context, &settings);
+	model_set(watch->discover.model, settings.kinds, settings.began_on, settings.idle_ns);
+	if (watch->settings.filter && settings.filter) {
+		watch->discover.filter = settings.filter;
+		arrivals_all(&watch->arrivals);
+		loop_wake_at(watch->looking, clock_monotonic());
+	}
+	watch->settings = settings;
+}
+
 /* SIGHUP is for the log file where there is one, and is ignored where nohup wants it to be. */
 static bool serve_signals(void *context)
 {
@@ -188,8 +203,8 @@ static bool serve_signals(void *context)
 
 	if (read(watch->signal_fd, &info, sizeof(info)) != sizeof(info))
 		return false;
-	if (info.ssi_signo == SIGHUP && watch->config->reopen)
-		watch->config->reopen(watch->config->context);
+	if (info.ssi_signo == SIGHUP && watch->config->hung_up)
+		hang_up(watch);
 	else if (info.ssi_signo != SIGHUP || !inherited_ignores(SIGHUP))
 		end_on_signal(watch, &info);
 	return true;

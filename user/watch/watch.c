@@ -347,7 +347,12 @@ static void close_all(struct watch *watch)
 
 int watch_run(const struct watch_config *config, struct watch_result *result, struct err *err)
 {
-	struct watch watch = {.config = config, .signal_fd = -1};
+	struct watch watch = {.config = config,
+			      .settings = {.filter = config->filter,
+					   .kinds = config->model.kinds,
+					   .began_on = config->model.began_on,
+					   .idle_ns = config->model.idle_ns},
+			      .signal_fd = -1};
 	int code;
 
 	memset(result, 0, sizeof(*result));

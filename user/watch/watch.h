@@ -20,6 +20,14 @@
 #include "watch/service.h"
 #include "watch/spawn.h"
 
+/* What can be changed while it runs. */
+struct watch_settings {
+	const struct filter *filter; /* as in watch_config; NULL stays NULL */
+	unsigned int kinds;          /* these as in model_options */
+	bool began_on;
+	uint64_t idle_ns;
+};
+
 struct watch_config {
 	const uint32_t *pids;
 	size_t pid_count;
@@ -33,14 +41,16 @@ struct watch_config {
 	const struct watch_service *service; /* NULL: nobody asks */
 	struct model_options model;
 	event_handler handler;
-	void (*reopen)(void *context); /* SIGHUP; NULL: ends it, as SIGTERM does */
+	/* SIGHUP; NULL: ends it, as SIGTERM does. May change the settings. */
+	void (*hung_up)(void *context, struct watch_settings *settings);
+	void *hung_up_context;
 	/* Whether records are to wait for a reader that is slow; NULL: never. */
 	bool (*is_full)(void *context);
 	model_input_handler input; /* NULL: nobody wants the model's inputs */
 	/* Inputs have come in. Returns when this wants to be called again (ns), 0: with the next.
 	 */
 	uint64_t (*flush)(void *context);
-	void *context; /* of all five */
+	void *context; /* of all four */
 };
 
 struct watch_result {
