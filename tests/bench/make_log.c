@@ -201,9 +201,11 @@ static void write_log(struct segments *segments, uint64_t bytes)
 
 int main(int argc, char **argv)
 {
+	static const struct log_identity identity = {
+		.host = "bench", .boot_id = "b", .run_id = "0123456789abcdef"};
 	struct segments_config config = {
 		.owner = geteuid(),
-		.host = "bench",
+		.identity = &identity,
 		.level = "changes",
 		.sync = SEGMENTS_SYNC_NONE,
 		.max_bytes = SEGMENT_BYTES,

@@ -44,20 +44,25 @@ static int leave_directory(void **state)
 	return chdir("/") || rmdir(directory) ? -1 : 0;
 }
 
+static struct log_identity identity;
+
 static struct segments_config make_config(void)
 {
 	return (struct segments_config){.path = "log",
 					.owner = geteuid(),
-					.host = "box",
+					.identity = &identity,
 					.level = "changes",
 					.plain = true};
 }
 
 static struct segments *open_log(const struct segments_config *config)
 {
+	struct segments *segments;
 	struct err err;
-	struct segments *segments = segments_open(config, &err);
 
+	log_identity_make(&identity); /* each run has one of its own */
+	strcpy(identity.host, "box");
+	segments = segments_open(config, &err);
 	if (!segments || segments_start(segments, &err))
 		fail_msg("%s", err.text);
 	return segments;

@@ -38,6 +38,9 @@ struct fault {
 	long calls; /* so far */
 };
 
+static const struct log_identity identity = {
+	.host = "box", .boot_id = "b", .run_id = "0123456789abcdef"};
+
 static struct fault writes, syncs;
 static off_t bad_from, bad_to; /* bytes that cannot be read, to 0: none */
 static uint64_t ahead;         /* ns: the clock goes on between records */
@@ -116,7 +119,7 @@ static struct segments *open_log(void)
 {
 	const struct segments_config config = {.path = "log",
 					       .owner = geteuid(),
-					       .host = "box",
+					       .identity = &identity,
 					       .level = "changes",
 					       .plain = true};
 	struct err err;

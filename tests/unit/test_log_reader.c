@@ -43,6 +43,9 @@ struct line {
 	size_t length; /* with its newline */
 };
 
+static const struct log_identity identity = {
+	.host = "box", .boot_id = "b", .run_id = "0123456789abcdef"};
+
 static char directory[] = "/tmp/gradwatch-reader-XXXXXX";
 static char *whole; /* the text of a segment */
 static size_t whole_size;
@@ -78,7 +81,7 @@ static struct segments *open_log(const char *path, bool plain)
 {
 	const struct segments_config config = {.path = path,
 					       .owner = geteuid(),
-					       .host = "box",
+					       .identity = &identity,
 					       .level = "changes",
 					       .plain = plain};
 	struct err err;

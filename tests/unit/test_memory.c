@@ -77,6 +77,15 @@ static struct event make_event(void)
 	return event;
 }
 
+/* Of JSON, where each line has another one at its end. */
+static void cut_number(char *text)
+{
+	char *number = strstr(text, ",\"seq\":");
+
+	if (number)
+		*number = '\0';
+}
+
 static void form(void *context)
 {
 	struct formed *formed = context;
@@ -91,7 +100,8 @@ static void form(void *context)
 		return;
 	}
 	assert_non_null(text);
-	assert_int_equal(length, strlen(formed->whole));
+	assert_int_equal(length, strlen(text));
+	cut_number(text);
 	assert_string_equal(text, formed->whole);
 	formed->wholes++;
 	free(text);
@@ -104,6 +114,7 @@ static void check_lines(struct sink *sink)
 
 	assert_non_null(sink);
 	assert_int_equal(sink->ops->format(sink, &formed.event, &formed.whole, &length), 0);
+	cut_number(formed.whole);
 	assert_true(with_failures(form, &formed) > 0);
 	assert_true(formed.refusals > 0 && formed.wholes > 0);
 	free(formed.whole);
@@ -112,7 +123,7 @@ static void check_lines(struct sink *sink)
 
 static void test_lines_are_whole(void **state)
 {
-	const struct sink_context context = {.host = "box"};
+	const struct sink_context context = {.identity = {.host = "box"}};
 
 	(void)state;
 	require_failures();

@@ -17,13 +17,13 @@
 
 /* 2026-01-02T03:04:05.000000000Z is monotonic 0. */
 static const struct sink_context context = {
-	.host = "box",
+	.identity = {.host = "box", .boot_id = "b", .run_id = "r"},
 	.utc_offset = 1767323045000000000,
 };
 
 #define COMMON(type, time, mono)                                                                   \
 	"{\"v\":2,\"type\":\"" type "\",\"time\":\"2026-01-02T03:04:" time "Z\",\"mono_ns\":" mono \
-	",\"host\":\"box\""
+	",\"host\":\"box\",\"boot_id\":\"b\",\"run_id\":\"r\""
 #define PROCESS                                                                                    \
 	",\"pid\":4711,\"tid\":4712,\"ns_pid\":7,\"ns_tid\":8,\"start_ns\":9223372036850000000,"   \
 	"\"comm\":\"python3\",\"uid\":1000,\"exe\":\"/usr/bin/python3\","                          \

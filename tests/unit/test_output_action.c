@@ -15,7 +15,7 @@
 #include "output/text.h"
 
 static const struct event_frame frame = {"/src/model.py", "Net.forward", 42};
-static const struct sink_context context = {.host = "box"};
+static const struct sink_context context = {.identity = {.host = "box"}};
 static char written[8192];
 
 static struct event make_action(enum gw_action action, enum action_outcome outcome)

@@ -342,6 +342,7 @@ static void list_commands(unsigned int commands, char *out, size_t size)
 {
 	size_t used = 0;
 
+	commands &= (1u << COMMAND_HELP) - 1;
 	out[0] = '\0';
 	for (unsigned int i = 0; i < COMMAND_HELP; i++) {
 		const char *word = i == COMMAND_WATCH ? "watching" : command_word(i);

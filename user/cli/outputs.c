@@ -123,7 +123,7 @@ static int open_log(struct outputs *outputs, struct err *err)
 		return 0;
 	config.owner = geteuid();
 	invoking_user_ids(&config.owner, &group);
-	config.host = outputs->context.host;
+	config.identity = &outputs->context.identity;
 	config.level = log_detail_name[options->level];
 	outputs->log = segments_open(&config, err);
 	return outputs->log ? 0 : err->code;
@@ -134,7 +134,7 @@ int outputs_open(struct outputs *outputs, const struct options *options, struct 
 	int code;
 
 	*outputs = (struct outputs){.options = options, .events_fd = -1};
-	gethostname(outputs->context.host, sizeof(outputs->context.host) - 1);
+	log_identity_make(&outputs->context.identity);
 	code = open_log(outputs, err);
 	if (code)
 		return code;

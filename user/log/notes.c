@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "log/notes.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -10,7 +9,6 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/str.h"
@@ -52,8 +50,9 @@ static struct note begin(const struct notes_run *run, enum log_type type, uint64
 	put_string(&note, FIELD_TYPE, log_types[type]);
 	put_string(&note, FIELD_TIME, time);
 	put_number(&note, FIELD_MONO_NS, now);
-	put_string(&note, FIELD_HOST, run->host);
-	put_string(&note, FIELD_RUN_ID, run->id);
+	put_string(&note, FIELD_HOST, run->identity.host);
+	put_string(&note, FIELD_BOOT_ID, run->identity.boot_id);
+	put_string(&note, FIELD_RUN_ID, run->identity.run_id);
 	return note;
 }
 
@@ -77,18 +76,6 @@ static char *end(struct note *note)
 	return text;
 }
 
-/* The first line of a small file; "" when it cannot be read. */
-static void read_line(const char *path, char *line, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd < 0 ? -1 : read(fd, line, size - 1);
-
-	if (fd >= 0)
-		close(fd);
-	line[length > 0 ? length : 0] = '\0';
-	line[strcspn(line, "\n")] = '\0';
-}
-
 /* The same moment by all clocks: what others have measured can be laid beside it. */
 static void put_clocks(struct note *note, uint64_t now)
 {
@@ -107,11 +94,8 @@ static void put_clocks(struct note *note, uint64_t now)
 char *notes_header(const struct notes_run *run, uint64_t segment, uint64_t now)
 {
 	struct note note = begin(run, LOG_TYPE_HEADER, now);
-	char boot_id[64];
 	struct utsname name;
 
-	read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof(boot_id));
-	put_string(&note, FIELD_BOOT_ID, boot_id);
 	put_number(&note, FIELD_SEGMENT, segment);
 	put_number(&note, FIELD_REMOVED, run->removed);
 	put_string(&note, FIELD_LEVEL, run->level);

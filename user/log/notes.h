@@ -7,12 +7,12 @@
 #include <stdint.h>
 
 #include "log/format.h"
+#include "log/identity.h"
 
 /* One run of gradwatch. */
 struct notes_run {
-	char id[17]; /* 16 digits */
+	struct log_identity identity;
 	char begun[24];
-	char host[256];
 	char level[16];
 	uint64_t removed; /* segments, to make room for others */
 };

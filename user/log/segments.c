@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,8 +43,8 @@ struct segments {
 static int name_segment(struct segments *segments)
 {
 	return str_format(segments->name, sizeof(segments->name),
-			  "%s-%.12s-%06" PRIu64 FOLDER_PLAIN, segments->run.begun, segments->run.id,
-			  segments->number);
+			  "%s-%.12s-%06" PRIu64 FOLDER_PLAIN, segments->run.begun,
+			  segments->run.identity.run_id, segments->number);
 }
 
 static int put(struct segments *segments, const char *line, size_t length)
@@ -304,12 +303,8 @@ static void name_run(struct segments *segments)
 {
 	struct notes_run *run = &segments->run;
 	time_t now = time(NULL);
-	uint64_t number = 0;
 	struct tm tm;
 
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
-		number = clock_monotonic() ^ (uint64_t)getpid() << 40;
-	str_format(run->id, sizeof(run->id), "%016" PRIx64, number);
 	gmtime_r(&now, &tm);
 	strftime(run->begun, sizeof(run->begun), "%Y%m%dT%H%M%SZ", &tm);
 }
@@ -352,7 +347,7 @@ struct segments *segments_open(const struct segments_config *config, struct err 
 	}
 	segments->config = *config;
 	segments->folder = segments->lock = segments->segment.fd = -1;
-	str_format(segments->run.host, sizeof(segments->run.host), "%s", config->host);
+	segments->run.identity = *config->identity;
 	str_format(segments->run.level, sizeof(segments->run.level), "%s", config->level);
 	segments->folder = folder_open(config->path, config->owner, &segments->lock, err);
 	if (segments->folder >= 0)

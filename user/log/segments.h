@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "log/identity.h"
 
 /* When what was written has to be on the disk. */
 enum segments_sync {
@@ -28,10 +29,10 @@ enum segments_sync {
 };
 
 struct segments_config {
-	const char *path; /* of the folder */
-	uid_t owner;      /* who may own it besides our own user */
-	const char *host;
-	const char *level; /* for the header: what is logged */
+	const char *path;                    /* of the folder */
+	uid_t owner;                         /* who may own it besides our own user */
+	const struct log_identity *identity; /* is copied */
+	const char *level;                   /* for the header: what is logged */
 	enum segments_sync sync;
 	uint64_t max_bytes, max_records, max_age_ns; /* of a segment, 0: no limit */
 	uint64_t keep;                               /* closed segments in the folder, 0: all */

@@ -2,7 +2,9 @@
 #include "output/sink.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +24,8 @@
 /* Longest string of an event; each byte can become U+FFFD, which has three. */
 #define STRING_MAX 4096
 #define UTF8_MAX   (3 * STRING_MAX + 1)
+
+#define SEQ_SIZE   32 /* ,"seq":18446744073709551615 */
 
 #define KEY(name)  log_fields[FIELD_##name]
 
@@ -526,6 +530,13 @@ static char *line_to_text(const struct line *line, size_t *length)
 	return buffer_take(&buffer, &text, length) ? NULL : text;
 }
 
+static void put_identity(struct line *line, const struct log_identity *identity)
+{
+	put_string(line, KEY(HOST), identity->host, sizeof(identity->host));
+	put_known(line, KEY(BOOT_ID), identity->boot_id, sizeof(identity->boot_id));
+	put_known(line, KEY(RUN_ID), identity->run_id, sizeof(identity->run_id));
+}
+
 char *event_to_json(const struct sink_context *context, const struct event *event, size_t *length)
 {
 	struct line line = {.object = json_object()};
@@ -537,7 +548,7 @@ char *event_to_json(const struct sink_context *context, const struct event *even
 	put_string(&line, KEY(TYPE), log_types[type_of(event->type)], STRING_MAX);
 	put_time(&line, KEY(TIME), context, event->time);
 	put_number(&line, KEY(MONO_NS), event->time);
-	put_string(&line, KEY(HOST), context->host, sizeof(context->host));
+	put_identity(&line, &context->identity);
 	put_body(&line, context, event);
 	if (!line.failed)
 		text = line_to_text(&line, length);
@@ -547,8 +558,26 @@ char *event_to_json(const struct sink_context *context, const struct event *even
 
 struct json_sink {
 	struct sink sink;
+	uint64_t seq; /* of the next line; one that is lost keeps its number */
 	const struct sink_context *context;
 };
+
+/* Adds "seq" as the last key of a line, as in a log. 0 or -ENOMEM; *text is freed then. */
+static int number(struct json_sink *json, char **text, size_t *length)
+{
+	size_t size = *length + SEQ_SIZE, body = *length - strlen("}\n");
+	char *longer = realloc(*text, size);
+
+	if (!longer) {
+		free(*text);
+		*text = NULL;
+		return -ENOMEM;
+	}
+	*text = longer;
+	*length = body + (size_t)snprintf(longer + body, size - body, ",\"%s\":%" PRIu64 "}\n",
+					  KEY(SEQ), json->seq++);
+	return 0;
+}
 
 static int json_format(struct sink *sink, const struct event *event, char **text, size_t *length)
 {
@@ -557,7 +586,7 @@ static int json_format(struct sink *sink, const struct event *event, char **text
 	if (event->type == EVENT_AGAIN || event->type == EVENT_TOTALS)
 		return 0;
 	*text = event_to_json(json->context, event, length);
-	return *text ? 0 : -ENOMEM;
+	return *text ? number(json, text, length) : -ENOMEM;
 }
 
 static int json_free(struct sink *sink, const char **what)

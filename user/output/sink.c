@@ -33,13 +33,13 @@ void sink_event(struct sink *sink, const struct event *event)
 
 	if (!sink)
 		return;
+	put_notice(sink, event->time); /* first, so that it has the lower number */
 	if (sink->ops->format(sink, event, &text, &length)) {
 		writer_lose(sink->writer);
 		return;
 	}
 	if (!text)
 		return;
-	put_notice(sink, event->time);
 	writer_put(sink->writer, text, length);
 	free(text);
 }

@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "log/identity.h"
 #include "log/segments.h"
 #include "model/inputs.h"
 #include "output/writer.h"
@@ -31,7 +32,7 @@ struct sink {
 
 /* What an output needs besides the event. The caller owns it and may change it. */
 struct sink_context {
-	char host[256];
+	struct log_identity identity;
 	int64_t utc_offset; /* ns, see base/clock.h */
 };
 

@@ -151,7 +151,9 @@ char *status_json(const struct snapshot *snapshot, size_t *length)
 	object_put_number(&object, KEY(V), LOG_SCHEMA);
 	object_put_string(&object, KEY(TYPE), "status");
 	put_time(&object, KEY(TIME), snapshot->context, snapshot->now);
-	object_put_string(&object, KEY(HOST), snapshot->context->host);
+	object_put_string(&object, KEY(HOST), snapshot->context->identity.host);
+	object_put_string(&object, KEY(BOOT_ID), snapshot->context->identity.boot_id);
+	object_put_string(&object, KEY(RUN_ID), snapshot->context->identity.run_id);
 	object_put_number(&object, KEY(PID), (uint64_t)getpid());
 	object_put_string(&object, KEY(GRADWATCH), GRADWATCH_VERSION);
 	object_put_bool(&object, "ready", snapshot->load.armed);
