@@ -7,7 +7,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${GRADWATCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gradwatch}
 dir=$cache/arm64-sysroot
-packages=libc6-dev,libstdc++-12-dev,libbpf-dev,libelf-dev,libcapstone-dev,libjansson-dev,libxxhash-dev,libcap-ng-dev,uthash-dev,libcmocka-dev,libzstd-dev,zlib1g-dev,libsimdjson-dev
+packages=libc6-dev,libstdc++-12-dev,libbpf-dev,libelf-dev,libcapstone-dev,libjansson-dev,libxxhash-dev,libcap-ng-dev,uthash-dev,libcmocka-dev,libzstd-dev,zlib1g-dev,libsimdjson-dev,libmicrohttpd-dev,libsystemd-dev
 packages=$packages,python3,dash,coreutils,util-linux,mount,busybox-static,strace,sed,grep
 
 mkdir -p "$cache"

@@ -42,7 +42,7 @@ copy_gradwatch() { # BUILD DIR
 	mkdir -p "$2/lib"
 	cp "$1/gradwatch" "$1/verify" "$2"
 	ldd "$1/gradwatch" >/dev/null 2>&1 || return 0 # of another processor: its root has them
-	ldd "$1/gradwatch" | awk '$3 ~ /lib(bpf|elf|capstone|jansson|xxhash|cap-ng|zstd|z|simdjson|stdc\+\+|gcc_s)\.so/ { print $3 }' |
+	ldd "$1/gradwatch" | awk '$3 ~ /^\// && $3 !~ /\/lib(c|m)\.so/ { print $3 }' |
 		xargs -I{} cp -L {} "$2/lib"
 	patchelf --force-rpath --set-rpath /gradwatch/lib "$2/gradwatch" "$2/verify"
 }

@@ -225,9 +225,14 @@ void value_copy(const struct value *value, char *out, size_t size)
 static void note_run(struct logs *logs, const struct record *record)
 {
 	char id[sizeof(logs->current->id)], key[KEY_ID + 1];
-	struct run *run;
+	struct run *run = logs->current;
+	const struct value *said = &record->field[FIELD_RUN_ID];
 
-	value_copy(&record->field[FIELD_RUN_ID], id, sizeof(id));
+	/* Most records are of the run of the one before. */
+	if (record->type != LOG_TYPE_HEADER && run && said->kind == VALUE_STRING &&
+	    said->length == strlen(run->id) && !memcmp(said->text, run->id, said->length))
+		return;
+	value_copy(said, id, sizeof(id));
 	if (strlen(id) < KEY_ID || id[strspn(id, "0123456789abcdef")])
 		return;
 	str_format(key, sizeof(key), "%.*s", KEY_ID, id);
