@@ -15,8 +15,9 @@ import pytest
 from processes import Process
 
 HOSTILE_NAME = b'\x1b[31m\n\x07\xff"'  # of a process: an escape, a new line, no UTF-8
-EVENT_KEYS = {"v", "type", "time", "mono_ns", "host"}
-WHO = {"pid", "tid", "ns_pid", "ns_tid", "start_ns", "comm", "uid", "exe", "torch"}
+EVENT_KEYS = {"v", "type", "time", "mono_ns", "host", "boot_id", "run_id", "seq"}
+WHO = {"pid", "tid", "ns_pid", "ns_tid", "start_ns", "comm", "uid", "exe", "cgroup", "unit", "container",
+       "torch"}
 TRACE = {
     *("trace", "kind", "depth", "seen_from_start", "first_push", "first_push_ns", "last_push_ns"),
     *("last_pop", "last_pop_ns", "pushes", "pops", "operators", "changes"),

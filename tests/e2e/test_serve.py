@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 from mapping import MAP_FILES
@@ -272,7 +273,7 @@ def test_textfile(gradwatch, puppet, place):
     path = f"{place}/gradwatch.prom"
     monitor = gradwatch("--pid", puppet().pid, "--metrics-textfile", path).armed()
     eventually(lambda: os.path.exists(path))
-    assert "gradwatch_ready{}" in values(open(path).read())
+    assert "gradwatch_ready{}" in values(Path(path).read_text())
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o644
     monitor.stop()
     assert os.listdir(place) == []

@@ -3,15 +3,14 @@
 
 #include <string.h>
 
-#define OF(command) (1u << COMMAND_##command)
-#define WATCH       OF(WATCH)
-#define WATCHING    (OF(WATCH) | OF(RECORD))
-#define REPORT      OF(REPORT)
-#define DOCTOR      OF(DOCTOR)
-#define STATUS      OF(STATUS)
-#define ALL         ((1u << COMMAND_HELP) - 1)
-#define CONFIG      OPTION_IN_CONFIG
-#define RELOADS     (OPTION_IN_CONFIG | OPTION_RELOADS)
+#define WATCH    (1u << COMMAND_WATCH)
+#define WATCHING (WATCH | 1u << COMMAND_RECORD)
+#define REPORT   (1u << COMMAND_REPORT)
+#define DOCTOR   (1u << COMMAND_DOCTOR)
+#define STATUS   (1u << COMMAND_STATUS)
+#define ALL      ((1u << COMMAND_HELP) - 1)
+#define CONFIG   OPTION_IN_CONFIG
+#define RELOADS  (OPTION_IN_CONFIG | OPTION_RELOADS)
 
 const struct option_row option_rows[] = {
 	{"pid", "N", 'p', WATCH | DOCTOR | REPORT,

@@ -120,13 +120,13 @@ static bool serve_http(void *context)
 static int parse_address(const char *where, char *host, size_t size, const char **port,
 			 struct err *err)
 {
-	const char *colon = strrchr(where, ':');
+	const char *colon = strrchr(where, ':'), *begin = where;
 	size_t length = colon ? (size_t)(colon - where) : 0;
 	uint64_t number;
 
 	*port = colon ? colon + 1 : where;
 	if (length >= 2 && where[0] == '[' && where[length - 1] == ']') {
-		where++;
+		begin++;
 		length -= 2;
 	}
 	if (length >= size || str_to_u64(*port, 1, UINT16_MAX, &number))
@@ -134,7 +134,7 @@ static int parse_address(const char *where, char *host, size_t size, const char 
 			       "--metrics wants ADDRESS:PORT, as 127.0.0.1:9465 or [::1]:9465, not "
 			       "'%s'",
 			       where);
-	str_format(host, size, "%.*s", (int)length, length ? where : "");
+	str_format(host, size, "%.*s", (int)length, begin);
 	if (!length)
 		str_format(host, size, LOOPBACK);
 	return 0;
@@ -190,21 +190,20 @@ static int add_to_loop(struct http *http, int order, struct err *err)
 int http_open(struct http **out, const char *where, struct loop *loop, int order,
 	      http_answer answer, void *context, struct err *err)
 {
+	struct http *http = calloc(1, sizeof(*http));
 	struct addrinfo *address = NULL;
-	struct http *http;
-	int code = resolve(where, &address, err);
+	int code;
 
-	if (code)
-		return code;
-	http = calloc(1, sizeof(*http));
-	code = http ? 0 : err_set(err, -ENOMEM, "out of memory");
-	if (!code) {
-		*http = (struct http){.loop = loop, .answer = answer, .context = context};
+	if (!http)
+		return err_set(err, -ENOMEM, "out of memory");
+	*http = (struct http){.loop = loop, .answer = answer, .context = context};
+	code = resolve(where, &address, err);
+	if (!code)
 		code = start(http, address, where, err);
-	}
 	if (!code)
 		code = add_to_loop(http, order, err);
-	freeaddrinfo(address);
+	if (address)
+		freeaddrinfo(address);
 	if (code)
 		http_close(http);
 	else

@@ -32,7 +32,7 @@ static void put_python(struct object *object, uint16_t python)
 {
 	char text[16];
 
-	snprintf(text, sizeof(text), "%u.%u", python >> 8, python & 0xff);
+	snprintf(text, sizeof(text), "%d.%d", python >> 8, python & 0xff);
 	object_put_string(object, "python", python ? text : NULL);
 }
 
