@@ -80,7 +80,7 @@ def error_of(result):
         (["doctor", "/"], "/"),
         (["doctor", "/dev/null"], "/dev/null"),
         (["doctor", "--pid", "4194304"], "no process 4194304"),
-        (["doctor", "--json"], "print text to standard output"),
+        (["doctor", "--json"], "--json is not for doctor: it is for watching, report and status"),
         (["--json=1", "--all"], "--json takes no value"),
         (["-o", "/nonexistent/file", "--all"], "'/nonexistent/file': No such file"),
     ],

@@ -310,8 +310,9 @@ def test_record(binary, any_target, tmp_path):
     result = run(binary, "record", "-o", folder, "--", "sh", "-c", "exit 7")
     assert result.returncode == 7
     assert json.loads((folder / "report.json").read_text())["read"]["runs"] == 2
-    for wrong in (["-o", folder], ["--", "true"], ["-o", folder, "--pid", "1"]):
+    for wrong in (["-o", folder], ["--", "true"]):
         assert "record wants a folder and a command" in run(binary, "record", *wrong).stderr
+    assert "--pid is not for record" in run(binary, "record", "-o", folder, "--pid", "1").stderr
     result = run(binary, "record", "-o", tmp_path / "none" / "x", "--", "true")
     assert result.returncode == 2
 

@@ -48,7 +48,8 @@ static void check_written(struct input_writer *writer, struct input_reader *read
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct model_options options = {.idle_ns = 1000, .kinds = ~0u, .for_log = true, .each = true};
+	const struct model_options options = {
+		.idle_ns = 1000, .kinds = ~0u, .for_log = true, .each = true};
 	static struct sink_context names = {.host = "host"};
 	struct model *model = model_new(&options, NULL, on_event, &names);
 	struct input_reader *reader = input_reader_new(), *second = input_reader_new();

@@ -20,7 +20,8 @@ static void on_event(void *context, const struct event *event)
 
 int main(int argc, char **argv)
 {
-	const struct model_options options = {.idle_ns = 1000000, .kinds = ~0u, .for_log = true, .each = true};
+	const struct model_options options = {
+		.idle_ns = 1000000, .kinds = ~0u, .for_log = true, .each = true};
 
 	for (uint64_t seed = 1; argc > 1 && seed <= 8; seed++) {
 		struct scenario scenario = {.dice = seed, .now = 1000};

@@ -37,6 +37,11 @@ static inline void scenario_process(void *context, uint32_t pid, uint64_t start_
 	(void)start_time;
 	if (scenario->known > 100)
 		snprintf(process->exe, sizeof(process->exe), "/usr/bin/python3.1%u", pid % 5);
+	if (scenario->known > 50 && pid % 2)
+		process->cgroup = (struct event_cgroup){
+			.path = "/docker/0123", .container = "0123", .runtime = "docker"};
+	else if (pid % 3)
+		process->cgroup = (struct event_cgroup){.path = "/a.service", .unit = "a.service"};
 }
 
 static inline void scenario_torch(void *context, uint32_t file_id, struct event_torch *torch)
@@ -206,6 +211,9 @@ static inline void scenario_step(struct scenario *scenario, struct model *model)
 		model_process(model, 10 + scenario_random(scenario, 9), 5);
 	} else if (step == 37) {
 		model_process_ended(model, 10 + scenario_random(scenario, 9), 5, scenario->now);
+	} else if (step == 38 && !scenario_random(scenario, 4)) {
+		model_set(model, KINDS_ALL & ~(1u << scenario_random(scenario, TRACE_KIND_MAX)),
+			  scenario_random(scenario, 2), 1000000);
 	} else {
 		scenario->counter[GW_HITS] += 3;
 		scenario->counter[GW_LOST] = scenario->lost;

@@ -73,7 +73,8 @@ static int tear_down(void **state)
 static int read_all(const uint8_t *from, size_t size, unsigned int types[MODEL_INPUT_MAX])
 {
 	struct input_reader *reader = input_reader_new();
-	const struct model_options options = {.idle_ns = 1, .kinds = KINDS_ALL, .for_log = true, .each = true};
+	const struct model_options options = {
+		.idle_ns = 1, .kinds = KINDS_ALL, .for_log = true, .each = true};
 	uint8_t *copy = malloc(size ? size : 1);
 	uint64_t events = 0;
 	struct model *model = model_new(&options, NULL, on_event, &events);

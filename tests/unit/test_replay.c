@@ -54,6 +54,9 @@ static void on_input(void *context, const struct model_input *input)
 	live->names.utc_offset += input->type == MODEL_INPUT_COUNTERS;
 }
 
+static const struct log_identity identity = {
+	.host = "box", .boot_id = "b", .run_id = "0123456789abcdef"};
+
 /* no_changes: as the command does, which has no output that wants them. */
 static void make_log(struct live *live, uint64_t seed, bool no_changes)
 {
@@ -69,7 +72,7 @@ static void make_log(struct live *live, uint64_t seed, bool no_changes)
 					      .suppressions = seed % 3 ? suppressions : NULL};
 	const struct segments_config config = {.path = "log",
 					       .owner = geteuid(),
-					       .host = "box",
+					       .identity = &identity,
 					       .level = "all",
 					       .sync = SEGMENTS_SYNC_NONE,
 					       .max_records = 40,
@@ -81,7 +84,8 @@ static void make_log(struct live *live, uint64_t seed, bool no_changes)
 	const char *what;
 
 	assert_non_null(segments);
-	live->names = (struct sink_context){.host = "box", .utc_offset = 1700000000000000000};
+	live->names = (struct sink_context){.identity = identity,
+					    .utc_offset = 1700000000000000000};
 	live->log = sink_log(&live->names, LOG_DETAIL_ALL, segments, &err);
 	assert_non_null(live->log);
 	model_on_input(model, on_input, live);

@@ -5,6 +5,7 @@
 
 #include "model/input_code.h"
 #include "model/input_private.h"
+#include "model/process_names.h"
 #include "model/suppressions.h"
 
 /* The longest record: an event's or a code object's. */
@@ -24,7 +25,7 @@ struct input_reader {
 	struct event_coverage coverage;
 	struct event_torch torch;
 	struct model_options options;
-	char exe[4096];
+	char names[PROCESS_NAMES_MAX];
 	struct event event;
 	struct event_frame frame[GW_MAX_FRAMES];
 	struct event_origin origin[GW_MAX_FRAMES];
@@ -328,13 +329,14 @@ static void get_body(struct input_reader *reader, struct model_input *input)
 		input->data = get_bytes(reader, MODEL_INPUT_TEXT_MAX, &input->size);
 		break;
 	case MODEL_INPUT_OPTIONS:
+	case MODEL_INPUT_SET:
 		get_options(reader, input);
 		break;
-	case MODEL_INPUT_EXE:
+	case MODEL_INPUT_NAMES:
 		input->pid = get_u32(reader);
 		input->start_time = get_u64(reader);
-		get_string(reader, reader->exe, sizeof(reader->exe), false);
-		input->exe = reader->exe;
+		get_string(reader, reader->names, sizeof(reader->names), false);
+		input->names = reader->names;
 		break;
 	case MODEL_INPUT_TORCH:
 		input->file_id = get_u32(reader);

@@ -265,12 +265,13 @@ static void put_body(struct input_writer *writer, const struct model_input *inpu
 		put_bytes(writer, input->data, input->size);
 		break;
 	case MODEL_INPUT_OPTIONS:
+	case MODEL_INPUT_SET:
 		put_options(writer, input->options);
 		break;
-	case MODEL_INPUT_EXE:
+	case MODEL_INPUT_NAMES:
 		put_u32(writer, input->pid);
 		put_u64(writer, input->start_time);
-		put_string(writer, input->exe);
+		put_string(writer, input->names);
 		break;
 	case MODEL_INPUT_TORCH:
 		put_u32(writer, input->file_id);

@@ -7,6 +7,7 @@
 
 #include "base/table.h"
 #include "model/private.h"
+#include "model/process_names.h"
 #include "model/suppressions.h"
 
 /*
@@ -19,7 +20,7 @@
 struct answer {
 	struct table_item item;
 	struct recent_key key; /* a file: its number and ANSWER_OF_FILE */
-	char *exe;             /* owned */
+	char *names;           /* owned */
 	struct event_torch *torch;
 };
 
@@ -33,7 +34,7 @@ void inputs_hand_out(struct model *model, const struct model_input *input)
 
 static void free_answer(struct answer *answer)
 {
-	free(answer->exe);
+	free(answer->names);
 	free(answer->torch);
 	free(answer);
 }
@@ -69,24 +70,26 @@ static struct answer *answer_of(struct inputs *inputs, struct recent_key key)
 	return NULL;
 }
 
-void inputs_note_exe(struct model *model, const struct event_process *process)
+void inputs_note_names(struct model *model, const struct event_process *process)
 {
+	char names[PROCESS_NAMES_MAX];
 	struct answer *answer;
 
 	if (!model->inputs.handler)
 		return;
+	process_names_join(names, process);
 	answer = answer_of(&model->inputs, (struct recent_key){process->pid, process->start_time});
-	if (answer && answer->exe && !strcmp(answer->exe, process->exe))
+	if (answer && answer->names && !strcmp(answer->names, names))
 		return;
 	if (answer) {
-		free(answer->exe);
-		answer->exe = strdup(process->exe);
+		free(answer->names);
+		answer->names = strdup(names);
 	}
 	inputs_hand_out(model, &(struct model_input){
-				       .type = MODEL_INPUT_EXE,
+				       .type = MODEL_INPUT_NAMES,
 				       .pid = process->pid,
 				       .start_time = process->start_time,
-				       .exe = process->exe,
+				       .names = names,
 			       });
 }
 
@@ -168,6 +171,10 @@ int model_feed(struct model *model, const struct model_input *input)
 		return 0;
 	case MODEL_INPUT_ACTION:
 		model_action(model, input->action);
+		return 0;
+	case MODEL_INPUT_SET:
+		model_set(model, input->options->kinds, input->options->began_on,
+			  input->options->idle_ns);
 		return 0;
 	case MODEL_INPUT_FINISH:
 		model_finish(model, input->time);

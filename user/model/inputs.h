@@ -12,7 +12,7 @@
 enum model_input_type {
 	MODEL_INPUT_SUPPRESSIONS = 1, /* a part of the suppressions' text */
 	MODEL_INPUT_OPTIONS,          /* model_new(), with the suppressions before it */
-	MODEL_INPUT_EXE,              /* the resolver's answer from here on */
+	MODEL_INPUT_NAMES,            /* the resolver's answer from here on */
 	MODEL_INPUT_TORCH,            /* the same */
 	MODEL_INPUT_RECORD,           /* model_record() */
 	MODEL_INPUT_TRACE,            /* model_trace() */
@@ -23,6 +23,7 @@ enum model_input_type {
 	MODEL_INPUT_COVERAGE,         /* model_coverage() */
 	MODEL_INPUT_ACTION,           /* model_action() */
 	MODEL_INPUT_FINISH,           /* model_finish() */
+	MODEL_INPUT_SET,              /* model_set() */
 	MODEL_INPUT_UTC,              /* not the model's: how its times are shown from here on */
 	MODEL_INPUT_MAX,
 };
@@ -38,15 +39,15 @@ struct model_input {
 	bool decides;                 /* RECORD: a decision was asked for */
 	enum model_mode_state mode;   /* TRACE */
 	const struct gw_trace *trace; /* TRACE, DETACH; RECORD: or NULL */
-	uint32_t pid;                 /* PROCESS, PROCESS_ENDED, EXE */
+	uint32_t pid;                 /* PROCESS, PROCESS_ENDED, NAMES */
 	uint64_t start_time;          /* the same */
 	uint32_t file_id;             /* TORCH */
 	const struct event_torch *torch;
-	const char *exe;                       /* EXE */
+	const char *names;                     /* NAMES: see process_names.h */
 	const uint64_t *counter;               /* COUNTERS: GW_COUNTER_MAX of them */
 	const struct event_coverage *coverage; /* COVERAGE */
 	const struct event *action;            /* ACTION: its event */
-	const struct model_options *options;   /* OPTIONS: the fields idle_ns to began_on */
+	const struct model_options *options;   /* OPTIONS, SET: the fields idle_ns to began_on */
 	uint64_t lost_output;                  /* FINISH: what the caller has added to END */
 	int64_t utc_offset;                    /* UTC: see base/clock.h */
 };

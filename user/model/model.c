@@ -85,6 +85,10 @@ void model_set(struct model *model, unsigned int kinds, bool began_on, uint64_t 
 	model->options.kinds = kinds;
 	model->options.began_on = began_on;
 	model->options.idle_ns = idle_ns;
+	inputs_hand_out(model, &(struct model_input){
+				       .type = MODEL_INPUT_SET,
+				       .options = &model->options,
+			       });
 }
 
 static void resolve_process(struct model *model, struct event_process *process)
@@ -94,7 +98,7 @@ static void resolve_process(struct model *model, struct event_process *process)
 	if (!resolver->process)
 		return;
 	resolver->process(resolver->context, process->pid, process->start_time, process);
-	inputs_note_exe(model, process);
+	inputs_note_names(model, process);
 }
 
 void model_resolve_torch(struct model *model, uint32_t file_id, struct event_torch *torch)

@@ -18,7 +18,7 @@ struct model;
 /* Fills the names that BPF does not know; both may leave fields empty. */
 struct model_resolver {
 	void (*process)(void *context, uint32_t pid, uint64_t start_time,
-			struct event_process *process); /* exe */
+			struct event_process *process); /* exe, cgroup */
 	void (*torch)(void *context, uint32_t file_id, struct event_torch *torch);
 	void *context;
 };

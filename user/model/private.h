@@ -59,8 +59,8 @@ void model_forget_all_ended(struct model *model);
 /* Hands out an input, if somebody wants it. */
 void inputs_hand_out(struct model *model, const struct model_input *input);
 
-/* Hand out an answer of the resolver that is not what it was; of a process its exe. */
-void inputs_note_exe(struct model *model, const struct event_process *process);
+/* Hand out an answer of the resolver that is not what it was; of a process its names. */
+void inputs_note_names(struct model *model, const struct event_process *process);
 void inputs_note_torch(struct model *model, uint32_t file_id, const struct event_torch *torch);
 
 void inputs_close(struct inputs *inputs);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "output/input_line.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/base64.h"
 #include "base/clock.h"
-#include "base/str.h"
+#include "base/object.h"
 #include "log/format.h"
 #include "model/input_code.h"
 #include "output/common.h"
@@ -17,21 +16,25 @@
 /* All but the data, as text of an object without its last brace. */
 static char *begin(const struct sink_context *context, const struct input_line *line, uint64_t now)
 {
-	char time[CLOCK_RFC3339_SIZE], host[3 * sizeof(context->host) + 1], *text;
-	json_t *object;
+	const struct log_identity *identity = &context->identity;
+	struct object object = object_new();
+	char time[CLOCK_RFC3339_SIZE], *text;
+	size_t length;
 
 	clock_rfc3339(time, output_utc(context, now));
-	str_to_utf8(host, sizeof(host), context->host,
-		    strnlen(context->host, sizeof(context->host)));
-	object = json_pack("{si ss ss sI ss si sI sI}", KEY(V), LOG_SCHEMA, KEY(TYPE),
-			   log_types[LOG_TYPE_INPUT], KEY(TIME), time, KEY(MONO_NS),
-			   (json_int_t)now, KEY(HOST), host, KEY(FORMAT), INPUT_CODE_VERSION,
-			   KEY(FIRST), (json_int_t)line->first, KEY(COUNT),
-			   (json_int_t)line->count);
-	text = object ? json_dumps(object, JSON_COMPACT) : NULL;
-	json_decref(object);
+	object_put_number(&object, KEY(V), LOG_SCHEMA);
+	object_put_string(&object, KEY(TYPE), log_types[LOG_TYPE_INPUT]);
+	object_put_string(&object, KEY(TIME), time);
+	object_put_number(&object, KEY(MONO_NS), now);
+	object_put_string(&object, KEY(HOST), identity->host);
+	object_put_string(&object, KEY(BOOT_ID), identity->boot_id);
+	object_put_string(&object, KEY(RUN_ID), identity->run_id);
+	object_put_number(&object, KEY(FORMAT), INPUT_CODE_VERSION);
+	object_put_number(&object, KEY(FIRST), line->first);
+	object_put_number(&object, KEY(COUNT), line->count);
+	text = object_text(&object, &length);
 	if (text)
-		text[strlen(text) - 1] = '\0';
+		text[length - 2] = '\0';
 	return text;
 }
 

@@ -157,6 +157,7 @@ static void begin_run(struct run_of_replay *run, const struct run *of, const str
 {
 	struct replay_result *result = &run->result;
 	const struct value *abi = &record->field[FIELD_ABI];
+	struct log_identity identity = {0};
 
 	run->mode = MODE_LOGGED;
 	if (record->type != LOG_TYPE_HEADER || strcmp(of->level, "all") != 0) {
@@ -171,7 +172,10 @@ static void begin_run(struct run_of_replay *run, const struct run *of, const str
 		return;
 	}
 	run->mode = MODE_FED;
-	run->model = replay_model_new(of->host, on_event, run);
+	(void)str_format(identity.host, sizeof(identity.host), "%s", of->host);
+	(void)str_format(identity.boot_id, sizeof(identity.boot_id), "%s", of->boot_id);
+	(void)str_format(identity.run_id, sizeof(identity.run_id), "%s", of->id);
+	run->model = replay_model_new(&identity, on_event, run);
 	run->no_memory = !run->model;
 }
 

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "base/table.h"
 #include "model/input_code.h"
+#include "model/process_names.h"
 #include "model/suppressions.h"
 #include "report/decode.h"
 
@@ -22,7 +23,8 @@ struct answer {
 	struct {
 		uint64_t number, start; /* of a file: ANSWER_OF_FILE */
 	} key;
-	char *exe; /* owned */
+	char *names; /* owned: what process points into */
+	struct event_process *process;
 	struct event_torch *torch;
 };
 
@@ -44,13 +46,14 @@ struct replay_model {
 	uint64_t lost_output;
 };
 
-struct replay_model *replay_model_new(const char *host, replay_handler handler, void *context)
+struct replay_model *replay_model_new(const struct log_identity *identity, replay_handler handler,
+				      void *context)
 {
 	struct replay_model *model = calloc(1, sizeof(*model));
 
 	if (!model)
 		return NULL;
-	(void)str_format(model->names.host, sizeof(model->names.host), "%s", host);
+	model->names.identity = *identity;
 	model->handler = handler;
 	model->context = context;
 	model->answers.capacity = MAX_ANSWERS;
@@ -63,7 +66,8 @@ struct replay_model *replay_model_new(const char *host, replay_handler handler, 
 
 static void free_answer(struct answer *answer)
 {
-	free(answer->exe);
+	free(answer->names);
+	free(answer->process);
 	free(answer->torch);
 	free(answer);
 }
@@ -116,15 +120,21 @@ static struct answer *answer_of(struct replay_model *model, uint64_t number, uin
 	return NULL;
 }
 
-static int note_exe(struct replay_model *model, const struct model_input *input)
+static int note_names(struct replay_model *model, const struct model_input *input)
 {
 	struct answer *answer = answer_of(model, input->pid, input->start_time);
-	char *exe = answer ? strdup(input->exe) : NULL;
+	char *names = answer ? strdup(input->names) : NULL;
 
-	if (!exe)
+	if (!names)
 		return -ENOMEM;
-	free(answer->exe);
-	answer->exe = exe;
+	free(answer->names);
+	answer->names = names;
+	if (!answer->process)
+		answer->process = malloc(sizeof(*answer->process));
+	if (!answer->process)
+		return -ENOMEM;
+	memset(answer->process, 0, sizeof(*answer->process));
+	process_names_split(names, answer->process);
 	return 0;
 }
 
@@ -147,8 +157,10 @@ static void resolve_process(void *context, uint32_t pid, uint64_t start_time,
 {
 	const struct answer *answer = find_answer(context, pid, start_time);
 
-	if (answer && answer->exe)
-		(void)str_copy(process->exe, sizeof(process->exe), answer->exe);
+	if (!answer || !answer->process)
+		return;
+	(void)str_copy(process->exe, sizeof(process->exe), answer->process->exe);
+	process->cgroup = answer->process->cgroup;
 }
 
 static void resolve_torch(void *context, uint32_t file_id, struct event_torch *torch)
@@ -241,6 +253,17 @@ static int finish(struct replay_model *model, const struct model_input *input)
 	return 0;
 }
 
+/* The event has all but the names of its cgroup, which point to somewhere. */
+static int feed_action(struct replay_model *model, const struct model_input *input)
+{
+	struct model_input copy = *input;
+	struct event event = *input->action;
+
+	resolve_process(model, event.process.pid, event.process.start_time, &event.process);
+	copy.action = &event;
+	return model_feed(model->model, &copy) ? -EBADMSG : 0;
+}
+
 static int take(struct replay_model *model, const struct model_input *input)
 {
 	switch (input->type) {
@@ -248,8 +271,8 @@ static int take(struct replay_model *model, const struct model_input *input)
 		return add_suppressions(model, input);
 	case MODEL_INPUT_OPTIONS:
 		return make_model(model, input);
-	case MODEL_INPUT_EXE:
-		return note_exe(model, input);
+	case MODEL_INPUT_NAMES:
+		return note_names(model, input);
 	case MODEL_INPUT_TORCH:
 		return note_torch(model, input);
 	case MODEL_INPUT_UTC:
@@ -262,6 +285,8 @@ static int take(struct replay_model *model, const struct model_input *input)
 		return -EBADMSG;
 	if (input->type == MODEL_INPUT_FINISH)
 		return finish(model, input);
+	if (input->type == MODEL_INPUT_ACTION)
+		return feed_action(model, input);
 	return model_feed(model->model, input) ? -EBADMSG : 0;
 }
 

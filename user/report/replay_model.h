@@ -12,7 +12,8 @@ struct replay_model;
 /* The handler gets the events, with how their times are shown. NULL when out of memory. */
 typedef void (*replay_handler)(void *context, const struct sink_context *names,
 			       const struct event *event);
-struct replay_model *replay_model_new(const char *host, replay_handler handler, void *context);
+struct replay_model *replay_model_new(const struct log_identity *identity, replay_handler handler,
+				      void *context);
 void replay_model_free(struct replay_model *model); /* NULL-safe */
 
 /*
