@@ -50,7 +50,7 @@ class Template:
 
     REPLACED = (
         "time mono_ns host run_id boot_id pid tid ns_pid ns_tid start_ns comm uid cgroup unit"
-        " container finding count fingerprint segment first_seq last_seq records seq crc"
+        " container finding count fingerprint trace segment first_seq last_seq records seq crc"
     ).split()
 
     def __init__(self, record):
@@ -143,7 +143,7 @@ class Run:
             "boot_id": text(boot),
             "run_id": text(f"{rng.getrandbits(64):016x}"),
         }
-        self.lines, self.findings, self.seq = [], [], 0
+        self.lines, self.findings, self.seq, self.traces = [], [], 0, 0
         self.process = process(rng)
 
     def add(self, kind, values=(), template=None):
@@ -156,6 +156,7 @@ class Run:
             "mono_ns": self.now,
             "seq": self.seq,
             "segment": 1,
+            "trace": max(self.traces, 1),
             "first_seq": 0,
             "last_seq": 0,
             "records": 0,
@@ -197,6 +198,7 @@ class Run:
         elif kind in ("again", "repeated"):
             self.counted(kind)
         else:
+            self.traces += kind == "trace_begin"
             self.add(kind)
 
 
@@ -241,12 +243,12 @@ def write(folder, rng, name, lines):
         day.mkdir(parents=True, exist_ok=True)
         path = day / f"{name}-{number:06}.jsonl"
         data = b"".join(part)
-        form = rng.randrange(10)
+        form = rng.randrange(30)
         if form == 0:
             path.with_suffix(".jsonl.gz").write_bytes(gzip.compress(data, 1))
         else:
             path.write_bytes(data)
-            made += [path] if form < 8 else []
+            made += [path] if form < 24 else []
         twice = rng.randrange(40)
         if twice == 0:
             (day / f"{name}-{number:06}-again.jsonl").write_bytes(data)

@@ -12,7 +12,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 SQL = HERE / "sql"
-KEPT = ("flat", "numbers", "runs")  # used by more than one other view
+KEPT = ("flat", "runs", "occurrences", "findings", "coverage", "nodes")  # used by more than one other view
 FORMS = (".jsonl", ".jsonl.zst", ".jsonl.gz")
 QUESTIONS = ("by-line", "by-container", "by-user", "by-torch", "nodes")
 STANDS_ON = "stands-on"
@@ -48,9 +48,9 @@ def literal(text):
 
 def prepare(engine, hosts, since):
     """Defines the views: which nodes are expected, from when on, and those of sql/views."""
-    rows = " union all ".join(f"select {literal(host)} as host" for host in hosts)
-    nobody = "select '' as host where 1 = 0"
-    engine.define("expected", rows or nobody, True)
+    rows = ", ".join(f"({literal(host)})" for host in hosts or [""])
+    expected = f"select host from (values {rows}) as expected(host) where host <> ''"
+    engine.define("expected", expected, True)
     engine.define("asked", f"select {literal(since)} as since", False)
     for path in sorted((SQL / "views").glob("*.sql")):
         name = path.stem.split("-", 1)[1]

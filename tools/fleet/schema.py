@@ -13,8 +13,6 @@ RECORD = {
     "pid": int,
     "start_ns": int,
     "uid": int,
-    "comm": str,
-    "exe": str,
     "cgroup": str,
     "unit": str,
     "container": {"id": str, "runtime": str, "pod_uid": str},

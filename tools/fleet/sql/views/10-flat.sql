@@ -2,7 +2,7 @@
 -- record (cut off, for example) has no type.
 select l."type" as type, l."time" as time, l.host as host, l.boot_id as boot_id, l.run_id as run_id,
        l.seq as seq,
-       l.pid as pid, l.start_ns as start_ns, l.uid as uid, l.comm as comm, l.exe as exe,
+       l.pid as pid, l.start_ns as start_ns, l.uid as uid,
        l.cgroup as cgroup, l.unit as unit,
        l.container.id as container, l.container.runtime as runtime, l.container.pod_uid as pod_uid,
        l.torch.version as torch,

@@ -4,7 +4,7 @@ select f.host as host, f.boot_id as boot_id, f.run_id as run_id, f.finding as fi
        f.restored as restored, f.suppressed_by as suppressed_by,
        f.file as file, f.function as function, f.line as line,
        concat(f.host, ' ', f.boot_id, ' ', f.pid, ' ', f.start_ns) as process,
-       f.pid as pid, f.uid as uid, f.comm as comm, f.exe as exe, f.torch as torch,
+       f.pid as pid, f.uid as uid, f.torch as torch,
        f.cgroup as cgroup, f.unit as unit, f.container as container, f.runtime as runtime,
        f.pod_uid as pod_uid,
        o.times as times, o.first_seen as first_seen, o.last_seen as last_seen
@@ -13,7 +13,7 @@ from (select host, boot_id, run_id, finding,
              max(severity) as severity, max(kind) as kind, max(restored) as restored,
              max(suppressed_by) as suppressed_by, max(file) as file, max(function) as function,
              max(line) as line, max(pid) as pid, max(start_ns) as start_ns, max(uid) as uid,
-             max(comm) as comm, max(exe) as exe, max(torch) as torch, max(cgroup) as cgroup,
+             max(torch) as torch, max(cgroup) as cgroup,
              max(unit) as unit, max(container) as container, max(runtime) as runtime,
              max(pod_uid) as pod_uid
       from flat

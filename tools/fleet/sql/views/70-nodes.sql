@@ -12,15 +12,10 @@ from (
            0 as lost, 0 as throttled, 0 as unseen, 0 as unwritten
     from expected
     union all
-    select f.host, 0, max(case when f.time >= s.since then 1 else 0 end), max(f.time),
-           0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
-    from flat f cross join asked s
-    where f.type is not null and f.seq is not null
-    group by f.host
-    union all
-    select host, 0, 0, '', count(*), 0, sum(records), 0, sum(missing), sum(duplicates),
-           0, 0, 0, 0, 0, 0
-    from runs group by host
+    select r.host, 0, max(case when r.last_seen >= s.since then 1 else 0 end), max(r.last_seen),
+           count(*), 0, sum(r.records), 0, sum(r.missing), sum(r.duplicates), 0, 0, 0, 0, 0, 0
+    from runs r cross join asked s
+    group by r.host
     union all
     select host, 0, 0, '', 0, 0, 0, count(*), 0, 0, 0, 0, 0, 0, 0, 0
     from gaps group by host
