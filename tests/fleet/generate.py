@@ -50,7 +50,7 @@ class Template:
 
     REPLACED = (
         "time mono_ns host run_id boot_id pid tid ns_pid ns_tid start_ns comm uid cgroup unit"
-        " container finding count fingerprint trace segment first_seq last_seq records seq crc"
+        " container finding count fingerprint trace segment first_seq last_seq records types seq crc"
     ).split()
 
     def __init__(self, record):
@@ -143,7 +143,8 @@ class Run:
             "boot_id": text(boot),
             "run_id": text(f"{rng.getrandbits(64):016x}"),
         }
-        self.lines, self.findings, self.seq, self.traces = [], [], 0, 0
+        self.segments, self.types = [], {}
+        self.findings, self.seq, self.traces, self.first_seq = [], 0, 0, 0
         self.process = process(rng)
 
     def add(self, kind, values=(), template=None):
@@ -155,16 +156,25 @@ class Run:
             "time": f'"{moment}.{ns:09}Z"',
             "mono_ns": self.now,
             "seq": self.seq,
-            "segment": 1,
+            "segment": len(self.segments),
             "trace": max(self.traces, 1),
-            "first_seq": 0,
+            "first_seq": self.first_seq,
             "last_seq": 0,
-            "records": 0,
+            "records": sum(self.types.values()) + 1,
+            "types": text(self.types),
             **self.process,
             **dict(values),
         }
-        self.lines.append((template or self.rng.choice(self.kinds[kind])).line(every))
+        template = template or self.rng.choice(self.kinds[kind])
+        self.segments[-1].append(template.line(every))
+        kind = template.record["type"]
+        self.types[kind] = self.types.get(kind, 0) + 1
         self.seq += 1
+
+    def open(self):
+        self.segments.append([])
+        self.types, self.first_seq = {}, self.seq
+        self.add("header")
 
     def skip(self, count):
         """Numbers of records that the node could not write."""
@@ -204,9 +214,12 @@ class Run:
 
 def run_of(kinds, host, boot, rng, begin_ns, length_ns, records, fault):
     run = Run(kinds, host, boot, rng, begin_ns, length_ns, records)
-    run.add("header")
+    run.open()
     run.add("start")
     choices = rng.choices(list(MIX), weights=MIX.values(), k=max(records - 4, 1))
+    rotated = {rng.randrange(len(choices)) for _ in range(rng.randrange(3))}
+    if fault == "no_first":
+        rotated.add(len(choices) // 3)
     for position, kind in enumerate(choices):
         if fault == "skipped" and position == 3:
             run.add("skipped")
@@ -215,34 +228,36 @@ def run_of(kinds, host, boot, rng, begin_ns, length_ns, records, fault):
         if fault == "full_disk" and position == 5:
             missing = run.skip(rng.randrange(1, 9))
             run.add("gap", {**missing, "count": missing["last_seq"] - missing["first_seq"] + 1})
+        if position in rotated and position:
+            run.add("close")
+            run.open()
         run.body(kind)
     if fault != "no_end":
         run.add({"lost": "lossy_end", "blind": "blind_end"}.get(fault, "end"))
-        run.add("close", {"records": len(run.lines) + 1})
-    return run.lines
+        run.add("close")
+    return run.segments
 
 
-def damage(rng, lines, fault):
-    """Numbers that are missing: some records in between, or the first ones."""
-    if fault == "gaps" and len(lines) > 30:
+def damage(rng, segments, fault):
+    """Numbers that are missing: some records in between, or the first segment."""
+    if fault == "gaps":
         for _ in range(rng.randrange(1, 4)):
-            at = rng.randrange(2, len(lines) - 10)
-            del lines[at : at + rng.randrange(1, 5)]
+            lines = rng.choice(segments)
+            if len(lines) > 30:
+                at = rng.randrange(2, len(lines) - 10)
+                del lines[at : at + rng.randrange(1, 5)]
     if fault == "no_first":
-        del lines[: len(lines) // 3]
-    return lines
+        del segments[0]
 
 
-def write(folder, rng, name, lines):
-    """Segments: plain, to be compressed, or gzip; some twice; the last may be cut off."""
+def write(folder, rng, name, segments):
+    """Segments: plain, to be compressed, or gzip; some twice; and some begun copies of them."""
     made = []
-    size = max(20, len(lines) // rng.choice([1, 2, 3]))
-    parts = [lines[at : at + size] for at in range(0, len(lines), size)]
-    for number, part in enumerate(parts, 1):
+    for number, lines in enumerate(segments, 1):
         day = folder / f"dt=2026-11-{23 + number % 4}" / name.split("-run")[0]
         day.mkdir(parents=True, exist_ok=True)
         path = day / f"{name}-{number:06}.jsonl"
-        data = b"".join(part)
+        data = b"".join(lines)
         form = rng.randrange(30)
         if form == 0:
             path.with_suffix(".jsonl.gz").write_bytes(gzip.compress(data, 1))
@@ -278,10 +293,11 @@ def fleet(folder, nodes, records, seed):
             if rng.random() < 0.1:
                 boot = f"{rng.getrandbits(32):08x}-0000-4000-8000-{rng.getrandbits(48):012x}"
             begin, length = number * span // runs, span // runs
-            lines = run_of(kinds, host, boot, rng, begin, length, rest // (runs - number), fault)
-            rest -= len(lines)
-            name = f"{host}-run{number}"
-            to_compress += write(folder / "log", rng, name, damage(rng, lines, fault))
+            size = rest // (runs - number)
+            segments = run_of(kinds, host, boot, rng, begin, length, size, fault)
+            rest -= size
+            damage(rng, segments, fault)
+            to_compress += write(folder / "log", rng, f"{host}-run{number}", segments)
         if len(to_compress) > 500:
             compress(to_compress)
             to_compress = []

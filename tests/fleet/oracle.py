@@ -11,7 +11,7 @@ import pathlib
 import subprocess
 from collections import defaultdict
 
-ORDER = {"violation": 0, "low": 1, "note": 2}
+ORDER = ("violation", "low", "note", "info", "suppressed")
 
 
 def lines_of(path):
@@ -60,7 +60,11 @@ class Run:
         if record["type"] == "finding":
             self.findings[number] = record
         times, first, last = self.times.get(number, (0, time, time))
-        self.times[number] = (max(times, record["count"]), min(first, time), max(last, time))
+        if record["count"] > times:
+            times, last = record["count"], time
+        elif record["count"] == times:
+            last = min(last, time)
+        self.times[number] = (times, min(first, time), last)
 
     def total(self, record):
         coverage = record["coverage"]
@@ -83,7 +87,7 @@ class Group:
 
     def __init__(self):
         self.fingerprints, self.processes, self.hosts = set(), set(), set()
-        self.times, self.first, self.last, self.places = 0, "~", "", []
+        self.times, self.first, self.last, self.records = 0, "~", "", []
 
     def add(self, host, boot, record, times, first, last):
         self.fingerprints.add(record["fingerprint"])
@@ -91,11 +95,17 @@ class Group:
         self.hosts.add(host)
         self.times += times
         self.first, self.last = min(self.first, first), max(self.last, last)
-        user = record["user"] or {"file": None, "function": None, "line": None}
-        self.places.append(user)
+        self.records.append(record)
 
     def most(self, key):
-        return max((place[key] for place in self.places if place[key] is not None), default=None)
+        return max((one[key] for one in self.records if one[key] is not None), default=None)
+
+    def user(self, key):
+        users = [one["user"] for one in self.records if one["user"]]
+        return max((user[key] for user in users if user[key] is not None), default=None)
+
+    def worst(self):
+        return min(ORDER.index(one["severity"]) for one in self.records)
 
     def row(self, findings=True):
         return {
@@ -219,10 +229,8 @@ def answers(folder, expected, since=""):
             if record is None or last < since:
                 continue
             found = (host, boot, record, times, first, last)
-            severity = record["severity"]
-            key = (severity, record["fingerprint"], record["kind"], record["category"])
-            lines[key].add(*found)
-            if severity == "violation":
+            lines[record["fingerprint"]].add(*found)
+            if record["severity"] == "violation":
                 places[place_of(record)].add(*found)
                 users[record["uid"]].add(*found)
                 torches[record["torch"]["version"] or "-"].add(*found)
@@ -238,18 +246,14 @@ def answers(folder, expected, since=""):
     return {
         "by-line": [
             {
-                **dict(zip(("severity", "fingerprint", "kind", "category"), key)),
-                **{name: group.most(name) for name in ("file", "function", "line")},
+                "severity": ORDER[group.worst()],
+                "fingerprint": fingerprint,
+                **{name: group.most(name) for name in ("kind", "category")},
+                **{name: group.user(name) for name in ("file", "function", "line")},
                 **group.row(findings=False),
             }
-            for key, group in sorted(
-                lines.items(),
-                key=lambda item: (
-                    ORDER.get(item[0][0], 3),
-                    -item[1].times,
-                    item[0][1:],
-                    item[0][0],
-                ),
+            for fingerprint, group in sorted(
+                lines.items(), key=lambda item: (item[1].worst(), -item[1].times, item[0])
             )
         ],
         "by-container": [
