@@ -36,7 +36,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check check-unit check-sanitize check-pages check-e2e check-log-peers check-torch check-kernels kernels arm64 check-arm64 coverage bench bench-log bench-log-write fuzz fmt lint \
+.PHONY: all help demo check check-unit check-sanitize check-pages check-e2e check-log-peers check-fleet-sql fleet-demo bench-fleet check-torch check-kernels kernels arm64 check-arm64 coverage bench bench-log bench-log-write fuzz fmt lint \
 	compile_commands install clean deps
 
 all: $(BUILD)/gradwatch ## build gradwatch
@@ -139,6 +139,19 @@ $(BUILD)/venv-peers/.complete: tests/peers/requirements.txt | $(BUILD)/deps-test
 	$(Q)tools/venv.sh $(@D) $<
 	$(Q)touch $@
 
+# Questions to a fleet: DuckDB for the command, the other engines for its tests.
+$(BUILD)/venv-fleet/.complete: tools/fleet/requirements.txt
+	$(say) VENV $(@D)
+	$(Q)tools/deps.sh fleet
+	$(Q)tools/venv.sh $(@D) $<
+	$(Q)touch $@
+
+$(BUILD)/venv-fleet-test/.complete: tests/fleet/requirements.txt
+	$(say) VENV $(@D)
+	$(Q)tools/deps.sh fleet spark
+	$(Q)tools/venv.sh $(@D) $<
+	$(Q)touch $@
+
 check-e2e: all $(BUILD)/venv/.complete $(BUILD)/standin/.complete ## end-to-end tests on real torch (GRADWATCH_TARGETS=)
 	$(Q)GRADWATCH_BINARY=$(abspath $(BUILD)/gradwatch) GRADWATCH_STANDIN=$(abspath $(BUILD)/standin) \
 		$(BUILD)/venv/bin/python -m pytest -q tests/e2e $(PYTEST_ARGS)
@@ -202,6 +215,18 @@ bench: all ## side by side: unprobed, empty probe, gradwatch, bpftrace; then 100
 check-log-peers: all $(BUILD)/venv-peers/.complete ## the same counts of a log in DuckDB and Python (needs its wheel)
 	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) $(BUILD)/bench/make_log
 	$(Q)GRADWATCH_BUILD=$(abspath $(BUILD)) $(BUILD)/venv-peers/bin/python -m pytest -q tests/peers
+
+fleet-demo: $(BUILD)/venv-fleet/.complete ## logs of a made-up fleet of 50 nodes, and what they say
+	$(Q)rm -rf $(BUILD)/fleet-demo
+	$(Q)$(BUILD)/venv-fleet/bin/python tests/fleet/generate.py $(BUILD)/fleet-demo --nodes 50 --records 20000
+	$(Q)$(BUILD)/venv-fleet/bin/python tools/fleet/fleet.py --limit 10 --nodes $(BUILD)/fleet-demo/nodes.txt $(BUILD)/fleet-demo/log
+
+check-fleet-sql: all $(BUILD)/venv-fleet-test/.complete ## the same answers by DuckDB, ClickHouse, Spark (750 MB of downloads, once)
+	$(Q)GRADWATCH_BUILD=$(abspath $(BUILD)) $(BUILD)/venv-fleet-test/bin/python -m pytest -q \
+		-p no:cacheprovider tests/fleet $(PYTEST_ARGS)
+
+bench-fleet: $(BUILD)/venv-fleet/.complete ## questions to 10 million records of 1,000 nodes (10 GB of disk)
+	$(Q)$(BUILD)/venv-fleet/bin/python tests/fleet/bench.py $(BUILD)/fleet-bench $(BENCH_ARGS)
 
 bench-log: all ## a log of 1 GiB read by gradwatch, jq, Python and DuckDB, side by side
 	-$(Q)$(MAKE) --no-print-directory $(BUILD)/venv-peers/.complete

@@ -9,6 +9,8 @@ packages() {
 	python) echo python3 python3-venv util-linux ;;
 	test) echo libcmocka-dev runc python3 python3-venv debootstrap util-linux binutils g++ strace sudo zstd musl-tools gcc-aarch64-linux-gnu ;;
 	lint) echo clang-format clang-tidy clang-tools cppcheck shellcheck ;;
+	fleet) echo python3 python3-venv zstd ;;
+	spark) echo openjdk-17-jre-headless util-linux procps ;;
 	pages) echo python3-venv chromium chromium-driver fonts-dejavu-core ;;
 	bench) echo bpftrace jq ;;
 	fuzz) echo libclang-rt-14-dev ;;

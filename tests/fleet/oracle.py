@@ -138,10 +138,10 @@ def read(folder):
                 continue
             try:
                 record = json.loads(line)
-            except ValueError:
+                run = runs[record["host"], record["boot_id"], record["run_id"]]
+                run.add(record)
+            except (ValueError, KeyError):
                 damaged += 1
-                continue
-            runs[record["host"], record["boot_id"], record["run_id"]].add(record)
     return runs, damaged
 
 

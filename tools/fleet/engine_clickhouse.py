@@ -44,18 +44,21 @@ def line_view(texts):
 
 class Engine:
     name = "ClickHouse"
+    quoted = staticmethod(quoted)
 
-    def __init__(self, paths=(), files=(), otel_logs=None):
+    def __init__(self, paths=(), files=()):
+        """Reads the segments, which are files, of paths; without them see read_otel_logs()."""
         self.session = session.Session()
         for key, value in SETTINGS.items():
             self.session.query(f"set {key} = {value}")
-        if otel_logs:
-            texts = OTEL_LOGS.format(table=otel_logs)
-        else:
+        if paths:
             globs = [glob_of(path) for path in paths]
-            texts = " union all ".join(FILES.format(glob=glob) for glob in globs)
             self.check(globs, len(files))
-        self.define("line", line_view(texts), False)
+            texts = " union all ".join(FILES.format(glob=glob) for glob in globs)
+            self.define("line", line_view(texts), False)
+
+    def read_otel_logs(self, table):
+        self.define("line", line_view(OTEL_LOGS.format(table=table)), False)
 
     def check(self, globs, expected):
         """A pattern that fits nothing is no error to ClickHouse."""

@@ -30,6 +30,7 @@ def read(files, form):
 
 class Engine:
     name = "DuckDB"
+    quoted = staticmethod(quoted)
 
     def __init__(self, files, threads=0):
         self.database = duckdb.connect()

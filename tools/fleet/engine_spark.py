@@ -16,8 +16,13 @@ SETTINGS = {
 }
 
 
+def quoted(text):
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
 class Engine:
     name = "Spark"
+    quoted = staticmethod(quoted)
 
     def __init__(self, files, master="local[2]", settings=()):
         builder = SparkSession.builder.appName("gradwatch fleet").master(master)
@@ -27,7 +32,7 @@ class Engine:
         self.spark.sparkContext.setLogLevel("ERROR")
         kinds = schema.render(schema.SPARK)
         self.spark.read.schema(", ".join(f"`{key}` {kind}" for key, kind in kinds.items())).option(
-            "mode", "PERMISSIVE"
+            "recursiveFileLookup", "true"
         ).json(list(files)).createOrReplaceTempView("line")
 
     def define(self, name, select, keep):

@@ -12,10 +12,29 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 SQL = HERE / "sql"
-KEPT = ("flat", "runs", "occurrences", "findings", "coverage", "nodes")  # used by more than one other view
+KEPT = (
+    "flat",
+    "runs",
+    "occurrences",
+    "findings",
+    "coverage",
+    "nodes",
+)  # used by more than one other view
 FORMS = (".jsonl", ".jsonl.zst", ".jsonl.gz")
 QUESTIONS = ("by-line", "by-container", "by-user", "by-torch", "nodes")
 STANDS_ON = "stands-on"
+
+# What is said only if there is any.
+FACTS = (
+    ("damaged", "line that is no whole record", "lines that are no whole record"),
+    ("skipped", "library not watched", "libraries not watched"),
+    ("lost", "change or line lost", "changes or lines lost"),
+    ("unwritten", "record not written", "records not written"),
+    ("throttled", "change throttled", "changes throttled"),
+    ("unseen", "process or file not looked at", "processes or files not looked at"),
+    ("undescribed", "finding without its record", "findings without their records"),
+    ("open_runs", "run without an end", "runs without an end"),
+)
 
 
 class Trouble(Exception):
@@ -42,16 +61,12 @@ def sql_of(path):
     return "\n".join(line for line in lines if not line.startswith("--"))
 
 
-def literal(text):
-    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
 def prepare(engine, hosts, since):
     """Defines the views: which nodes are expected, from when on, and those of sql/views."""
-    rows = ", ".join(f"({literal(host)})" for host in hosts or [""])
+    rows = ", ".join(f"({engine.quoted(host)})" for host in hosts or [""])
     expected = f"select host from (values {rows}) as expected(host) where host <> ''"
     engine.define("expected", expected, True)
-    engine.define("asked", f"select {literal(since)} as since", False)
+    engine.define("asked", f"select {engine.quoted(since)} as since", False)
     for path in sorted((SQL / "views").glob("*.sql")):
         name = path.stem.split("-", 1)[1]
         engine.define(name, sql_of(path), name in KEPT)
@@ -86,17 +101,9 @@ def stands_on(facts, expected):
         parts[-1] += f" ({some(facts['missing'], 'record')} on {some(facts['gap_nodes'], 'node')})"
     if expected and facts["strangers"]:
         parts.append(f"{facts['strangers']:,} not expected")
-    for key, what in (
-        ("damaged", "damaged lines"),
-        ("skipped", "libraries not watched"),
-        ("lost", "changes lost"),
-        ("throttled", "changes throttled"),
-        ("unseen", "processes or files not looked at"),
-        ("undescribed", "findings whose record is missing"),
-        ("open_runs", "runs without an end"),
-    ):
+    for key, one, many in FACTS:
         if facts[key]:
-            parts.append(f"{facts[key]:,} {what}")
+            parts.append(f"{facts[key]:,} {one if facts[key] == 1 else many}")
     return "stands on: " + ", ".join(parts)
 
 
@@ -153,9 +160,7 @@ def print_answer(answer, limit, expected):
 
 def as_json(answer):
     return {
-        question: found
-        if question == STANDS_ON
-        else [dict(zip(found[0], row)) for row in found[1]]
+        question: found if question == STANDS_ON else [dict(zip(found[0], row)) for row in found[1]]
         for question, found in answer.items()
     }
 
@@ -188,11 +193,14 @@ def main(argv=None):
     except OSError as error:
         raise Trouble(f"{arguments.nodes}: {error.strerror}") from None
     try:
-        engine = engine_duckdb.Engine(segments(arguments.paths), arguments.threads)
+        files = segments(arguments.paths)
+        engine = engine_duckdb.Engine(files, arguments.threads)
         prepare(engine, hosts, arguments.since)
         answer = ask_all(engine, arguments.question or QUESTIONS)
     except engine_duckdb.Error as error:
         raise Trouble(f"DuckDB: {str(error).splitlines()[0]}") from None
+    if not answer[STANDS_ON]["records"]:
+        raise Trouble(f"no whole record in {some(len(files), 'segment')}: see gradwatch verify")
     if arguments.json:
         json.dump(as_json(answer), sys.stdout, ensure_ascii=False, indent=1)
         print()

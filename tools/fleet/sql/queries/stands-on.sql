@@ -5,15 +5,26 @@ select n.expected as expected, n.reported as reported, n.silent as silent,
        d.damaged as damaged, n.runs as runs, n.open_runs as open_runs, n.watched as watched,
        t.traces as traces, n.skipped as skipped, n.lost as lost, n.throttled as throttled,
        n.unseen as unseen, n.unwritten as unwritten, o.undescribed as undescribed
-from (select sum(v.expected) as expected,
-             sum(case when v.expected = 1 and v.reported = 1 then 1 else 0 end) as reported,
-             sum(case when v.expected = 1 and v.reported = 0 then 1 else 0 end) as silent,
-             sum(1 - v.expected) as strangers, sum(v.gaps) as gaps, sum(v.missing) as missing,
-             sum(case when v.gaps > 0 then 1 else 0 end) as gap_nodes, sum(v.records) as records,
-             sum(v.duplicates) as duplicates, sum(v.runs) as runs, sum(v.open_runs) as open_runs,
-             sum(v.watched) as watched, sum(v.skipped) as skipped, sum(v.lost) as lost,
-             sum(v.throttled) as throttled, sum(v.unseen) as unseen, sum(v.unwritten) as unwritten
+from (select coalesce(sum(v.expected), 0) as expected,
+             coalesce(sum(case when v.expected = 1 and v.reported = 1 then 1 else 0 end), 0)
+                 as reported,
+             coalesce(sum(case when v.expected = 1 and v.reported = 0 then 1 else 0 end), 0)
+                 as silent,
+             coalesce(sum(1 - v.expected), 0) as strangers,
+             coalesce(sum(case when v.gaps > 0 then 1 else 0 end), 0) as gap_nodes,
+             coalesce(sum(v.gaps), 0) as gaps,
+             coalesce(sum(v.missing), 0) as missing,
+             coalesce(sum(v.records), 0) as records,
+             coalesce(sum(v.duplicates), 0) as duplicates,
+             coalesce(sum(v.runs), 0) as runs,
+             coalesce(sum(v.open_runs), 0) as open_runs,
+             coalesce(sum(v.watched), 0) as watched,
+             coalesce(sum(v.skipped), 0) as skipped,
+             coalesce(sum(v.lost), 0) as lost,
+             coalesce(sum(v.throttled), 0) as throttled,
+             coalesce(sum(v.unseen), 0) as unseen,
+             coalesce(sum(v.unwritten), 0) as unwritten
       from nodes v) n
-cross join (select count(*) as damaged from flat where type is null or seq is null) d
+cross join (select count(*) as damaged from flat where type is null) d
 cross join (select count(*) as traces from traces) t
 cross join (select coalesce(sum(1 - described), 0) as undescribed from occurrences) o

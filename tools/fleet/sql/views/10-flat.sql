@@ -1,6 +1,8 @@
 -- flat: each line of the segments, one column per key that a question needs. A line that is no
--- record (cut off, for example) has no type.
-select l."type" as type, l."time" as time, l.host as host, l.boot_id as boot_id, l.run_id as run_id,
+-- record (cut off, for example), or does not say of which run it is, has no type.
+select case when l.host is null or l.boot_id is null or l.run_id is null or l.seq is null
+                or l."time" is null then null else l."type" end as type,
+       l."time" as time, l.host as host, l.boot_id as boot_id, l.run_id as run_id,
        l.seq as seq,
        l.pid as pid, l.start_ns as start_ns, l.uid as uid,
        l.cgroup as cgroup, l.unit as unit,

@@ -4,5 +4,5 @@ select f.host as host, f.boot_id as boot_id, f.run_id as run_id,
        count(distinct f.seq) as records, count(*) - count(distinct f.seq) as duplicates,
        max(f.seq) + 1 - count(distinct f.seq) as missing, max(f.time) as last_seen
 from flat f
-where f.type is not null and f.seq is not null
+where f.type is not null
 group by f.host, f.boot_id, f.run_id
