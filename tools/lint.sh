@@ -42,6 +42,6 @@ run cppcheck cppcheck --quiet --error-exitcode=1 --enable=warning,portability,pe
 	-Iinclude -Iuser $user
 run ruff "$build/venv/bin/ruff" check -q tests tools
 run "ruff format" "$build/venv/bin/ruff" format -q --check tests tools
-run shellcheck shellcheck --severity=warning tools/*.sh tests/*/*.sh .ci/run
+run shellcheck shellcheck --severity=warning tools/*.sh tools/*/*.sh tests/*/*.sh .ci/run
 run "coverage table" tools/coverage.sh --check
 exit $status

@@ -48,10 +48,34 @@ def text(value):
 class Template:
     """A real record in which some values are put in anew."""
 
-    REPLACED = (
-        "time mono_ns host run_id boot_id pid tid ns_pid ns_tid start_ns comm uid cgroup unit"
-        " container finding count fingerprint trace segment first_seq last_seq records types seq crc"
-    ).split()
+    REPLACED = [
+        "time",
+        "mono_ns",
+        "host",
+        "run_id",
+        "boot_id",
+        "pid",
+        "tid",
+        "ns_pid",
+        "ns_tid",
+        "start_ns",
+        "comm",
+        "uid",
+        "cgroup",
+        "unit",
+        "container",
+        "finding",
+        "count",
+        "fingerprint",
+        "trace",
+        "segment",
+        "first_seq",
+        "last_seq",
+        "records",
+        "types",
+        "seq",
+        "crc",
+    ]
 
     def __init__(self, record):
         self.record = record

@@ -173,7 +173,18 @@ def nodes_of(runs, expected, since):
             "reported": 0,
             "last_seen": "",
             **dict.fromkeys(
-                "gaps missing open_runs watched skipped unwritten lost throttled unseen".split(), 0
+                [
+                    "gaps",
+                    "missing",
+                    "open_runs",
+                    "watched",
+                    "skipped",
+                    "unwritten",
+                    "lost",
+                    "throttled",
+                    "unseen",
+                ],
+                0,
             ),
         }
     for (host, _, _), run in runs.items():
@@ -198,10 +209,9 @@ def node_rows(nodes, expected):
     for host, node in nodes.items():
         node = dict(node)
         reported = node.pop("reported")
+        state = "" if host in expected else "not expected"
         if not reported:
             state = "silent"
-        else:
-            state = "" if host in expected else "not expected"
         faults = ("gaps", "skipped", "lost", "throttled", "unseen")
         if state or not node["watched"] or any(node[fault] for fault in faults):
             rows.append({"host": host, "state": state, **node})

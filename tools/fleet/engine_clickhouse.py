@@ -6,9 +6,8 @@ In process, by chdb: the same engine without a server.
 
 import json
 
-from chdb import session
-
 import schema
+from chdb import session
 
 SETTINGS = {"use_hive_partitioning": 0, "join_use_nulls": 1}
 

@@ -4,7 +4,6 @@
 import os
 
 import duckdb
-
 import schema
 
 OPTIONS = (

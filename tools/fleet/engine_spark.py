@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The segments of a fleet for Spark SQL: relation `line`. tools/fleet/spark.sh starts a cluster."""
 
-from pyspark.sql import SparkSession
-
 import schema
+from pyspark.sql import SparkSession
 
 SETTINGS = {
     "spark.sql.ansi.enabled": "true",

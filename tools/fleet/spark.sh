@@ -17,9 +17,10 @@ stop() {
 
 daemon() { # NAME CLASS ARGUMENTS...
 	name=$1
-	shift
+	class=$2
+	shift 2
 	SPARK_WORKER_DIR=$dir/work SPARK_LOCAL_IP=127.0.0.1 SPARK_DAEMON_MEMORY=256m SPARK_NO_DAEMONIZE=1 \
-		setsid "$SPARK_HOME/bin/spark-class" "org.apache.spark.deploy.$@" \
+		setsid "$SPARK_HOME/bin/spark-class" "org.apache.spark.deploy.$class" "$@" \
 		>"$dir/$name.log" 2>&1 </dev/null &
 	echo $! >"$dir/$name.pid"
 }
