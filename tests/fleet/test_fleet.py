@@ -165,7 +165,11 @@ def is_under_way(engine):
 def test_spark_loses_a_worker(small, cluster):
     """The answer is there in spite of it, and is the same."""
     address, folder = cluster
-    settings = {"spark.executor.memory": "1g", "spark.driver.host": "127.0.0.1"}
+    settings = {
+        "spark.executor.memory": "1g",
+        "spark.driver.host": "127.0.0.1",
+        "spark.sql.shuffle.partitions": "8",
+    }
     engine = engine_spark.Engine(fleet.segments([small.log]), address, settings)
     wait_until(lambda: executors(engine) == 2, None)
     found = {}
