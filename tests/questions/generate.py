@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Writes a fleet's logs for tests: generate.py FOLDER [--nodes N] [--records N] [--seed N].
 
-The records are those that a real gradwatch wrote (tests/logs, tests/fleet/records.jsonl), with
+The records are those that a real gradwatch wrote (tests/logs, tests/questions/records.jsonl), with
 other nodes, runs, processes, times and lines, and with right numbers and checksums. In the fleet
 there are nodes that are silent or late, restarts, segments that came twice, numbers that are
 missing, nodes that could not watch everything, and lines that are cut off.
