@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A booted systemd in systemd-nspawn, on a Debian root that is thrown away afterwards."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import time
+
+from processes import DEADLINE
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+HERE = pathlib.Path(__file__).parent
+CONTRIB = REPO / "contrib"
+GRANTED = "CAP_BPF,CAP_PERFMON,CAP_CHECKPOINT_RESTORE"  # beside what nspawn gives
+CALLS = ("bpf", "perf_event_open")
+
+
+def eventually(check, timeout=DEADLINE):
+    """What a check returns as soon as that is true."""
+    end = time.monotonic() + timeout
+    while not (result := check()):
+        assert time.monotonic() < end, check
+        time.sleep(0.1)
+    return result
+
+
+def copy(source, target, mode=0o644):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target)
+    target.chmod(mode)
+
+
+class Node:
+    def __init__(self, folder, binary):
+        self.folder = folder
+        subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
+        for name in ("upper", "work", "root"):
+            (folder / name).mkdir()
+        self.root = folder / "root"
+        made = subprocess.run([HERE / "root.sh"], check=True, stdout=subprocess.PIPE, text=True)
+        options = f"lowerdir={made.stdout.strip()},upperdir={folder}/upper,workdir={folder}/work"
+        subprocess.run(["mount", "-t", "overlay", "none", "-o", options, self.root], check=True)
+        self.install(binary)
+        self.boot()
+
+    def install(self, binary):
+        """As the package does it."""
+        copy(binary, self.root / "usr/sbin/gradwatch", 0o755)
+        units = self.root / "usr/lib/systemd/system"
+        copy(CONTRIB / "systemd/gradwatch.service", units / "gradwatch.service")
+        copy(CONTRIB / "systemd/gradwatch.conf", self.root / "etc/gradwatch/gradwatch.conf")
+        shim = self.root / "usr/lib/gradwatch_shim.so"
+        argv = ["gcc", "-D_GNU_SOURCE", "-O1", "-shared", "-fPIC"]
+        subprocess.run([*argv, HERE / "namespace_shim.c", "-o", shim, "-ldl"], check=True)
+        self.drop_in("shim", "Environment=LD_PRELOAD=/usr/lib/gradwatch_shim.so")
+
+    def drop_in(self, name, text):
+        path = self.root / f"etc/systemd/system/gradwatch.service.d/{name}.conf"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"[Service]\n{text}\n")
+
+    def boot(self):
+        argv = ["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit"]
+        argv += ["--link-journal=no", f"--machine=gw{os.getpid()}", f"--directory={self.root}"]
+        argv += [f"--capability={GRANTED}", *(f"--system-call-filter={each}" for each in CALLS)]
+        self.console = open(self.folder / "console", "wb")
+        self.nspawn = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=self.console, stderr=subprocess.STDOUT
+        )
+        self.init = eventually(self.find_init)
+        eventually(lambda: self.run("systemctl", "is-system-running").stdout.strip() in STATES)
+
+    def find_init(self):
+        """The pid of its systemd: the child of systemd-nspawn."""
+        assert self.nspawn.poll() is None, (self.folder / "console").read_text()
+        tasks = pathlib.Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children")
+        children = tasks.read_text().split()
+        names = {pid: pathlib.Path(f"/proc/{pid}/comm").read_text().strip() for pid in children}
+        return next((pid for pid, name in names.items() if name == "systemd"), None)
+
+    def run(self, *argv, check=False):
+        """A command inside."""
+        enter = ["nsenter", f"--target={self.init}", "--all", "--"]
+        result = subprocess.run(
+            [*enter, *argv], capture_output=True, text=True, timeout=DEADLINE, check=False
+        )
+        assert not check or result.returncode == 0, (argv, result.stdout, result.stderr)
+        return result
+
+    def systemctl(self, *arguments):
+        return self.run("systemctl", *arguments, check=True).stdout
+
+    def show(self, name):
+        """A property of the service."""
+        return self.systemctl("show", "--value", "--property", name, "gradwatch").strip()
+
+    def journal(self):
+        """What gradwatch and systemd said about it."""
+        return self.run("journalctl", "--no-pager", "-o", "cat", "-u", "gradwatch").stdout
+
+    def configure(self, text):
+        """The configuration that is shipped, and more."""
+        shipped = (CONTRIB / "systemd/gradwatch.conf").read_text()
+        (self.root / "etc/gradwatch/gradwatch.conf").write_text(shipped + text)
+
+    def close(self):
+        self.nspawn.terminate()
+        try:
+            self.nspawn.wait(30)
+        except subprocess.TimeoutExpired:
+            self.nspawn.kill()
+            self.nspawn.wait()
+        self.console.close()
+        subprocess.run(["umount", "--lazy", self.root, self.folder], check=True)
+
+
+STATES = ("running", "degraded")
