@@ -85,7 +85,7 @@ class Node:
         result = subprocess.run(
             [*enter, *argv], capture_output=True, text=True, timeout=DEADLINE, check=False
         )
-        assert not check or result.returncode == 0, (argv, result.stdout, result.stderr)
+        assert not check or result.returncode == 0, (argv, result, self.journal())
         return result
 
     def systemctl(self, *arguments):
