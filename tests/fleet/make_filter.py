@@ -4,6 +4,7 @@
 Run by the python3 that has Debian's python3-seccomp: make_filter.py UNIT
 """
 
+import pathlib
 import re
 import subprocess
 import sys
@@ -16,7 +17,7 @@ def members(name):
     argv = ["systemd-analyze", "syscall-filter", name]
     text = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     found = set()
-    for word in re.findall(r"^ +([@a-z0-9_]+)$", text, re.MULTILINE):
+    for word in re.findall(r"^ +([@a-z0-9_-]+)$", text, re.MULTILINE):
         found |= members(word) if word.startswith("@") else {word}
     return found
 
@@ -33,7 +34,7 @@ def allowed(lines):
 
 
 def main(unit):
-    text = open(unit, encoding="utf-8").read()
+    text = pathlib.Path(unit).read_text()
     calls = allowed(re.findall(r"^SystemCallFilter=(.*)$", text, re.MULTILINE))
     made = seccomp.SyscallFilter(seccomp.ERRNO(1))
     for name in sorted(calls):

@@ -64,10 +64,10 @@ class Node:
         argv = ["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit"]
         argv += ["--link-journal=no", f"--machine=gw{os.getpid()}", f"--directory={self.root}"]
         argv += [f"--capability={GRANTED}", *(f"--system-call-filter={each}" for each in CALLS)]
-        self.console = open(self.folder / "console", "wb")
-        self.nspawn = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=self.console, stderr=subprocess.STDOUT
-        )
+        with open(self.folder / "console", "wb") as console:
+            self.nspawn = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT
+            )
         self.init = eventually(self.find_init)
         eventually(lambda: self.run("systemctl", "is-system-running").stdout.strip() in STATES)
 
@@ -111,7 +111,6 @@ class Node:
         except subprocess.TimeoutExpired:
             self.nspawn.kill()
             self.nspawn.wait()
-        self.console.close()
         subprocess.run(["umount", "--lazy", self.root, self.folder], check=True)
 
 
