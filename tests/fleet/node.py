@@ -5,24 +5,15 @@ import os
 import pathlib
 import shutil
 import subprocess
-import time
 
 from processes import DEADLINE
+from services import eventually
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).parent
 CONTRIB = REPO / "contrib"
 GRANTED = "CAP_BPF,CAP_PERFMON,CAP_CHECKPOINT_RESTORE"  # beside what nspawn gives
 CALLS = ("bpf", "perf_event_open")
-
-
-def eventually(check, timeout=DEADLINE):
-    """What a check returns as soon as that is true."""
-    end = time.monotonic() + timeout
-    while not (result := check()):
-        assert time.monotonic() < end, check
-        time.sleep(0.1)
-    return result
 
 
 def copy(source, target, mode=0o644):

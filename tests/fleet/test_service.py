@@ -11,7 +11,8 @@ import re
 import subprocess
 
 import pytest
-from node import CONTRIB, Node, eventually
+from node import CONTRIB, Node
+from services import eventually
 
 UNIT = CONTRIB / "systemd/gradwatch.service"
 CONF = CONTRIB / "systemd/gradwatch.conf"
