@@ -36,7 +36,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check check-unit check-sanitize check-pages check-e2e check-log-peers check-fleet-sql fleet-demo bench-fleet check-torch check-kernels kernels arm64 check-arm64 coverage bench bench-log bench-log-write fuzz fmt lint \
+.PHONY: all help demo check check-unit check-sanitize check-pages check-fleet check-otel check-e2e check-log-peers check-fleet-sql fleet-demo bench-fleet check-torch check-kernels kernels arm64 check-arm64 coverage bench bench-log bench-log-write fuzz fmt lint \
 	compile_commands install clean deps
 
 all: $(BUILD)/gradwatch ## build gradwatch
@@ -204,6 +204,35 @@ $(BUILD)/venv-pages/.complete: tests/pages/requirements.txt
 check-pages: all $(BUILD)/venv-pages/.complete ## pictures in Chromium, Perfetto, tlparse (130 MB of downloads; not in check)
 	$(Q)GRADWATCH_BINARY=$(abspath $(BUILD)/gradwatch) $(BUILD)/venv-pages/bin/python -m pytest -q -s \
 		-p no:cacheprovider tests/pages $(PYTEST_ARGS)
+
+$(BUILD)/venv-fleet/.complete: tests/fleet/requirements.txt
+	$(say) VENV $(@D)
+	$(Q)tools/deps.sh test fleet
+	$(Q)tools/venv.sh $(@D) $<
+	$(Q)touch $@
+
+check-fleet: all $(BUILD)/venv-fleet/.complete ## unit, rules, dashboard, log shipping, DaemonSet: on the real daemons (root)
+	$(Q)GRADWATCH_BINARY=$(abspath $(BUILD)/gradwatch) $(BUILD)/venv-fleet/bin/python -m pytest -q \
+		-p no:cacheprovider tests/fleet $(PYTEST_ARGS)
+
+$(BUILD)/venv-otel/.complete: tests/otel/requirements.txt
+	$(say) VENV $(@D)
+	$(Q)tools/deps.sh test
+	$(Q)tools/venv.sh $(@D) $<
+	$(Q)touch $@
+
+# Somebody's build of the collector: known by its hash, and run as nobody without a network.
+$(BUILD)/otelcol/.complete: tests/otel/collector.txt $(BUILD)/venv-otel/.complete
+	$(say) OTELCOL $(@D)
+	$(Q)rm -rf $(@D) && mkdir -p $(@D)
+	$(Q)$(BUILD)/venv-otel/bin/python -m pip download -qq --disable-pip-version-check --no-deps \
+		--only-binary :all: --require-hashes -d $(@D) -r $<
+	$(Q)python3 -m zipfile -e $(@D)/*.whl $(@D)
+	$(Q)touch $@
+
+check-otel: all $(BUILD)/otelcol/.complete ## the log through a real OpenTelemetry Collector (12 MB of download; not in check)
+	$(Q)GRADWATCH_BINARY=$(abspath $(BUILD)/gradwatch) GRADWATCH_OTELCOL=$(abspath $(BUILD)/otelcol) \
+		$(BUILD)/venv-otel/bin/python -m pytest -q -p no:cacheprovider tests/otel $(PYTEST_ARGS)
 
 coverage: ## write what is seen on which torch build, for doctor and README (large downloads)
 	$(Q)GRADWATCH_WRITE_COVERAGE=1 $(MAKE) --no-print-directory check-torch PYTEST_ARGS="-k what_is_seen"

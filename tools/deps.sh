@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that a step needs, and only those that are missing.
-#   tools/deps.sh build|python|test|lint|pages|bench|fuzz|kernels...
+#   tools/deps.sh build|python|test|lint|pages|bench|fuzz|kernels|fleet...
 set -eu
 
 packages() {
@@ -15,6 +15,7 @@ packages() {
 	bench) echo bpftrace jq ;;
 	fuzz) echo libclang-rt-14-dev ;;
 	arm64) echo gcc-aarch64-linux-gnu g++-aarch64-linux-gnu mmdebstrap qemu-user ;;
+	fleet) echo systemd systemd-container mmdebstrap libcap2-bin util-linux bubblewrap python3-seccomp prometheus prometheus-alertmanager rsyslog podman runc golang-github-containers-common ;;
 	kernels) echo qemu-system-x86 qemu-system-arm busybox-static squashfs-tools cpio xz-utils patchelf ;;
 	*) echo "deps: unknown group '$1'" >&2; exit 2 ;;
 	esac

@@ -45,6 +45,17 @@ static void check(const char *lines, const char *path, const char *container, co
 #define CHECK(path, container, runtime, pod, unit)                                                 \
 	check("0::" path "\n", path, container, runtime, pod, unit)
 
+/* As they are seen from another container's cgroup namespace. */
+static void test_from_a_container(void **state)
+{
+	(void)state;
+	CHECK("/../../kubepods-besteffort-pod" POD_ ".slice/cri-containerd-" ID ".scope", ID,
+	      "containerd", POD, "cri-containerd-" ID ".scope");
+	CHECK("/../../pod" POD "/" ID, ID, "", POD, "");
+	CHECK("/../../../burstable/pod" POD "/" ID, ID, "", POD, "");
+	CHECK("/../" ID, ID, "", "", "");
+}
+
 static void test_runtimes(void **state)
 {
 	(void)state;
@@ -183,10 +194,11 @@ static void test_this_process(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_runtimes), cmocka_unit_test(test_kubernetes),
-		cmocka_unit_test(test_nested),   cmocka_unit_test(test_no_container),
-		cmocka_unit_test(test_hybrid),   cmocka_unit_test(test_bad_lines),
-		cmocka_unit_test(test_long),     cmocka_unit_test(test_this_process),
+		cmocka_unit_test(test_runtimes),     cmocka_unit_test(test_from_a_container),
+		cmocka_unit_test(test_kubernetes),   cmocka_unit_test(test_nested),
+		cmocka_unit_test(test_no_container), cmocka_unit_test(test_hybrid),
+		cmocka_unit_test(test_bad_lines),    cmocka_unit_test(test_long),
+		cmocka_unit_test(test_this_process),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

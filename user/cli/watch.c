@@ -14,6 +14,7 @@
 #include "probe/diagnose.h"
 #include "probe/probes.h"
 #include "target/procfs.h"
+#include "watch/cgroup_view.h"
 #include "watch/rights.h"
 #include "watch/selftest.h"
 #include "watch/watch.h"
@@ -186,6 +187,7 @@ static int drop_rights(const struct watch_config *config, const struct outputs *
 		.overrides = outputs_need_override(outputs),
 	};
 
+	cgroup_view_of_host();
 	return rights_drop(&needs, err);
 }
 
