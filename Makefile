@@ -285,8 +285,14 @@ compile_commands.json: $(SOURCES) Makefile
 	done | sed -e '1s/^/[/' -e '$$s/,$$/]/' > $@
 
 PREFIX ?= /usr/local
-install: all ## install to PREFIX (default /usr/local), DESTDIR honoured
+SYSCONFDIR ?= /etc
+install: all ## install to PREFIX (default /usr/local) with the systemd unit, DESTDIR honoured
 	install -D -m 755 $(BUILD)/gradwatch $(DESTDIR)$(PREFIX)/sbin/gradwatch
+	install -D -m 644 contrib/systemd/gradwatch.service $(DESTDIR)$(PREFIX)/lib/systemd/system/gradwatch.service
+	sed -i 's#/usr/sbin/gradwatch#$(PREFIX)/sbin/gradwatch#' \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/gradwatch.service
+	[ -e $(DESTDIR)$(SYSCONFDIR)/gradwatch/gradwatch.conf ] || install -D -m 644 \
+		contrib/systemd/gradwatch.conf $(DESTDIR)$(SYSCONFDIR)/gradwatch/gradwatch.conf
 
 clean: ## remove what was built
 	rm -rf $(BUILD) compile_commands.json

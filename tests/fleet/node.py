@@ -13,13 +13,9 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).parent
 CONTRIB = REPO / "contrib"
 GRANTED = "CAP_BPF,CAP_PERFMON,CAP_CHECKPOINT_RESTORE"  # beside what nspawn gives
+SHIM = "/usr/lib/gradwatch_shim.so"
 CALLS = ("bpf", "perf_event_open")
-
-
-def copy(source, target, mode=0o644):
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(source, target)
-    target.chmod(mode)
+STATES = ("running", "degraded")
 
 
 class Node:
@@ -36,15 +32,14 @@ class Node:
         self.boot()
 
     def install(self, binary):
-        """As the package does it."""
-        copy(binary, self.root / "usr/sbin/gradwatch", 0o755)
-        units = self.root / "usr/lib/systemd/system"
-        copy(CONTRIB / "systemd/gradwatch.service", units / "gradwatch.service")
-        copy(CONTRIB / "systemd/gradwatch.conf", self.root / "etc/gradwatch/gradwatch.conf")
-        shim = self.root / "usr/lib/gradwatch_shim.so"
+        """As an operator does it."""
+        argv = ["make", "-s", "-C", REPO, "install", f"DESTDIR={self.root}", "PREFIX=/usr"]
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+        shutil.copy(binary, self.root / "usr/sbin/gradwatch")
+        shim = self.root / SHIM.lstrip("/")
         argv = ["gcc", "-D_GNU_SOURCE", "-O1", "-shared", "-fPIC"]
         subprocess.run([*argv, HERE / "namespace_shim.c", "-o", shim, "-ldl"], check=True)
-        self.drop_in("shim", "Environment=LD_PRELOAD=/usr/lib/gradwatch_shim.so")
+        self.drop_in("shim", f"Environment=LD_PRELOAD={SHIM}")
 
     def drop_in(self, name, text):
         path = self.root / f"etc/systemd/system/gradwatch.service.d/{name}.conf"
@@ -103,6 +98,3 @@ class Node:
             self.nspawn.kill()
             self.nspawn.wait()
         subprocess.run(["umount", "--lazy", self.root, self.folder], check=True)
-
-
-STATES = ("running", "degraded")

@@ -11,8 +11,8 @@ import re
 import subprocess
 
 import pytest
-from node import CONTRIB, Node
-from services import eventually
+from node import CONTRIB, REPO, SHIM, Node
+from services import eventually, free_port, get
 
 UNIT = CONTRIB / "systemd/gradwatch.service"
 CONF = CONTRIB / "systemd/gradwatch.conf"
@@ -172,3 +172,21 @@ def test_stop(node):
     assert end - begin < STOP_SECONDS * 1_000_000
     assert "ledger: 0 hits" in node.journal()
     assert node.run("test", "-e", "/run/gradwatch/gradwatch.sock").returncode != 0
+
+
+def test_readme(node):
+    """The operator's commands, one after the other; the first one has installed this node."""
+    text = (REPO / "README.md").read_text()
+    block = text.split("from the package to an alert in ten minutes\n\n", 1)[1].split("\n\n")[0]
+    commands = re.findall(r"^    sudo (.*?)(?: +#.*)?$", block, re.MULTILINE)
+    assert len(commands) == 7 and commands[0] == "make install PREFIX=/usr"
+    for command in commands[1:]:
+        node.run("env", f"LD_PRELOAD={SHIM}", "sh", "-c", command, check=True)
+    assert node.systemctl("is-enabled", "gradwatch").strip() == "enabled"
+    metrics = node.root / "etc/gradwatch/gradwatch.conf.d/metrics.conf"
+    metrics.parent.mkdir()
+    port = free_port()  # the network is the host's
+    metrics.write_text(f"metrics = 127.0.0.1:{port}\n")
+    node.systemctl("restart", "gradwatch")
+    metrics.unlink()
+    assert "gradwatch_ready 1" in get(f"http://127.0.0.1:{port}/metrics")
