@@ -5,12 +5,15 @@ There is no Kubernetes here. podman stands for its runtime: what the manifest as
 podman word by word, with the filter of system calls that containers have by default.
 """
 
+import contextlib
 import json
 import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
+import processes
 import pytest
 import yaml
 from node import CONTRIB, HERE
@@ -18,6 +21,9 @@ from processes import Gradwatch
 from services import free_port, get
 
 MANIFEST = CONTRIB / "kubernetes/daemonset.yaml"
+CGROUPS = Path("/sys/fs/cgroup")
+POD, CONTAINER = "5cd0b1f2-0a4e-4c53-9d6f-2f1f7f7c3b11", "4f" * 32
+POD_GROUP = f"/kubepods/besteffort/pod{POD}/{CONTAINER}"
 CONTAINERFILE = CONTRIB / "container/Containerfile"
 
 
@@ -99,25 +105,45 @@ def as_asked(binary, tmp_path, without):
     return [*argv, "--rootfs", f"{root.stdout.strip()}:O"], container["args"]
 
 
+@pytest.fixture
+def into_pod():
+    """Puts a process into control groups as the kubelet makes them."""
+    mounted = [CGROUPS, CGROUPS / "pids", CGROUPS / "unified"]  # of cgroup v2, v1, both
+    root = next(each for each in mounted if (each / "cgroup.procs").exists())
+    group = root / POD_GROUP.lstrip("/")
+
+    def put(pid):
+        group.mkdir(parents=True)
+        (group / "cgroup.procs").write_text(str(pid))
+
+    yield put
+    processes.kill_all()
+    while group != root:
+        with contextlib.suppress(OSError):  # somebody else may be in those above
+            group.rmdir()
+        group = group.parent
+
+
 @pytest.mark.parametrize("without", [None, "SYS_ADMIN"])
-def test_container_sees_the_host(binary, puppet, podman, tmp_path, without):
+def test_container_sees_the_host(binary, puppet, into_pod, podman, tmp_path, without):
     """Also without the one that may be left out; then paths of cgroups count from its own."""
     argv, name = podman
     options, arguments = as_asked(binary, tmp_path, without)
     port = free_port()
     arguments = [each.replace("$(NODE_IP):9465", f"127.0.0.1:{port}") for each in arguments]
     program = puppet()
+    into_pod(program.pid)
     run = [*argv[1:], "run", "--name", name, *options, "/usr/sbin/gradwatch", "--json"]
     monitor = Gradwatch(argv[0], *run, *arguments, json_lines=False).armed()
     program.run("trace", "block no_grad", "operator", "end", "end")
     found = monitor.wait_for(lambda e: e["type"] == "finding" and e["pid"] == program.pid)
     assert found["severity"] == "violation" and found["stack_status"] == "whole"
-    with open(f"/proc/{program.pid}/cgroup") as lines:
-        paths = [line.rstrip("\n").split(":", 2)[2] for line in lines]
+    assert found["container"] == {"id": CONTAINER, "runtime": None, "pod_uid": POD}
     if without:
+        assert found["cgroup"].startswith("/../") and found["cgroup"].endswith(CONTAINER)
         assert "cgroup paths count from this container's" in monitor.stderr
     else:
-        assert found["cgroup"] in paths, monitor.stderr
+        assert found["cgroup"] == POD_GROUP, monitor.stderr
     inside = [*argv, "exec", name, "gradwatch", "status", "--json"]
     status = json.loads(subprocess.run(inside, capture_output=True, check=True).stdout)
     assert program.pid in [row["pid"] for row in status["table"]]
