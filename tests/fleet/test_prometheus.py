@@ -8,6 +8,9 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from mapping import MAP_FILES
 from node import CONTRIB
 from processes import Process
@@ -109,8 +112,8 @@ def check_panels(monitored):
 
 def test_dashboard():
     """Panels have numbers of their own, lie beside each other, and name no data source of ours."""
-    dashboard = json.loads(DASHBOARD.read_text())
-    panels = dashboard["panels"]
+    text = json.loads(DASHBOARD.read_text())
+    panels = text["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels) >= 12
     cells = [
         (x, y)
@@ -123,3 +126,25 @@ def test_dashboard():
     sources |= {target["datasource"]["uid"] for panel in panels for target in panel["targets"]}
     assert sources == {"${datasource}"}
     assert all(panel["description"] and panel["title"] for panel in panels)
+
+
+def missing(one, other, path=""):
+    """What of one is not in the other, by its place in JSON."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        pairs = [(value, other.get(key), f"{path}/{key}") for key, value in one.items()]
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        pairs = [(*pair, f"{path}/{i}") for i, pair in enumerate(zip(one, other))]
+    else:
+        return [] if one == other else [path]
+    return [place for pair in pairs for place in missing(*pair)]
+
+
+def test_dashboard_is_grafanas():
+    """Grafana's own types know every key: what they read and write again has lost nothing."""
+    plugins.register_default_plugins()
+    text = json.loads(DASHBOARD.read_text())
+    again = JSONEncoder(sort_keys=True).encode(Dashboard.from_json(text))
+    assert missing(text, json.loads(again)) == []
+    text["panels"][0]["titel"] = "x"
+    again = JSONEncoder(sort_keys=True).encode(Dashboard.from_json(text))
+    assert missing(text, json.loads(again)) == ["/panels/0/titel"]
