@@ -140,15 +140,15 @@ $(BUILD)/venv-peers/.complete: tests/peers/requirements.txt | $(BUILD)/deps-test
 	$(Q)touch $@
 
 # Questions to a fleet: DuckDB for the command, the other engines for its tests.
-$(BUILD)/venv-fleet/.complete: tools/fleet/requirements.txt
+$(BUILD)/venv-questions/.complete: tools/fleet/requirements.txt
 	$(say) VENV $(@D)
-	$(Q)tools/deps.sh fleet
+	$(Q)tools/deps.sh questions
 	$(Q)tools/venv.sh $(@D) $<
 	$(Q)touch $@
 
-$(BUILD)/venv-fleet-test/.complete: tests/questions/requirements.txt
+$(BUILD)/venv-questions-test/.complete: tests/questions/requirements.txt
 	$(say) VENV $(@D)
-	$(Q)tools/deps.sh fleet spark
+	$(Q)tools/deps.sh questions spark
 	$(Q)tools/venv.sh $(@D) $<
 	$(Q)touch $@
 
@@ -245,17 +245,17 @@ check-log-peers: all $(BUILD)/venv-peers/.complete ## the same counts of a log i
 	$(Q)$(MAKE) --no-print-directory -f tests/bench/Makefile BUILD=$(BUILD) $(BUILD)/bench/make_log
 	$(Q)GRADWATCH_BUILD=$(abspath $(BUILD)) $(BUILD)/venv-peers/bin/python -m pytest -q tests/peers
 
-fleet-demo: $(BUILD)/venv-fleet/.complete ## logs of a made-up fleet of 50 nodes, and what they say
+fleet-demo: $(BUILD)/venv-questions/.complete ## logs of a made-up fleet of 50 nodes, and what they say
 	$(Q)rm -rf $(BUILD)/fleet-demo
-	$(Q)$(BUILD)/venv-fleet/bin/python tests/questions/generate.py $(BUILD)/fleet-demo --nodes 50 --records 20000
-	$(Q)$(BUILD)/venv-fleet/bin/python tools/fleet/fleet.py --limit 10 --nodes $(BUILD)/fleet-demo/nodes.txt $(BUILD)/fleet-demo/log
+	$(Q)$(BUILD)/venv-questions/bin/python tests/questions/generate.py $(BUILD)/fleet-demo --nodes 50 --records 20000
+	$(Q)$(BUILD)/venv-questions/bin/python tools/fleet/fleet.py --limit 10 --nodes $(BUILD)/fleet-demo/nodes.txt $(BUILD)/fleet-demo/log
 
-check-fleet-sql: all $(BUILD)/venv-fleet-test/.complete ## the same answers by DuckDB, ClickHouse, Spark (750 MB of downloads, once)
-	$(Q)GRADWATCH_BUILD=$(abspath $(BUILD)) $(BUILD)/venv-fleet-test/bin/python -m pytest -q \
+check-fleet-sql: all $(BUILD)/venv-questions-test/.complete ## the same answers by DuckDB, ClickHouse, Spark (750 MB of downloads, once)
+	$(Q)GRADWATCH_BUILD=$(abspath $(BUILD)) $(BUILD)/venv-questions-test/bin/python -m pytest -q \
 		-p no:cacheprovider tests/questions $(PYTEST_ARGS)
 
-bench-fleet: $(BUILD)/venv-fleet/.complete ## questions to 10 million records of 1,000 nodes (10 GB of disk)
-	$(Q)$(BUILD)/venv-fleet/bin/python tests/questions/bench.py $(BUILD)/fleet-bench $(BENCH_ARGS)
+bench-fleet: $(BUILD)/venv-questions/.complete ## questions to 10 million records of 1,000 nodes (10 GB of disk)
+	$(Q)$(BUILD)/venv-questions/bin/python tests/questions/bench.py $(BUILD)/fleet-bench $(BENCH_ARGS)
 
 bench-log: all ## a log of 1 GiB read by gradwatch, jq, Python and DuckDB, side by side
 	-$(Q)$(MAKE) --no-print-directory $(BUILD)/venv-peers/.complete

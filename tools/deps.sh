@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that a step needs, and only those that are missing.
-#   tools/deps.sh build|python|test|lint|pages|bench|fuzz|kernels|fleet...
+#   tools/deps.sh build|python|test|lint|pages|bench|fuzz|kernels|fleet|questions...
 set -eu
 
 packages() {
@@ -9,7 +9,7 @@ packages() {
 	python) echo python3 python3-venv util-linux ;;
 	test) echo libcmocka-dev runc python3 python3-venv debootstrap util-linux binutils g++ strace sudo zstd musl-tools gcc-aarch64-linux-gnu ;;
 	lint) echo clang-format clang-tidy clang-tools cppcheck shellcheck ;;
-	fleet) echo python3 python3-venv zstd ;;
+	questions) echo python3 python3-venv zstd ;;
 	spark) echo openjdk-17-jre-headless util-linux procps ;;
 	pages) echo python3-venv chromium chromium-driver fonts-dejavu-core ;;
 	bench) echo bpftrace jq ;;
