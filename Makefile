@@ -36,7 +36,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all help demo check check-unit check-sanitize check-pages check-fleet check-otel check-e2e check-log-peers check-fleet-sql fleet-demo bench-fleet check-torch check-kernels kernels arm64 check-arm64 coverage bench bench-log bench-log-write fuzz fmt lint \
+.PHONY: all help demo unit prepare check check-unit check-sanitize check-pages check-fleet check-otel check-e2e check-log-peers check-fleet-sql fleet-demo bench-fleet check-torch check-kernels kernels arm64 check-arm64 coverage bench bench-log bench-log-write fuzz fmt lint \
 	compile_commands install clean deps
 
 all: $(BUILD)/gradwatch ## build gradwatch
@@ -121,12 +121,19 @@ $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libgradwatch.a | $(BUILD)/deps-test
 
 check: check-unit check-sanitize check-e2e ## all tests (root)
 
+SANITIZE := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+unit: $(UNIT)
+
+prepare: all unit ## build all that `make check` builds; may be given -j, which `make check` may not
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/sanitize unit CFLAGS="$(SANITIZE)"
+
 check-unit: $(UNIT) ## unit tests, no root needed
 	$(Q)tests/unit/run.sh $(UNIT)
 
 check-sanitize: ## unit tests under ASan and UBSan
 	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/sanitize check-unit \
-		CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+		CFLAGS="$(SANITIZE)"
 
 $(BUILD)/venv/.complete: tests/requirements.txt | $(BUILD)/deps-test
 	$(say) VENV $(@D)

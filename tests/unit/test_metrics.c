@@ -75,7 +75,7 @@ static void test_form(void **state)
 {
 	struct snapshot snapshot = {.findings = &findings};
 	char *text = written(&snapshot), *rest = text, *line;
-	char family[128] = "", name[128], type[16], seen[8192] = " ";
+	char family[128] = "", name[160], type[16], seen[8192] = " ";
 
 	(void)state;
 	assert_int_equal(text[strlen(text) - 1], '\n');
