@@ -8,9 +8,11 @@ podman word by word, with the filter of system calls that containers have by def
 import contextlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import processes
@@ -75,12 +77,14 @@ def test_image_has_the_libraries(binary):
 @pytest.fixture
 def podman(tmp_path):
     """What runs podman with a storage of its own."""
-    argv = ["podman", "--runtime=runc", f"--root={tmp_path}/storage", f"--runroot={tmp_path}/run"]
+    run = tempfile.mkdtemp(prefix="gw")  # its name may have 50 characters at most
+    argv = ["podman", "--runtime=runc", f"--root={tmp_path}/storage", f"--runroot={run}"]
     argv += ["--cgroup-manager=cgroupfs", "--events-backend=none"]
     name = f"gradwatch-{tmp_path.name.lower().replace('_', '-')}"
     yield argv, name
     subprocess.run([*argv, "rm", "--force", "--ignore", name], check=True, capture_output=True)
     subprocess.run(["umount", "--lazy", f"{tmp_path}/storage/overlay"], capture_output=True)
+    shutil.rmtree(run, ignore_errors=True)
 
 
 def as_asked(binary, tmp_path, without):
