@@ -100,7 +100,7 @@ $(BUILD)/deps: tools/deps.sh
 	$(Q)tools/deps.sh build
 	$(Q)touch $@
 
-$(BUILD)/deps-test: tools/deps.sh
+$(BUILD)/deps-test: tools/deps.sh | $(BUILD)/deps
 	$(Q)mkdir -p $(@D)
 	$(Q)tools/deps.sh build test
 	$(Q)touch $@
