@@ -107,6 +107,19 @@ def test_status_and_metrics(binary, gradwatch, puppet, place):
     assert not os.path.exists(path)
 
 
+def test_changes_without_an_output_of_them(binary, gradwatch, puppet, place):
+    """Text has no single changes; status counts them all the same."""
+    path = f"{place}/s"
+    program = puppet()
+    monitor = gradwatch("--pid", program.pid, "--socket", path, json_lines=False)
+    eventually(lambda: os.path.exists(path) and status(binary, path)["ready"])
+    one_finding(program)
+    entry = eventually(lambda: (r := row(binary, path, program.pid))["findings"] and r)
+    assert entry["changes"] == 2
+    program.end()
+    monitor.wait()
+
+
 def test_text(binary, gradwatch, puppet, place):
     program = puppet()
     gradwatch("--pid", program.pid, "--socket", f"{place}/s").armed()

@@ -164,10 +164,10 @@ static int status_of_result(const struct options *options, const struct watch_re
 	return !result->totals.coverage.probed && options->pid_count ? EXIT_BAD_USE : EXIT_OK;
 }
 
-/* Single changes take time to describe: is there an output that has them? */
+/* Single changes take time to describe: does an output have them, or status count them? */
 static bool wants_changes(const struct options *options)
 {
-	return options->json || options->verbosity > 1 ||
+	return options->json || options->verbosity > 1 || options->serve.socket ||
 	       (options->log.segments.path && options->log.level == LOG_DETAIL_CHANGES);
 }
 

@@ -49,9 +49,10 @@ static void on_event(void *context, const struct event *event)
 {
 	struct watch *watch = context;
 
-	coverage_count(&watch->discover, event);
-	if (watch->serving)
+	if (watch->serving) {
+		coverage_count(&watch->discover, event);
 		watch->config->service->event(watch->config->service->context, event);
+	}
 	watch->config->handler(watch->config->context, event);
 }
 
