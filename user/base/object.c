@@ -16,17 +16,17 @@ void object_put(struct object *object, const char *key, json_t *value)
 	object->failed |= json_object_set_new(object->json, key, value) != 0;
 }
 
-void object_put_number(struct object *object, const char *key, uint64_t number)
+void object_number(struct object *object, const char *key, uint64_t number)
 {
 	object_put(object, key, json_integer(number > INT64_MAX ? INT64_MAX : (json_int_t)number));
 }
 
-void object_put_bool(struct object *object, const char *key, bool value)
+void object_bool(struct object *object, const char *key, bool value)
 {
 	object_put(object, key, json_boolean(value));
 }
 
-void object_put_string(struct object *object, const char *key, const char *string)
+void object_string(struct object *object, const char *key, const char *string)
 {
 	char utf8[3 * OBJECT_STRING_MAX + 1];
 	size_t length = 0;
@@ -37,7 +37,7 @@ void object_put_string(struct object *object, const char *key, const char *strin
 	object_put(object, key, length ? json_stringn(utf8, length) : json_null());
 }
 
-void object_put_object(struct object *object, const char *key, struct object *inner)
+void object_add(struct object *object, const char *key, struct object *inner)
 {
 	object->failed |= inner->failed;
 	object_put(object, key, inner->json);

@@ -24,14 +24,14 @@ struct object object_new(void);
 void object_put(struct object *object, const char *key, json_t *value);
 
 /* Jansson's integers are signed: larger numbers, to which nothing here counts, become 2^63 - 1. */
-void object_put_number(struct object *object, const char *key, uint64_t number);
-void object_put_bool(struct object *object, const char *key, bool value);
+void object_number(struct object *object, const char *key, uint64_t number);
+void object_bool(struct object *object, const char *key, bool value);
 
 /* Bytes that are no UTF-8 become U+FFFD. NULL and "" are null. */
-void object_put_string(struct object *object, const char *key, const char *string);
+void object_string(struct object *object, const char *key, const char *string);
 
 /* Takes an object that is complete over, and its failure. */
-void object_put_object(struct object *object, const char *key, struct object *inner);
+void object_add(struct object *object, const char *key, struct object *inner);
 
 /* The text with a final newline, malloc'ed, *length without the NUL; the object is freed. NULL:
  * something failed. */

@@ -22,16 +22,16 @@ static char *begin(const struct sink_context *context, const struct input_line *
 	size_t length;
 
 	clock_rfc3339(time, output_utc(context, now));
-	object_put_number(&object, KEY(V), LOG_SCHEMA);
-	object_put_string(&object, KEY(TYPE), log_types[LOG_TYPE_INPUT]);
-	object_put_string(&object, KEY(TIME), time);
-	object_put_number(&object, KEY(MONO_NS), now);
-	object_put_string(&object, KEY(HOST), identity->host);
-	object_put_string(&object, KEY(BOOT_ID), identity->boot_id);
-	object_put_string(&object, KEY(RUN_ID), identity->run_id);
-	object_put_number(&object, KEY(FORMAT), INPUT_CODE_VERSION);
-	object_put_number(&object, KEY(FIRST), line->first);
-	object_put_number(&object, KEY(COUNT), line->count);
+	object_number(&object, KEY(V), LOG_SCHEMA);
+	object_string(&object, KEY(TYPE), log_types[LOG_TYPE_INPUT]);
+	object_string(&object, KEY(TIME), time);
+	object_number(&object, KEY(MONO_NS), now);
+	object_string(&object, KEY(HOST), identity->host);
+	object_string(&object, KEY(BOOT_ID), identity->boot_id);
+	object_string(&object, KEY(RUN_ID), identity->run_id);
+	object_number(&object, KEY(FORMAT), INPUT_CODE_VERSION);
+	object_number(&object, KEY(FIRST), line->first);
+	object_number(&object, KEY(COUNT), line->count);
 	text = object_text(&object, &length);
 	if (text)
 		text[length - 2] = '\0';

@@ -1,116 +1,79 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
-#include <jansson.h>
 #include <string.h>
 
-#include "base/str.h"
+#include "base/object.h"
 #include "log/counters.h"
 #include "log/format.h"
 #include "model/advice.h"
 #include "output/common.h"
 #include "report/report.h"
 
-#define STRING_MAX 4096
-
-/* To put NULL, which is what Jansson gives without memory, fails. */
-struct object {
-	json_t *json;
-	bool failed;
-};
-
-static void put(struct object *object, const char *key, json_t *value)
-{
-	object->failed |= json_object_set_new(object->json, key, value) != 0;
-}
-
-static void put_number(struct object *object, const char *key, uint64_t number)
-{
-	put(object, key, json_integer((json_int_t)(number & INT64_MAX)));
-}
-
-/* "" is null. */
-static void put_string(struct object *object, const char *key, const char *string)
-{
-	char utf8[3 * STRING_MAX + 1];
-	size_t length = str_to_utf8(utf8, sizeof(utf8), string, strnlen(string, STRING_MAX));
-
-	put(object, key, length ? json_stringn(utf8, length) : json_null());
-}
-
+/* A place in source; NULL is null. */
 static void put_place(struct object *object, const char *key, const struct event_frame *frame)
 {
-	struct object place = {.json = json_object()};
+	struct object place;
 
 	if (!frame) {
-		json_decref(place.json);
-		put(object, key, json_null());
+		object_put(object, key, json_null());
 		return;
 	}
-	put_string(&place, "file", frame->file);
-	put_string(&place, "function", frame->function);
-	put(&place, "line", frame->line ? json_integer(frame->line) : json_null());
-	object->failed |= place.failed;
-	put(object, key, place.json);
-}
-
-static void put_known(struct object *object, const char *key, const char *text)
-{
-	if (text && *text)
-		put_string(object, key, text);
-	else
-		put(object, key, json_null());
+	place = object_new();
+	object_string(&place, "file", frame->file);
+	object_string(&place, "function", frame->function);
+	object_put(&place, "line", frame->line ? json_integer(frame->line) : json_null());
+	object_add(object, key, &place);
 }
 
 /* As in a log's records. */
 static void put_cgroup(struct object *object, const struct event_cgroup *cgroup)
 {
-	struct object container = {.json = NULL};
+	struct object container;
 
-	put_known(object, log_fields[FIELD_CGROUP], cgroup->path);
-	put_known(object, log_fields[FIELD_UNIT], cgroup->unit);
+	object_string(object, log_fields[FIELD_CGROUP], cgroup->path);
+	object_string(object, log_fields[FIELD_UNIT], cgroup->unit);
 	if (!cgroup->container || !*cgroup->container) {
-		put(object, log_fields[FIELD_CONTAINER], json_null());
+		object_put(object, log_fields[FIELD_CONTAINER], json_null());
 		return;
 	}
-	container.json = json_object();
-	put_known(&container, log_fields[FIELD_ID], cgroup->container);
-	put_known(&container, log_fields[FIELD_RUNTIME], cgroup->runtime);
-	put_known(&container, log_fields[FIELD_POD_UID], cgroup->pod);
-	put(object, log_fields[FIELD_CONTAINER], container.json);
-	object->failed |= container.failed;
+	container = object_new();
+	object_string(&container, log_fields[FIELD_ID], cgroup->container);
+	object_string(&container, log_fields[FIELD_RUNTIME], cgroup->runtime);
+	object_string(&container, log_fields[FIELD_POD_UID], cgroup->pod);
+	object_add(object, log_fields[FIELD_CONTAINER], &container);
 }
 
 static json_t *make_finding(const struct report *report, const struct summary_finding *finding,
 			    bool *failed)
 {
 	const struct event *event = finding->event;
-	struct object object = {.json = json_object()};
+	struct object object = object_new();
 
-	put_string(&object, "fingerprint", finding->fingerprint);
-	put_string(&object, "severity", output_severity(event->finding.severity));
-	put_string(&object, "category", output_category(event->finding.category));
-	put_string(&object, "kind", kind_name(event->finding.kind));
-	put_string(&object, "change", report_change_word(report, finding));
-	put_number(&object, "count", finding->count);
-	put_number(&object, "processes", finding->processes);
-	put_number(&object, "runs", finding->runs);
-	put_number(&object, "restored", finding->restored[RESTORED_YES]);
-	put_number(&object, "not_restored", finding->restored[RESTORED_NO]);
-	put_number(&object, "restored_unknown", finding->restored[RESTORED_UNKNOWN]);
-	put_string(&object, "first", finding->first);
-	put_string(&object, "last", finding->last);
+	object_string(&object, "fingerprint", finding->fingerprint);
+	object_string(&object, "severity", output_severity(event->finding.severity));
+	object_string(&object, "category", output_category(event->finding.category));
+	object_string(&object, "kind", kind_name(event->finding.kind));
+	object_string(&object, "change", report_change_word(report, finding));
+	object_number(&object, "count", finding->count);
+	object_number(&object, "processes", finding->processes);
+	object_number(&object, "runs", finding->runs);
+	object_number(&object, "restored", finding->restored[RESTORED_YES]);
+	object_number(&object, "not_restored", finding->restored[RESTORED_NO]);
+	object_number(&object, "restored_unknown", finding->restored[RESTORED_UNKNOWN]);
+	object_string(&object, "first", finding->first);
+	object_string(&object, "last", finding->last);
 	put_place(&object, "place", event_place(event));
 	put_place(&object, "user", event_user_frame(&event->stack));
-	put_string(&object, "host", finding->host);
-	put_number(&object, "pid", event->process.pid);
-	put_string(&object, "comm", event->process.comm);
-	put_string(&object, "exe", event->process.exe);
+	object_string(&object, "host", finding->host);
+	object_number(&object, "pid", event->process.pid);
+	object_string(&object, "comm", event->process.comm);
+	object_string(&object, "exe", event->process.exe);
 	put_cgroup(&object, &event->process.cgroup);
-	put_string(&object, "torch", event->torch.version);
-	put_string(&object, "advice",
-		   advice_key(event->finding.advice) ? advice_key(event->finding.advice) : "");
-	put_string(&object, "suppressed_by",
-		   event->finding.suppression ? event->finding.suppression : "");
+	object_string(&object, "torch", event->torch.version);
+	object_string(&object, "advice",
+		      advice_key(event->finding.advice) ? advice_key(event->finding.advice) : "");
+	object_string(&object, "suppressed_by",
+		      event->finding.suppression ? event->finding.suppression : "");
 	*failed |= object.failed;
 	return object.json;
 }
@@ -124,7 +87,7 @@ static void put_findings(struct object *report_object, const char *key, const st
 			json_array_append_new(
 				list, make_finding(report, summary_finding(report->summary, i),
 						   &report_object->failed)) != 0;
-	put(report_object, key, list);
+	object_put(report_object, key, list);
 }
 
 static void put_gone(struct object *report_object, const struct report *report)
@@ -138,52 +101,49 @@ static void put_gone(struct object *report_object, const struct report *report)
 			report_object->failed |=
 				json_array_append_new(list, json_string(before->fingerprint)) != 0;
 	}
-	put(report_object, "gone", list);
+	object_put(report_object, "gone", list);
 }
 
 static void put_totals(struct object *report_object, const struct event_totals *totals)
 {
-	struct object object = {.json = json_object()}, ledger = {.json = json_object()},
-		      counters = {.json = json_object()};
+	struct object object = object_new(), ledger = object_new(), counters = object_new();
 
-	put_number(&object, "processes", totals->processes);
-	put_number(&object, "traces", totals->traces);
-	put_number(&object, "violations", totals->violations);
-	put_number(&object, "infos", totals->infos);
-	put_number(&object, "findings", totals->findings);
-	put_number(&object, "notes", totals->notes);
-	put_number(&object, "suppressed", totals->suppressed);
-	put_number(&object, "lost", totals->lost);
-	put_number(&object, "lost_output", totals->lost_output);
+	object_number(&object, "processes", totals->processes);
+	object_number(&object, "traces", totals->traces);
+	object_number(&object, "violations", totals->violations);
+	object_number(&object, "infos", totals->infos);
+	object_number(&object, "findings", totals->findings);
+	object_number(&object, "notes", totals->notes);
+	object_number(&object, "suppressed", totals->suppressed);
+	object_number(&object, "lost", totals->lost);
+	object_number(&object, "lost_output", totals->lost_output);
 	for (unsigned int i = 0; i < GW_COUNTER_MAX; i++)
-		put_number(i <= GW_THROTTLED ? &ledger : &counters, log_counters[i],
-			   totals->counter[i]);
-	put(&object, "ledger", ledger.json);
-	put(&object, "counters", counters.json);
-	report_object->failed |= object.failed || ledger.failed || counters.failed;
-	put(report_object, "totals", object.json);
+		object_number(i <= GW_THROTTLED ? &ledger : &counters, log_counters[i],
+			      totals->counter[i]);
+	object_add(&object, "ledger", &ledger);
+	object_add(&object, "counters", &counters);
+	object_add(report_object, "totals", &object);
 }
 
 static void put_read(struct object *report_object, const struct report *report)
 {
 	const struct logs_state *state = logs_state(report->logs);
 	const struct summary_facts *facts = summary_facts(report->summary);
-	struct object object = {.json = json_object()};
+	struct object object = object_new();
 
-	put_number(&object, "files", state->files);
-	put_number(&object, "records", state->records);
-	put_number(&object, "damages", report->damages);
-	put_number(&object, "unknown", state->unknown);
-	put_number(&object, "newer", state->newer);
-	put_number(&object, "duplicates", state->duplicates);
-	put_number(&object, "runs", logs_runs(report->logs));
-	put_number(&object, "runs_without_end", facts->runs_without_end);
-	put_number(&object, "skipped", facts->skipped);
-	put_number(&object, "too_late", facts->too_late);
-	put_string(&object, "first", facts->first);
-	put_string(&object, "last", facts->last);
-	report_object->failed |= object.failed;
-	put(report_object, "read", object.json);
+	object_number(&object, "files", state->files);
+	object_number(&object, "records", state->records);
+	object_number(&object, "damages", report->damages);
+	object_number(&object, "unknown", state->unknown);
+	object_number(&object, "newer", state->newer);
+	object_number(&object, "duplicates", state->duplicates);
+	object_number(&object, "runs", logs_runs(report->logs));
+	object_number(&object, "runs_without_end", facts->runs_without_end);
+	object_number(&object, "skipped", facts->skipped);
+	object_number(&object, "too_late", facts->too_late);
+	object_string(&object, "first", facts->first);
+	object_string(&object, "last", facts->last);
+	object_add(report_object, "read", &object);
 }
 
 static json_t *make_differences(const struct replay_result *result, bool *failed)
@@ -192,11 +152,11 @@ static json_t *make_differences(const struct replay_result *result, bool *failed
 
 	for (size_t i = 0; i < result->shown_count; i++) {
 		const struct replay_difference *one = &result->shown[i];
-		struct object object = {.json = json_object()};
+		struct object object = object_new();
 
-		put_number(&object, "seq", one->seq);
-		put_string(&object, "logged", one->logged);
-		put_string(&object, "replayed", one->made);
+		object_number(&object, "seq", one->seq);
+		object_string(&object, "logged", one->logged);
+		object_string(&object, "replayed", one->made);
 		*failed |= object.failed;
 		*failed |= json_array_append_new(list, object.json) != 0;
 	}
@@ -213,41 +173,40 @@ static void put_replays(struct object *report_object, const struct report *repor
 
 		if (!result)
 			continue;
-		object = (struct object){.json = json_object()};
-		put_string(&object, "run_id", logs_run_at(report->logs, i)->id);
-		put_number(&object, "inputs", result->inputs);
-		put_number(&object, "compared", result->compared);
-		put_number(&object, "different", result->differences);
-		put_string(&object, "not_comparable", result->why);
-		put(&object, "differences", make_differences(result, &object.failed));
+		object = object_new();
+		object_string(&object, "run_id", logs_run_at(report->logs, i)->id);
+		object_number(&object, "inputs", result->inputs);
+		object_number(&object, "compared", result->compared);
+		object_number(&object, "different", result->differences);
+		object_string(&object, "not_comparable", result->why);
+		object_put(&object, "differences", make_differences(result, &object.failed));
 		report_object->failed |= object.failed;
 		report_object->failed |= json_array_append_new(list, object.json) != 0;
 	}
-	put(report_object, "replay", list);
+	object_put(report_object, "replay", list);
 }
 
 int report_json(FILE *stream, const struct report *report)
 {
-	struct object object = {.json = json_object()};
+	struct object object = object_new();
+	size_t length;
 	char *text;
 
-	put_number(&object, "v", LOG_SCHEMA);
-	put_string(&object, "type", "report");
+	object_number(&object, "v", LOG_SCHEMA);
+	object_string(&object, "type", "report");
 	put_findings(&object, "findings", report);
 	put_gone(&object, report);
 	put_totals(&object, &summary_facts(report->summary)->totals);
 	put_read(&object, report);
 	if (report->replay)
 		put_replays(&object, report);
-	put_string(&object, "unknown", report->unknown);
-	put_string(&object, "unknown_baseline",
-		   report->unknown_baseline ? report->unknown_baseline : "");
-	text = object.failed ? NULL : json_dumps(object.json, JSON_COMPACT);
-	json_decref(object.json);
+	object_string(&object, "unknown", report->unknown);
+	object_string(&object, "unknown_baseline",
+		      report->unknown_baseline ? report->unknown_baseline : "");
+	text = object_text(&object, &length);
 	if (!text)
 		return -ENOMEM;
 	fputs(text, stream);
-	fputc('\n', stream);
 	free(text);
 	return 0;
 }

@@ -24,7 +24,7 @@ static void put_time(struct object *object, const char *key, const struct sink_c
 		return;
 	}
 	clock_rfc3339(text, output_utc(context, monotonic));
-	object_put_string(object, key, text);
+	object_string(object, key, text);
 }
 
 /* "3.11"; null when unknown. */
@@ -33,34 +33,34 @@ static void put_python(struct object *object, uint16_t python)
 	char text[16];
 
 	snprintf(text, sizeof(text), "%d.%d", python >> 8, python & 0xff);
-	object_put_string(object, "python", python ? text : NULL);
+	object_string(object, "python", python ? text : NULL);
 }
 
 static void put_container(struct object *object, const struct cgroup_names *names)
 {
 	struct object container;
 
-	object_put_string(object, KEY(CGROUP), names ? names->path : NULL);
-	object_put_string(object, KEY(UNIT), names ? names->unit : NULL);
+	object_string(object, KEY(CGROUP), names ? names->path : NULL);
+	object_string(object, KEY(UNIT), names ? names->unit : NULL);
 	if (!names || !names->container[0]) {
 		object_put(object, KEY(CONTAINER), json_null());
 		return;
 	}
 	container = object_new();
-	object_put_string(&container, KEY(ID), names->container);
-	object_put_string(&container, KEY(RUNTIME), names->runtime);
-	object_put_string(&container, KEY(POD_UID), names->pod);
-	object_put_object(object, KEY(CONTAINER), &container);
+	object_string(&container, KEY(ID), names->container);
+	object_string(&container, KEY(RUNTIME), names->runtime);
+	object_string(&container, KEY(POD_UID), names->pod);
+	object_add(object, KEY(CONTAINER), &container);
 }
 
 static void put_who(struct object *object, const struct process *process)
 {
-	object_put_number(object, KEY(PID), process->pid);
-	object_put_number(object, KEY(NS_PID), process->ns_pid);
-	object_put_number(object, KEY(START_NS), process->start_time);
-	object_put_string(object, KEY(COMM), process->comm);
-	object_put_number(object, KEY(UID), process->uid);
-	object_put_string(object, KEY(EXE), process->exe);
+	object_number(object, KEY(PID), process->pid);
+	object_number(object, KEY(NS_PID), process->ns_pid);
+	object_number(object, KEY(START_NS), process->start_time);
+	object_string(object, KEY(COMM), process->comm);
+	object_number(object, KEY(UID), process->uid);
+	object_string(object, KEY(EXE), process->exe);
 	put_container(object, process->cgroup);
 }
 
@@ -76,15 +76,15 @@ static void add_process(void *context, const struct coverage_process *process)
 	struct object object = object_new(), torch = object_new();
 
 	put_who(&object, process->process);
-	object_put_string(&object, "coverage", coverage_name(process->coverage));
-	object_put_string(&object, KEY(REASON), process->reason);
-	object_put_string(&torch, KEY(FILE), process->torch.file);
-	object_put_string(&torch, KEY(VERSION), process->torch.version);
-	object_put_object(&object, KEY(TORCH), &torch);
+	object_string(&object, "coverage", coverage_name(process->coverage));
+	object_string(&object, KEY(REASON), process->reason);
+	object_string(&torch, KEY(FILE), process->torch.file);
+	object_string(&torch, KEY(VERSION), process->torch.version);
+	object_add(&object, KEY(TORCH), &torch);
 	put_python(&object, process->python);
-	object_put_number(&object, KEY(TRACES), process->process->traces);
-	object_put_number(&object, KEY(CHANGES), process->process->changes);
-	object_put_number(&object, KEY(FINDINGS), process->process->findings);
+	object_number(&object, KEY(TRACES), process->process->traces);
+	object_number(&object, KEY(CHANGES), process->process->changes);
+	object_number(&object, KEY(FINDINGS), process->process->findings);
 	put_time(&object, "last_event", listing->snapshot->context, process->process->last_event);
 	listing->failed |= object.failed || json_array_append_new(listing->list, object.json);
 }
@@ -95,8 +95,8 @@ static void put_processes(struct object *object, const struct snapshot *snapshot
 	struct object covered = object_new();
 
 	for (unsigned int i = 0; i < COVERAGE_MAX; i++)
-		object_put_number(&covered, coverage_name(i), snapshot->covered[i]);
-	object_put_object(object, "covered", &covered);
+		object_number(&covered, coverage_name(i), snapshot->covered[i]);
+	object_add(object, "covered", &covered);
 	watch_processes(snapshot->watch, add_process, &listing);
 	object->failed |= listing.failed;
 	object_put(object, "table", listing.list);
@@ -110,11 +110,10 @@ static void put_findings(struct object *object, const struct snapshot_findings *
 		struct object severities = object_new();
 
 		for (unsigned int i = 0; i < SEVERITY_MAX; i++)
-			object_put_number(&severities, output_severity(i),
-					  findings->count[kind][i]);
-		object_put_object(&kinds, kind_name(kind), &severities);
+			object_number(&severities, output_severity(i), findings->count[kind][i]);
+		object_add(&kinds, kind_name(kind), &severities);
 	}
-	object_put_object(object, "occurrences", &kinds);
+	object_add(object, "occurrences", &kinds);
 }
 
 static void put_cost(struct object *object, const struct snapshot *snapshot)
@@ -122,14 +121,14 @@ static void put_cost(struct object *object, const struct snapshot *snapshot)
 	const struct snapshot_cost *cost = &snapshot->cost;
 	struct object own = object_new();
 
-	object_put_number(&own, "cpu_ns", cost->cpu_ns);
-	object_put_number(&own, "rss_bytes", cost->rss_bytes);
-	object_put_number(&own, "descriptors", cost->descriptors);
-	object_put_number(&own, "max_descriptors", cost->max_descriptors);
-	object_put_number(&own, "processes", snapshot->load.processes);
-	object_put_number(&own, "files", snapshot->load.files);
-	object_put_number(&own, "probed_files", snapshot->load.probed);
-	object_put_object(object, "cost", &own);
+	object_number(&own, "cpu_ns", cost->cpu_ns);
+	object_number(&own, "rss_bytes", cost->rss_bytes);
+	object_number(&own, "descriptors", cost->descriptors);
+	object_number(&own, "max_descriptors", cost->max_descriptors);
+	object_number(&own, "processes", snapshot->load.processes);
+	object_number(&own, "files", snapshot->load.files);
+	object_number(&own, "probed_files", snapshot->load.probed);
+	object_add(object, "cost", &own);
 }
 
 /* The record that a log has of the same numbers. */
@@ -148,17 +147,16 @@ char *status_json(const struct snapshot *snapshot, size_t *length)
 {
 	struct object object = object_new();
 
-	object_put_number(&object, KEY(V), LOG_SCHEMA);
-	object_put_string(&object, KEY(TYPE), "status");
+	object_number(&object, KEY(V), LOG_SCHEMA);
+	object_string(&object, KEY(TYPE), "status");
 	put_time(&object, KEY(TIME), snapshot->context, snapshot->now);
-	object_put_string(&object, KEY(HOST), snapshot->context->identity.host);
-	object_put_string(&object, KEY(BOOT_ID), snapshot->context->identity.boot_id);
-	object_put_string(&object, KEY(RUN_ID), snapshot->context->identity.run_id);
-	object_put_number(&object, KEY(PID), (uint64_t)getpid());
-	object_put_string(&object, KEY(GRADWATCH), GRADWATCH_VERSION);
-	object_put_bool(&object, "ready", snapshot->load.armed);
-	object_put_number(&object, "uptime_ns",
-			  clock_between(snapshot->load.started, snapshot->now));
+	object_string(&object, KEY(HOST), snapshot->context->identity.host);
+	object_string(&object, KEY(BOOT_ID), snapshot->context->identity.boot_id);
+	object_string(&object, KEY(RUN_ID), snapshot->context->identity.run_id);
+	object_number(&object, KEY(PID), (uint64_t)getpid());
+	object_string(&object, KEY(GRADWATCH), GRADWATCH_VERSION);
+	object_bool(&object, "ready", snapshot->load.armed);
+	object_number(&object, "uptime_ns", clock_between(snapshot->load.started, snapshot->now));
 	put_cost(&object, snapshot);
 	put_totals(&object, snapshot);
 	put_findings(&object, snapshot->findings);
